@@ -1,0 +1,35 @@
+# Flags shared by every target, and one function a room.
+add_library(sandlock_flags INTERFACE)
+target_include_directories(sandlock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+target_compile_definitions(sandlock_flags INTERFACE _GNU_SOURCE SANDLOCK_VERSION="${PROJECT_VERSION}")
+target_compile_options(sandlock_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  -Wno-sign-conversion -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
+  $<$<NOT:$<CONFIG:Release>>:-Werror> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+
+# sandlock_room(NAME SOURCES... ) -> static library sl_NAME; link its allowed rooms yourself.
+function(sandlock_room name)
+  add_library(sl_${name} STATIC ${ARGN})
+  target_link_libraries(sl_${name} PUBLIC sandlock_flags)
+endfunction()
+
+# sandlock_program(NAME SOURCES...) -> an executable, static PIE when SANDLOCK_STATIC is on.
+function(sandlock_program name)
+  add_executable(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+    POSITION_INDEPENDENT_CODE ON)
+  if(SANDLOCK_STATIC)
+    target_link_options(${name} PRIVATE -static-pie -Wl,-z,relro,-z,now,--gc-sections)
+  else()
+    target_link_options(${name} PRIVATE -pie -Wl,-z,relro,-z,now)
+  endif()
+endfunction()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+# sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE
+function(sandlock_unit room file)
+  add_executable(test_${room}_${file} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c)
+  target_link_libraries(test_${room}_${file} PRIVATE sandlock_flags ${ARGN} cmocka)
+  add_test(NAME unit.${room}.${file} COMMAND test_${room}_${file})
+  set_tests_properties(unit.${room}.${file} PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 120)
+endfunction()

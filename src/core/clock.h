@@ -1,0 +1,14 @@
+/* Time. Monotonic for durations and deadlines, wall clock for logs only. */
+#ifndef SANDLOCK_CORE_CLOCK_H
+#define SANDLOCK_CORE_CLOCK_H
+
+#include <stdint.h>
+
+#define SL_CLOCK_ISO_MAX 32
+
+uint64_t sl_clock_now_ns(void);
+uint64_t sl_clock_now_ms(void);
+/* RFC 3339 UTC with milliseconds: "2026-01-02T03:04:05.678Z". Returns `out`. */
+const char *sl_clock_iso(char out[SL_CLOCK_ISO_MAX]);
+
+#endif

@@ -1,0 +1,28 @@
+/* The certificate authority of a run. Its key never leaves ca.c; others ask for a leaf. */
+#ifndef SANDLOCK_NET_CA_H
+#define SANDLOCK_NET_CA_H
+
+#include <openssl/ssl.h>
+
+#include "core/addr.h"
+#include "core/err.h"
+
+#define SL_CA_LEAVES_MAX 512 /* cached; the least recently used makes room */
+
+typedef struct sl_ca sl_ca;
+
+/* An ephemeral P-256 CA, valid from an hour ago for 7 days, name-constrained to nothing. */
+int sl_ca_new(sl_ca **ret_ca, sl_error *err);
+/* One's own, PEM text. Refuses a certificate that is not a CA, or does not belong to the key. */
+int sl_ca_load(const char *cert_pem, size_t cert_len, const char *key_pem, size_t key_len,
+               sl_ca **ret_ca, sl_error *err);
+void sl_ca_free(sl_ca *ca);
+
+/* The public certificate as PEM; owned by the CA. */
+const char *sl_ca_pem(const sl_ca *ca);
+
+/* Gives `ssl` (server side, before the handshake) a leaf with exactly one subjectAltName: dNSName
+ * `name` if `addr` is NULL, else that iPAddress. 0, -EINVAL for an impossible name, -ENOMEM. */
+int sl_ca_certify(sl_ca *ca, SSL *ssl, const char *name, const sl_addr *addr);
+
+#endif

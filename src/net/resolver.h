@@ -1,0 +1,34 @@
+/* Upstream name resolution with c-ares on the libuv loop. Asks only when somebody connects.
+ *
+ * Mechanism only: which names and which answers are allowed is the caller's. */
+#ifndef SANDLOCK_NET_RESOLVER_H
+#define SANDLOCK_NET_RESOLVER_H
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "core/addr.h"
+#include "core/err.h"
+
+#define SL_RESOLVER_ADDRS_MAX   16
+#define SL_RESOLVER_QUERIES_MAX 1024 /* at once; one more is -EBUSY */
+
+typedef struct sl_resolver sl_resolver;
+typedef struct sl_resolver_query sl_resolver_query;
+
+/* `status`: 0 with addresses (IPv4 first), -ENOENT no such name or no address, -ETIMEDOUT, -EIO.
+ * The query is gone when this is called. */
+typedef void (*sl_resolver_cb)(void *arg, int status, const sl_addr *addrs, size_t count);
+
+/* Allocates; c-ares itself is initialised at the first query (reads /etc/resolv.conf, /etc/hosts). */
+sl_resolver *sl_resolver_new(uv_loop_t *loop);
+void sl_resolver_free(sl_resolver *resolver);
+
+/* Starts one look-up of A and AAAA. The callback always comes later, never from inside this call,
+ * and exactly once unless cancelled. 0 with *ret_query, -EBUSY, -ENOMEM. */
+int sl_resolver_start(sl_resolver *resolver, const char *name, sl_resolver_cb cb, void *arg,
+                      sl_resolver_query **ret_query);
+/* No callback will come. NULL is accepted. */
+void sl_resolver_cancel(sl_resolver_query *query);
+
+#endif

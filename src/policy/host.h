@@ -1,0 +1,52 @@
+/* Host patterns, as rules write them: "api.example.com", "*.example.com", "*", "192.0.2.1",
+ * "[2001:db8::1]", "10.0.0.0/8", "localhost", or a set: loopback private link-local metadata
+ * public. */
+#ifndef SANDLOCK_POLICY_HOST_H
+#define SANDLOCK_POLICY_HOST_H
+
+#include <stdbool.h>
+
+#include "core/addr.h"
+#include "core/err.h"
+
+#define SL_HOST_NAME_MAX 254 /* RFC 1035 section 2.3.4: 253 characters and the terminator */
+
+enum sl_host_kind {
+    SL_HOST_NAME,     /* exact, lower case, no trailing dot */
+    SL_HOST_WILDCARD, /* "*.example.com": any depth below, not the name itself */
+    SL_HOST_ANY,      /* "*" */
+    SL_HOST_CIDR,     /* one address is a full-length prefix */
+    SL_HOST_CLASS,    /* a set of addresses, enum sl_addr_class */
+    SL_HOST_LOCALHOST /* "localhost", "*.localhost": means loopback, RFC 6761 section 6.3 */
+};
+
+typedef struct sl_host_pattern {
+    enum sl_host_kind kind;
+    char name[SL_HOST_NAME_MAX]; /* NAME, LOCALHOST: the name; WILDCARD: what follows "*." */
+    sl_cidr cidr;
+    unsigned classes;
+} sl_host_pattern;
+
+/* True for a name that DNS and certificates may carry: labels of 1..63 letters, digits, '-', '_',
+ * at most 253 in all. Refuses every other byte, so also NUL, space, '%', '/', ':'. */
+bool sl_host_name_valid(const char *name);
+
+/* Copies `name` in lower case without one trailing dot. 0, or -EINVAL when not a valid name. */
+int sl_host_name_normalise(const char *name, char ret_name[SL_HOST_NAME_MAX]);
+
+/* Parses the host part of a rule. `cidr_ok`: prefixes and sets are allowed (net rules), else only a
+ * single literal address (HTTP rules). Refuses numeric look-alikes. Names `what` in errors. */
+int sl_host_pattern_parse(const char *text, bool cidr_ok, const char *what,
+                          sl_host_pattern *ret_pattern, sl_error *err);
+
+/* Does the pattern name this DNS name (normalised)? An address pattern never does. */
+bool sl_host_pattern_has_name(const sl_host_pattern *pattern, const char *name);
+/* Does it name this literal address? A NAME or WILDCARD never does; ANY does, but only addresses
+ * that are neither link-local nor metadata (those need a literal rule); an address that embeds an
+ * IPv4 one must be named in both forms. */
+bool sl_host_pattern_has_addr(const sl_host_pattern *pattern, const sl_addr *addr);
+
+/* True if the name is "localhost" or ends in ".localhost". */
+bool sl_host_is_localhost(const char *name);
+
+#endif

@@ -1,0 +1,115 @@
+/* The messages between engine and gateway, over one SOCK_SEQPACKET pair. Two programs of one build:
+ * plain structs in host order, descriptors by SCM_RIGHTS (core/fd.h). Each side checks type, length,
+ * ranges and termination of what it receives; an impossible message ends the run. */
+#ifndef SANDLOCK_POLICY_LINK_H
+#define SANDLOCK_POLICY_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "policy/host.h"
+#include "policy/net_rule.h"
+#include "policy/verdict.h"
+
+#define SL_LINK_VERSION     1
+#define SL_LINK_FD          3 /* the gateway's end, at exec */
+#define SL_LINK_MESSAGE_MAX 4096
+#define SL_LINK_ADDRS_MAX   16
+#define SL_LINK_PATH_MAX    256
+
+enum sl_link_type {
+    /* engine to gateway */
+    SL_LINK_HELLO = 1,  /* fds: policy text, synth map, [audit] */
+    SL_LINK_FLOW,       /* fd: the accepted end of a steered TCP connection */
+    SL_LINK_DNS,        /* fd: a responder socket, UDP or TCP, connected to the child's socket */
+    SL_LINK_RESOLVE,    /* a direct flow to a name: which addresses may be dialled? */
+    SL_LINK_QUIT,       /* the run is over: report and leave */
+    /* gateway to engine */
+    SL_LINK_READY = 32, /* policy read. fds: none, or the CA certificate and the merged bundle */
+    SL_LINK_RESOLVED,
+    SL_LINK_DENIED, /* one line of the end summary; sent before BYE, most frequent first */
+    SL_LINK_BYE,
+    SL_LINK_FAILED, /* cannot serve: message; the run ends with 125 */
+};
+
+struct sl_link_header {
+    uint32_t type;
+    uint32_t length; /* of the whole message */
+};
+
+enum sl_link_hello_flags { SL_LINK_HAS_AUDIT = 1 << 0 };
+
+struct sl_link_hello {
+    struct sl_link_header header;
+    uint32_t version;
+    uint32_t flags;
+    uint32_t policy_length; /* bytes in the policy memfd, sl_policy_encode */
+    uint32_t pad;
+};
+
+/* Who opened the flow: for the audit log. Everything is NUL-terminated. */
+struct sl_link_process {
+    int32_t pid;
+    char exe[SL_LINK_PATH_MAX]; /* readlink of /proc/PID/exe, "" if unknown */
+};
+
+struct sl_link_flow {
+    struct sl_link_header header;
+    uint64_t id;
+    struct sl_link_process process;
+    char name[SL_HOST_NAME_MAX]; /* "" for a literal address */
+    uint16_t port;               /* that the child asked for */
+    sl_addr addr;                /* literal that the child asked for; unset when by name */
+};
+
+struct sl_link_dns {
+    struct sl_link_header header;
+    uint64_t id;
+    struct sl_link_process process;
+    uint32_t stream; /* 1: TCP (length-prefixed messages), 0: UDP */
+    uint32_t pad;
+};
+
+struct sl_link_resolve {
+    struct sl_link_header header;
+    uint64_t id;
+    char name[SL_HOST_NAME_MAX];
+    uint16_t port;
+    uint32_t proto; /* enum sl_proto */
+};
+
+struct sl_link_addr {
+    sl_addr addr;
+    uint16_t port; /* --resolve may change it */
+};
+
+struct sl_link_resolved {
+    struct sl_link_header header;
+    uint64_t id;
+    uint32_t count;  /* 0: refused, see reason */
+    char reason[32]; /* "dns", "address_denied", "timeout" */
+    struct sl_link_addr addrs[SL_LINK_ADDRS_MAX]; /* IPv4 first, in the resolver's order */
+};
+
+struct sl_link_denied {
+    struct sl_link_header header;
+    uint64_t count;
+    char what[SL_SUGGESTION_MAX];       /* "POST https://api.example.com/v1/files" */
+    char allow_with[SL_SUGGESTION_MAX]; /* "" when no flag would */
+};
+
+struct sl_link_bye {
+    struct sl_link_header header;
+    uint64_t allowed; /* requests and flows */
+    uint64_t denied;
+    uint64_t bytes_out; /* towards upstreams */
+    uint64_t bytes_in;
+};
+
+struct sl_link_failed {
+    struct sl_link_header header;
+    char message[1024];
+};
+
+#endif

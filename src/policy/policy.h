@@ -1,0 +1,143 @@
+/* The policy: every field of INTERFACES once, with one name, one meaning and one default.
+ *
+ * Build with sl_policy_set (from the command line, a profile or the link), then freeze. A frozen
+ * policy never changes; everybody else holds `const sl_policy *`. */
+#ifndef SANDLOCK_POLICY_POLICY_H
+#define SANDLOCK_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/strv.h"
+#include "core/util.h"
+#include "policy/http_rule.h"
+#include "policy/net_rule.h"
+#include "policy/ports.h"
+
+#define SL_POLICY_RULES_MAX     4096
+#define SL_POLICY_PROCESSES_MAX 64 /* default of max_processes */
+
+typedef struct sl_resolve {
+    char name[SL_HOST_NAME_MAX];
+    sl_addr addr;
+    uint16_t port; /* 0: the port that was asked for */
+} sl_resolve;
+
+typedef struct sl_policy {
+    /* files */
+    sl_strv fs_readable; /* as given; "?PATH" may be missing */
+    sl_strv fs_writable;
+    sl_strv fs_denied;
+    char *cwd;
+
+    /* network */
+    sl_strv net_allow_text; /* as given */
+    sl_strv net_deny_text;
+    sl_strv net_allow_hosts;
+    bool net_allow_given; /* an explicit empty list is a restriction: none */
+    sl_net_rule *net_allow;
+    size_t net_allow_count;
+    sl_net_rule *net_deny;
+    size_t net_deny_count;
+    sl_strv net_connect_text;
+    sl_strv net_bind_text;
+    sl_ports net_connect; /* empty: unrestricted */
+    sl_ports net_bind;
+    bool no_raw_sockets; /* default true */
+    bool no_udp;
+
+    /* HTTP */
+    sl_strv http_allow_text;
+    sl_strv http_deny_text;
+    bool http_allow_given;
+    sl_http_rule *http_allow;
+    size_t http_allow_count;
+    sl_http_rule *http_deny;
+    size_t http_deny_count;
+    sl_strv http_ports_text;
+    sl_ports http_ports; /* frozen: http_ports plus 80 and 443 plus ports named by rules */
+    char *http_ca;       /* PEM files */
+    char *http_key;
+    char *http_ca_out;
+    sl_strv http_upstream_ca;
+    sl_strv http_no_inspect_text; /* host patterns passed through untouched */
+    sl_host_pattern *http_no_inspect;
+    size_t http_no_inspect_count;
+    sl_strv resolve_text;
+    sl_resolve *resolve;
+    size_t resolve_count;
+
+    /* IPC */
+    bool isolate_ipc;
+    bool isolate_signals;
+
+    /* limits */
+    uint32_t max_processes; /* alive at once; 0: no limit */
+    uint64_t timeout_ms;    /* 0: none */
+
+    /* environment */
+    bool clean_env;
+    sl_strv env; /* "K=V" */
+    bool close_fds; /* default true */
+
+    /* the run */
+    char *name;
+    char *audit;              /* "FILE", "fd:N" or "-" */
+    sl_strv allow_degraded;   /* names of features that may be missing */
+
+    bool frozen;
+} sl_policy;
+
+sl_policy *sl_policy_new(void); /* defaults; NULL: no memory */
+void sl_policy_free(sl_policy *policy);
+SL_DEFINE_AUTO(sl_policy, sl_policy_free);
+
+enum sl_field_type {
+    SL_FIELD_BOOL,     /* "true"/"false"; the bare option sets it */
+    SL_FIELD_STRING,   /* one value, the last wins */
+    SL_FIELD_LIST,     /* repeatable */
+    SL_FIELD_COUNT,    /* unsigned decimal */
+    SL_FIELD_DURATION, /* seconds with fraction, or "1.5s", "200ms", "2m", "1h" */
+};
+
+/* One row a field: the command line, profiles, --print-policy and the link all read this table. */
+typedef struct sl_field {
+    const char *name;         /* "http_allow" */
+    const char *option;       /* "--http-allow" */
+    const char *option_alias; /* other spelling ("--http-port"), or NULL */
+    char short_option;        /* 'r', or 0 */
+    bool negated;             /* the option sets a BOOL to false (--allow-raw-sockets) */
+    enum sl_field_type type;
+    size_t offset;       /* in sl_policy */
+    size_t given_offset; /* of the bool that records "was given", or SIZE_MAX */
+    const char *argument; /* "RULE", "PATH", NULL for BOOL */
+    const char *help;     /* one line */
+    const char *group;    /* heading in --help */
+} sl_field;
+
+const sl_field *sl_fields(size_t *ret_count);
+const sl_field *sl_field_by_name(const char *name);
+/* The known field nearest to a mistyped name, or NULL when none is near. */
+const sl_field *sl_field_nearest(const char *name);
+
+/* Sets or adds one value, checking its form at once (rules, ports, numbers are parsed here), so
+ * that the error names the word. `value` of an empty string on a LIST field of rules means the
+ * explicit empty list. Fails with -EBUSY once frozen. */
+int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, sl_error *err);
+
+/* Checks what needs all fields together, completes derived ones (http_ports), and freezes. Does not
+ * look at the file system. */
+int sl_policy_freeze(sl_policy *policy, sl_error *err);
+
+/* The effective policy as TOML, fields at their default left out. */
+int sl_policy_to_toml(const sl_policy *policy, sl_buf *out);
+
+/* For the link: "name\0value\0..." of every field that differs from the default, and back (the
+ * result is frozen). What arrives is checked as a user's words are. */
+int sl_policy_encode(const sl_policy *policy, sl_buf *out);
+int sl_policy_decode(const void *data, size_t len, sl_policy **ret_policy, sl_error *err);
+
+#endif

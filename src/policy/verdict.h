@@ -1,0 +1,84 @@
+/* Pure verdicts: a frozen policy and a question in, an answer out. No I/O, no state. */
+#ifndef SANDLOCK_POLICY_VERDICT_H
+#define SANDLOCK_POLICY_VERDICT_H
+
+#include <stdbool.h>
+
+#include "core/addr.h"
+#include "policy/policy.h"
+
+/* What the policy restricts, hence what must be trapped. */
+bool sl_policy_restricts_net(const sl_policy *p);  /* any net or HTTP rule, net_connect excepted */
+bool sl_policy_has_http(const sl_policy *p);       /* any HTTP rule, or an explicit empty list */
+bool sl_policy_needs_names(const sl_policy *p);    /* rules that name hosts: our DNS answers */
+bool sl_policy_needs_gateway(const sl_policy *p);  /* HTTP, host or DNS rules exist */
+bool sl_policy_needs_trust(const sl_policy *p);    /* TLS may be intercepted: the child must trust our CA */
+bool sl_policy_restricts_bind(const sl_policy *p); /* net_bind given, or net_allow given and empty */
+
+/* Where a socket wants to go. By name when the child used one of our synthetic addresses. */
+typedef struct sl_dest {
+    enum sl_proto proto;
+    const char *name; /* normalised, or NULL for a literal address */
+    sl_addr addr;     /* literal address; ignored when name is set */
+    uint16_t port;
+} sl_dest;
+
+enum sl_net_action {
+    SL_NET_DENY,
+    SL_NET_DIRECT, /* the engine connects on behalf to the address (of the name) */
+    SL_NET_STEER,  /* the gateway takes the flow and inspects it */
+};
+
+typedef struct sl_net_verdict {
+    enum sl_net_action action;
+    const char *rule;   /* text of the deciding rule, or NULL */
+    const char *reason; /* "no_rule", "denied_by_rule", "udp_disabled", "metadata", ...: a constant */
+} sl_net_verdict;
+
+void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict *ret);
+
+/* May the child look this name up at all? True when some allow rule (net, HTTP or resolve) names
+ * it, or any name (deny-only HTTP rules, `*`). */
+bool sl_policy_grants_name(const sl_policy *p, const char *name);
+
+/* How the gateway treats a steered flow to (name or addr, port). */
+enum sl_flow_mode {
+    SL_FLOW_REFUSE,  /* nothing may pass */
+    SL_FLOW_INSPECT, /* HTTP rules concern it: TLS is intercepted, each request judged */
+    SL_FLOW_TLS_PASS, /* only a net rule, or http_no_inspect: TLS spliced after the SNI check; other
+                         bytes pass only if `raw` */
+};
+typedef struct sl_flow_verdict {
+    enum sl_flow_mode mode;
+    bool raw; /* a net rule names this host and port: bytes that are not TLS or HTTP may pass */
+    const char *rule;
+} sl_flow_verdict;
+void sl_policy_judge_flow(const sl_policy *p, const sl_dest *dest, sl_flow_verdict *ret);
+
+/* Suggestions are complete command-line words, shell-quoted. */
+#define SL_SUGGESTION_MAX 512
+
+typedef struct sl_http_verdict {
+    bool allow;
+    const char *rule;    /* text of the deciding rule, or NULL */
+    const char *reason;  /* "no_rule", "denied_by_rule", "method", "path", "host", "query": the part
+                            in which the nearest rule differs */
+    const char *nearest; /* text of the nearest allow rule, or NULL */
+    char allow_with[SL_SUGGESTION_MAX]; /* "--http-allow 'POST api.example.com/v1/files'" */
+} sl_http_verdict;
+
+/* `allow_with` is filled only on denial. */
+void sl_policy_judge_http(const sl_policy *p, const sl_http_view *view, sl_http_verdict *ret);
+
+/* The flag that would allow a denied destination: "--net-allow 'db.example.com:5432'". */
+void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX]);
+
+/* May the gateway dial `addr`, which `name` resolved to (name NULL: a literal)? Loopback,
+ * link-local and metadata only if the literal, a covering set or CIDR, or --resolve names it;
+ * private ranges also for a name written out in full by a rule; "localhost" names mean loopback. */
+bool sl_policy_may_dial(const sl_policy *p, const char *name, const sl_addr *addr, uint16_t port);
+
+/* The --resolve entry for a name, or NULL. */
+const sl_resolve *sl_policy_resolve(const sl_policy *p, const char *name);
+
+#endif
