@@ -25,9 +25,10 @@ enum sl_addr_class {
     SL_ADDR_LOOPBACK = 1 << 0,   /* 127/8, ::1, 0.0.0.0, :: (which reach this host) */
     SL_ADDR_PRIVATE = 1 << 1,    /* RFC 1918, 100.64/10, fc00::/7 */
     SL_ADDR_LINK_LOCAL = 1 << 2, /* 169.254/16, fe80::/10 */
-    SL_ADDR_METADATA = 1 << 3,   /* 169.254.169.254, 169.254.170.2, fd00:ec2::254, 100.100.100.200 ... */
-    SL_ADDR_PUBLIC = 1 << 4,     /* none of the above, nor multicast, broadcast or reserved */
-    SL_ADDR_SPECIAL = 1 << 5,    /* multicast, broadcast, reserved, 198.18/15, documentation ... */
+    SL_ADDR_METADATA =
+        1 << 3, /* 169.254.169.254, 169.254.170.2, fd00:ec2::254, 100.100.100.200 ... */
+    SL_ADDR_PUBLIC = 1 << 4,  /* none of the above, nor multicast, broadcast or reserved */
+    SL_ADDR_SPECIAL = 1 << 5, /* multicast, broadcast, reserved, 198.18/15, documentation ... */
 };
 
 /* Strict parse of "a.b.c.d" (four decimal numbers, no leading zero) or IPv6 text, optionally in

@@ -12,17 +12,24 @@
 #define SL_DNSMSG_NAME_MAX 254
 #define SL_DNSMSG_MAX      512 /* our answers never need more */
 
-enum sl_dnsmsg_rcode { SL_DNS_NOERROR = 0, SL_DNS_FORMERR = 1, SL_DNS_FAIL = 2, SL_DNS_NXNAME = 3, SL_DNS_NOTIMP = 4, SL_DNS_REFUSED = 5 };
+enum sl_dnsmsg_rcode {
+    SL_DNS_NOERROR = 0,
+    SL_DNS_FORMERR = 1,
+    SL_DNS_FAIL = 2,
+    SL_DNS_NXNAME = 3,
+    SL_DNS_NOTIMP = 4,
+    SL_DNS_REFUSED = 5
+};
 
 typedef struct sl_dnsmsg_query {
     uint16_t id;
     uint16_t flags;
     uint16_t qtype;
     uint16_t qclass;
-    bool edns;           /* an OPT record came along (RFC 6891) */
-    bool name_ok;        /* the labels form a host name; false: answer NXDOMAIN */
+    bool edns;                     /* an OPT record came along (RFC 6891) */
+    bool name_ok;                  /* the labels form a host name; false: answer NXDOMAIN */
     char name[SL_DNSMSG_NAME_MAX]; /* lower case, no trailing dot */
-    size_t question_len; /* bytes of the question as sent, which the answer repeats */
+    size_t question_len;           /* bytes of the question as sent, which the answer repeats */
     const uint8_t *question;
 } sl_dnsmsg_query;
 

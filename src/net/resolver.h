@@ -20,7 +20,8 @@ typedef struct sl_resolver_query sl_resolver_query;
  * The query is gone when this is called. */
 typedef void (*sl_resolver_cb)(void *arg, int status, const sl_addr *addrs, size_t count);
 
-/* Allocates; c-ares itself is initialised at the first query (reads /etc/resolv.conf, /etc/hosts). */
+/* Allocates; c-ares itself is initialised at the first query (reads /etc/resolv.conf, /etc/hosts).
+ */
 sl_resolver *sl_resolver_new(uv_loop_t *loop);
 void sl_resolver_free(sl_resolver *resolver);
 

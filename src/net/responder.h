@@ -11,7 +11,7 @@
 
 #include "core/addr.h"
 
-#define SL_RESPONDER_SOCKETS_MAX 1024 /* the longest idle is closed for a new one */
+#define SL_RESPONDER_SOCKETS_MAX    1024  /* the longest idle is closed for a new one */
 #define SL_RESPONDER_STREAM_IDLE_MS 10000 /* RFC 7766 section 6.2.3 */
 
 enum sl_dns_answer {

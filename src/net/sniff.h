@@ -19,11 +19,11 @@ enum sl_sniff_kind {
 
 typedef struct sl_client_hello {
     bool has_sni;
-    char sni[254];             /* lower case, no trailing dot; a valid host name */
-    bool sni_is_addr;          /* an IP literal as SNI (RFC 6066 section 3 forbids it) */
-    bool has_ech;              /* encrypted_client_hello (0xfe0d) hides the inner name */
-    uint16_t version_max;      /* highest version offered */
-    size_t alpn_len;           /* wire form of the protocol list */
+    char sni[254];        /* lower case, no trailing dot; a valid host name */
+    bool sni_is_addr;     /* an IP literal as SNI (RFC 6066 section 3 forbids it) */
+    bool has_ech;         /* encrypted_client_hello (0xfe0d) hides the inner name */
+    uint16_t version_max; /* highest version offered */
+    size_t alpn_len;      /* wire form of the protocol list */
     uint8_t alpn[SL_SNIFF_ALPN_MAX];
 } sl_client_hello;
 

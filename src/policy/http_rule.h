@@ -34,12 +34,12 @@ typedef struct sl_http_rule {
 typedef struct sl_http_view {
     bool tls;
     const char *method;
-    const char *host;    /* name, or address text without brackets */
+    const char *host; /* name, or address text without brackets */
     bool host_is_addr;
-    sl_addr addr;        /* the literal address of the flow when there is one; family 0 if by name */
-    uint16_t port;       /* the port that the child connected to */
-    const char *path;    /* normal form, "/" at least; "*" for OPTIONS * */
-    const char *query;   /* raw, without '?', or NULL */
+    sl_addr addr;      /* the literal address of the flow when there is one; family 0 if by name */
+    uint16_t port;     /* the port that the child connected to */
+    const char *path;  /* normal form, "/" at least; "*" for OPTIONS * */
+    const char *query; /* raw, without '?', or NULL */
 } sl_http_view;
 
 int sl_http_rule_parse(const char *text, sl_http_rule *ret_rule, sl_error *err);

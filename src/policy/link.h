@@ -1,6 +1,6 @@
 /* The messages between engine and gateway, over one SOCK_SEQPACKET pair. Two programs of one build:
- * plain structs in host order, descriptors by SCM_RIGHTS (core/fd.h). Each side checks type, length,
- * ranges and termination of what it receives; an impossible message ends the run. */
+ * plain structs in host order, descriptors by SCM_RIGHTS (core/fd.h). Each side checks type,
+ * length, ranges and termination of what it receives; an impossible message ends the run. */
 #ifndef SANDLOCK_POLICY_LINK_H
 #define SANDLOCK_POLICY_LINK_H
 
@@ -20,11 +20,11 @@
 
 enum sl_link_type {
     /* engine to gateway */
-    SL_LINK_HELLO = 1,  /* fds: policy text, synth map, [audit] */
-    SL_LINK_FLOW,       /* fd: the accepted end of a steered TCP connection */
-    SL_LINK_DNS,        /* fd: a responder socket, UDP or TCP, connected to the child's socket */
-    SL_LINK_RESOLVE,    /* a direct flow to a name: which addresses may be dialled? */
-    SL_LINK_QUIT,       /* the run is over: report and leave */
+    SL_LINK_HELLO = 1, /* fds: policy text, synth map, [audit] */
+    SL_LINK_FLOW,      /* fd: the accepted end of a steered TCP connection */
+    SL_LINK_DNS,       /* fd: a responder socket, UDP or TCP, connected to the child's socket */
+    SL_LINK_RESOLVE,   /* a direct flow to a name: which addresses may be dialled? */
+    SL_LINK_QUIT,      /* the run is over: report and leave */
     /* gateway to engine */
     SL_LINK_READY = 32, /* policy read. fds: none, or the CA certificate and the merged bundle */
     SL_LINK_RESOLVED,
@@ -87,8 +87,8 @@ struct sl_link_addr {
 struct sl_link_resolved {
     struct sl_link_header header;
     uint64_t id;
-    uint32_t count;  /* 0: refused, see reason */
-    char reason[32]; /* "dns", "address_denied", "timeout" */
+    uint32_t count;                               /* 0: refused, see reason */
+    char reason[32];                              /* "dns", "address_denied", "timeout" */
     struct sl_link_addr addrs[SL_LINK_ADDRS_MAX]; /* IPv4 first, in the resolver's order */
 };
 

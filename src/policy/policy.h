@@ -80,13 +80,13 @@ typedef struct sl_policy {
 
     /* environment */
     bool clean_env;
-    sl_strv env; /* "K=V" */
+    sl_strv env;    /* "K=V" */
     bool close_fds; /* default true */
 
     /* the run */
     char *name;
-    char *audit;              /* "FILE", "fd:N" or "-" */
-    sl_strv allow_degraded;   /* names of features that may be missing */
+    char *audit;            /* "FILE", "fd:N" or "-" */
+    sl_strv allow_degraded; /* names of features that may be missing */
 
     bool frozen;
 } sl_policy;
@@ -111,8 +111,8 @@ typedef struct sl_field {
     char short_option;        /* 'r', or 0 */
     bool negated;             /* the option sets a BOOL to false (--allow-raw-sockets) */
     enum sl_field_type type;
-    size_t offset;       /* in sl_policy */
-    size_t given_offset; /* of the bool that records "was given", or SIZE_MAX */
+    size_t offset;        /* in sl_policy */
+    size_t given_offset;  /* of the bool that records "was given", or SIZE_MAX */
     const char *argument; /* "RULE", "PATH", NULL for BOOL */
     const char *help;     /* one line */
     const char *group;    /* heading in --help */

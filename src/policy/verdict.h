@@ -8,12 +8,14 @@
 #include "policy/policy.h"
 
 /* What the policy restricts, hence what must be trapped. */
-bool sl_policy_restricts_net(const sl_policy *p);  /* any net or HTTP rule, net_connect excepted */
-bool sl_policy_has_http(const sl_policy *p);       /* any HTTP rule, or an explicit empty list */
-bool sl_policy_needs_names(const sl_policy *p);    /* rules that name hosts: our DNS answers */
-bool sl_policy_needs_gateway(const sl_policy *p);  /* HTTP, host or DNS rules exist */
-bool sl_policy_needs_trust(const sl_policy *p);    /* TLS may be intercepted: the child must trust our CA */
-bool sl_policy_restricts_bind(const sl_policy *p); /* net_bind given, or net_allow given and empty */
+bool sl_policy_restricts_net(const sl_policy *p); /* any net or HTTP rule, net_connect excepted */
+bool sl_policy_has_http(const sl_policy *p);      /* any HTTP rule, or an explicit empty list */
+bool sl_policy_needs_names(const sl_policy *p);   /* rules that name hosts: our DNS answers */
+bool sl_policy_needs_gateway(const sl_policy *p); /* HTTP, host or DNS rules exist */
+bool sl_policy_needs_trust(
+    const sl_policy *p); /* TLS may be intercepted: the child must trust our CA */
+bool sl_policy_restricts_bind(
+    const sl_policy *p); /* net_bind given, or net_allow given and empty */
 
 /* Where a socket wants to go. By name when the child used one of our synthetic addresses. */
 typedef struct sl_dest {
@@ -31,8 +33,9 @@ enum sl_net_action {
 
 typedef struct sl_net_verdict {
     enum sl_net_action action;
-    const char *rule;   /* text of the deciding rule, or NULL */
-    const char *reason; /* "no_rule", "denied_by_rule", "udp_disabled", "metadata", ...: a constant */
+    const char *rule; /* text of the deciding rule, or NULL */
+    const char
+        *reason; /* "no_rule", "denied_by_rule", "udp_disabled", "metadata", ...: a constant */
 } sl_net_verdict;
 
 void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict *ret);
@@ -43,8 +46,8 @@ bool sl_policy_grants_name(const sl_policy *p, const char *name);
 
 /* How the gateway treats a steered flow to (name or addr, port). */
 enum sl_flow_mode {
-    SL_FLOW_REFUSE,  /* nothing may pass */
-    SL_FLOW_INSPECT, /* HTTP rules concern it: TLS is intercepted, each request judged */
+    SL_FLOW_REFUSE,   /* nothing may pass */
+    SL_FLOW_INSPECT,  /* HTTP rules concern it: TLS is intercepted, each request judged */
     SL_FLOW_TLS_PASS, /* only a net rule, or http_no_inspect: TLS spliced after the SNI check; other
                          bytes pass only if `raw` */
 };

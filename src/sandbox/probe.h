@@ -1,0 +1,25 @@
+/* What this kernel can do for us: each feature tried live. */
+#ifndef SANDLOCK_SANDBOX_PROBE_H
+#define SANDLOCK_SANDBOX_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct sl_probe_result {
+    const char *name;  /* "landlock", "seccomp_notify", ...; what --allow-degraded names */
+    const char *since; /* first kernel with it: "6.12" */
+    const char *lost;  /* what does not work without it */
+    bool required;     /* `run` refuses without it (unless degraded) */
+    bool works;        /* the live try succeeded */
+    char detail[128];  /* "ABI 7", or why it failed */
+} sl_probe_result;
+
+#define SL_PROBE_MAX 24
+
+/* Tries everything, in short-lived forks where needed. Returns how many rows were filled. */
+size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX]);
+
+/* The Landlock ABI of this kernel; 0 when there is none. */
+int sl_probe_landlock_abi(void);
+
+#endif
