@@ -20,13 +20,15 @@
 
 enum sl_link_type {
     /* engine to gateway */
-    SL_LINK_HELLO = 1, /* fds: policy text, synth map, [audit] */
-    SL_LINK_FLOW,      /* fd: the accepted end of a steered TCP connection */
-    SL_LINK_DNS,       /* fd: a responder socket, UDP or TCP, connected to the child's socket */
-    SL_LINK_RESOLVE,   /* a direct flow to a name: which addresses may be dialled? */
-    SL_LINK_QUIT,      /* the run is over: report and leave */
+    SL_LINK_HELLO =
+        1,           /* fds: see below. Nothing is served before; may come after the child's exec */
+    SL_LINK_FLOW,    /* fd: the accepted end of a steered TCP connection */
+    SL_LINK_DNS,     /* fd: a responder socket, UDP or TCP, connected to the child's socket */
+    SL_LINK_RESOLVE, /* a direct flow to a name: which addresses may be dialled? */
+    SL_LINK_QUIT,    /* the run is over: report and leave */
     /* gateway to engine */
-    SL_LINK_READY = 32, /* policy read. fds: none, or the CA certificate and the merged bundle */
+    SL_LINK_READY = 32, /* policy read. fds: none, or (when sl_policy_needs_trust) two sealed
+                           memfds: the CA certificate as PEM, then the merged bundle as PEM */
     SL_LINK_RESOLVED,
     SL_LINK_DENIED, /* one line of the end summary; sent before BYE, most frequent first */
     SL_LINK_BYE,
@@ -38,7 +40,19 @@ struct sl_link_header {
     uint32_t length; /* of the whole message */
 };
 
-enum sl_link_hello_flags { SL_LINK_HAS_AUDIT = 1 << 0 };
+/* The descriptors of HELLO: the policy memfd and the synth map memfd always; then, in this order,
+ * what the flags announce. The gateway is confined and opens none of the user's files: it gets
+ * their content (as memfds, read from offset 0). */
+enum sl_link_hello_flags {
+    SL_LINK_HAS_AUDIT = 1 << 0,       /* the audit log, opened for appending */
+    SL_LINK_HAS_CA = 1 << 1,          /* two: http_ca and http_key, PEM */
+    SL_LINK_HAS_UPSTREAM_CA = 1 << 2, /* the http_upstream_ca files one after the other, PEM; may
+                                         hold certificate revocation lists too */
+    SL_LINK_HAS_BUNDLE = 1 << 3,      /* PEM of the bundle files that the user's own variables
+                                         named: goes into the child's bundle as well */
+    SL_LINK_HELLO_FLAGS = (1 << 4) - 1
+};
+#define SL_LINK_PEM_MAX (8u << 20) /* bytes of one PEM memfd */
 
 struct sl_link_hello {
     struct sl_link_header header;
