@@ -7,6 +7,8 @@
 #define SANDLOCK_NET_RESPONDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "core/addr.h"
@@ -29,6 +31,13 @@ typedef enum sl_dns_answer (*sl_responder_cb)(void *arg, void *tag, const char *
 
 sl_responder *sl_responder_new(uv_loop_t *loop, sl_responder_cb cb, void *arg);
 void sl_responder_free(sl_responder *responder);
+
+/* How long a TCP connection may go without a complete query; the default is
+ * SL_RESPONDER_STREAM_IDLE_MS. For tests. */
+void sl_responder_set_stream_idle(sl_responder *responder, uint64_t idle_ms);
+
+/* How many sockets are served now. */
+size_t sl_responder_count(const sl_responder *responder);
 
 /* Serves `fd` (taken over, also on failure). `tag` is freed with free() when the socket goes. */
 int sl_responder_add(sl_responder *responder, int fd, bool stream, void *tag);
