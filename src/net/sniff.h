@@ -19,9 +19,10 @@ enum sl_sniff_kind {
 
 typedef struct sl_client_hello {
     bool has_sni;
-    char sni[254];        /* lower case, no trailing dot; a valid host name */
+    char sni[254];        /* lower case, no trailing dot; a valid host name, or an address */
     bool sni_is_addr;     /* an IP literal as SNI (RFC 6066 section 3 forbids it) */
-    bool has_ech;         /* encrypted_client_hello (0xfe0d) hides the inner name */
+    bool has_ech;         /* encrypted_client_hello (0xfe0d) or its forerunner may hide a name.
+                             Clients also send it empty of meaning (GREASE): it cannot be told */
     uint16_t version_max; /* highest version offered */
     size_t alpn_len;      /* wire form of the protocol list */
     uint8_t alpn[SL_SNIFF_ALPN_MAX];
@@ -29,6 +30,8 @@ typedef struct sl_client_hello {
 
 #define SL_SNIFF_MAX 16704 /* the most bytes ever needed before a decision */
 
+/* `data` is everything since the flow began. `ret_hello` is filled for SL_SNIFF_TLS only; may be
+ * NULL. Never SL_SNIFF_MORE from SL_SNIFF_MAX bytes on. */
 enum sl_sniff_kind sl_sniff(const uint8_t *data, size_t len, sl_client_hello *ret_hello);
 
 #endif
