@@ -17,12 +17,16 @@ typedef struct sl_dial_target {
     uint16_t port;
 } sl_dial_target;
 
-/* `fd`: owned by the callee, or -errno of the last attempt (-ETIMEDOUT when time ran out). */
+/* `fd`: owned by the callee, or -errno of the attempt that says most: a refusal before silence,
+ * silence (-ETIMEDOUT) before a family that this host has no route for. `used` is NULL then. */
 typedef void (*sl_dial_cb)(void *arg, int fd, const sl_dial_target *used);
 
-/* The callback comes later, exactly once unless cancelled; the dial is gone then. */
+/* Tries the targets in their order, but IPv6 and IPv4 in turn where both are there. -EINVAL: none,
+ * or more than SL_DIAL_TARGETS_MAX; -ENOMEM. The callback comes later, exactly once unless
+ * cancelled; the dial is gone then. */
 int sl_dial_start(uv_loop_t *loop, const sl_dial_target *targets, size_t count, uint64_t timeout_ms,
                   sl_dial_cb cb, void *arg, sl_dial **ret_dial);
+/* NULL is accepted. */
 void sl_dial_cancel(sl_dial *dial);
 
 #endif
