@@ -11,18 +11,22 @@
 
 typedef struct sl_ca sl_ca;
 
-/* An ephemeral P-256 CA, valid from an hour ago for 7 days, name-constrained to nothing. */
+/* An ephemeral P-256 CA, valid from two days ago for a year: a run may be long, the key dies with
+ * the process anyway. */
 int sl_ca_new(sl_ca **ret_ca, sl_error *err);
-/* One's own, PEM text. Refuses a certificate that is not a CA, or does not belong to the key. */
+/* One's own, PEM text; certificates behind the first are sent along as its chain. Refuses a
+ * certificate that is not a CA, has run out, or does not belong to the key, and an encrypted key.
+ */
 int sl_ca_load(const char *cert_pem, size_t cert_len, const char *key_pem, size_t key_len,
                sl_ca **ret_ca, sl_error *err);
 void sl_ca_free(sl_ca *ca);
 
-/* The public certificate as PEM; owned by the CA. */
+/* The public certificate (and its chain, if one was given) as PEM; owned by the CA. */
 const char *sl_ca_pem(const sl_ca *ca);
 
 /* Gives `ssl` (server side, before the handshake) a leaf with exactly one subjectAltName: dNSName
- * `name` if `addr` is NULL, else that iPAddress. 0, -EINVAL for an impossible name, -ENOMEM. */
+ * `name` (lower case) if `addr` is NULL, else that iPAddress. 0, -EINVAL for an impossible name,
+ * -ENOMEM, -EIO when OpenSSL refuses. */
 int sl_ca_certify(sl_ca *ca, SSL *ssl, const char *name, const sl_addr *addr);
 
 #endif
