@@ -25,14 +25,13 @@ enum sl_addr_class {
     SL_ADDR_LOOPBACK = 1 << 0,   /* 127/8, ::1, 0.0.0.0, :: (which reach this host) */
     SL_ADDR_PRIVATE = 1 << 1,    /* RFC 1918, 100.64/10, fc00::/7 */
     SL_ADDR_LINK_LOCAL = 1 << 2, /* 169.254/16, fe80::/10 */
-    SL_ADDR_METADATA =
-        1 << 3, /* 169.254.169.254, 169.254.170.2, fd00:ec2::254, 100.100.100.200 ... */
-    SL_ADDR_PUBLIC = 1 << 4,  /* none of the above, nor multicast, broadcast or reserved */
-    SL_ADDR_SPECIAL = 1 << 5, /* multicast, broadcast, reserved, 198.18/15, documentation ... */
+    SL_ADDR_METADATA = 1 << 3,   /* 169.254.169.254, 169.254.170.2, fd00:ec2::254... */
+    SL_ADDR_PUBLIC = 1 << 4,     /* none of the above, nor multicast, broadcast or reserved */
+    SL_ADDR_SPECIAL = 1 << 5,    /* multicast, broadcast, reserved, 198.18/15, documentation ... */
 };
 
 /* Strict parse of "a.b.c.d" (four decimal numbers, no leading zero) or IPv6 text, optionally in
- * brackets and with %scope. 0 or -EINVAL; `ret` untouched on failure. */
+ * brackets and with %scope (a zone number). 0 or -EINVAL; `ret` untouched on failure. */
 int sl_addr_parse(const char *text, sl_addr *ret);
 
 /* True when the text looks like an attempt at a numeric address that sl_addr_parse refuses
@@ -43,11 +42,15 @@ bool sl_addr_looks_numeric(const char *text);
 int sl_cidr_parse(const char *text, sl_cidr *ret);
 bool sl_cidr_contains(const sl_cidr *cidr, const sl_addr *addr);
 
+/* The same address. An address without a scope equals the one with any. */
 bool sl_addr_equal(const sl_addr *a, const sl_addr *b);
 
 /* Mask of enum sl_addr_class. IPv6 forms that embed an IPv4 address (64:ff9b::/96 RFC 6052,
  * 2002::/16 RFC 3056, ::a.b.c.d) have the classes of both. */
 unsigned sl_addr_classify(const sl_addr *addr);
+
+/* Multicast, or the IPv4 limited broadcast: one packet, many receivers. */
+bool sl_addr_is_multicast(const sl_addr *addr);
 
 /* If `addr` is an IPv6 form that embeds an IPv4 address (64:ff9b::/96, 2002::/16, ::a.b.c.d),
  * gives it and returns true. A verdict must look at both. */
