@@ -22,7 +22,8 @@ enum sl_host_kind {
 
 typedef struct sl_host_pattern {
     enum sl_host_kind kind;
-    char name[SL_HOST_NAME_MAX]; /* NAME, LOCALHOST: the name; WILDCARD: what follows "*." */
+    char name[SL_HOST_NAME_MAX]; /* NAME, LOCALHOST: the name; WILDCARD: what follows "*.".
+                                    "*.localhost" is LOCALHOST with its star */
     sl_cidr cidr;
     unsigned classes;
 } sl_host_pattern;
@@ -39,12 +40,24 @@ int sl_host_name_normalise(const char *name, char ret_name[SL_HOST_NAME_MAX]);
 int sl_host_pattern_parse(const char *text, bool cidr_ok, const char *what,
                           sl_host_pattern *ret_pattern, sl_error *err);
 
-/* Does the pattern name this DNS name (normalised)? An address pattern never does. */
+/* Does an allow rule's pattern name this DNS name (normalised)? An address pattern never does, and
+ * ANY never means localhost. */
 bool sl_host_pattern_has_name(const sl_host_pattern *pattern, const char *name);
-/* Does it name this literal address? A NAME or WILDCARD never does; ANY does, but only addresses
- * that are neither link-local nor metadata (those need a literal rule); an address that embeds an
- * IPv4 one must be named in both forms. */
+/* Does it name this literal address?
+ *   NAME, WILDCARD  never
+ *   ANY             what is neither loopback, private, link-local, metadata nor multicast: a wide
+ *                   rule is meant for the network, and must not reach the host and its neighbours;
+ *                   those need a literal, a CIDR or a set
+ *   LOCALHOST       127.0.0.1 and ::1
+ *   CLASS           its members; a metadata address only if the set is `metadata`
+ * An address that embeds an IPv4 one (64:ff9b::/96, 2002::/16, ::a.b.c.d) is judged by what it
+ * leads to, unless a CIDR at least as narrow as the translator's prefix names it. */
 bool sl_host_pattern_has_addr(const sl_host_pattern *pattern, const sl_addr *addr);
+
+/* The same questions for a deny rule, where every doubt counts as yes: ANY is everything, a set all
+ * its members, an embedding address both its forms, 0.0.0.0 and :: also loopback. */
+bool sl_host_pattern_denies_name(const sl_host_pattern *pattern, const char *name);
+bool sl_host_pattern_denies_addr(const sl_host_pattern *pattern, const sl_addr *addr);
 
 /* True if the name is "localhost" or ends in ".localhost". */
 bool sl_host_is_localhost(const char *name);

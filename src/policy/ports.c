@@ -1,0 +1,113 @@
+/* Owns port sets. Never holds overlapping ranges, never takes a number it was not given in full. */
+#include "policy/ports.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One decimal port without sign, space or leading zero. 0 or -EINVAL. */
+static int parse_port(const char *text, size_t len, bool zero_ok, uint16_t *ret)
+{
+    unsigned value = 0;
+    if (len == 0 || len > 5 || (len > 1 && text[0] == '0')) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return -EINVAL;
+        }
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    if (value > UINT16_MAX || (value == 0 && !zero_ok)) {
+        return -EINVAL;
+    }
+    *ret = (uint16_t)value;
+    return 0;
+}
+
+int sl_ports_add_range(sl_ports *ports, uint16_t lo, uint16_t hi)
+{
+    size_t first = 0;
+    while (first < ports->count && (unsigned)ports->ranges[first].hi + 1 < lo) {
+        first++;
+    }
+    size_t last = first; /* one past the ranges that touch [lo, hi] */
+    while (last < ports->count && ports->ranges[last].lo <= (unsigned)hi + 1) {
+        lo = ports->ranges[last].lo < lo ? ports->ranges[last].lo : lo;
+        hi = ports->ranges[last].hi > hi ? ports->ranges[last].hi : hi;
+        last++;
+    }
+    size_t count = ports->count - (last - first) + 1;
+    if (count > SL_PORTS_MAX) {
+        return -ENOBUFS;
+    }
+    if (count > ports->count) {
+        sl_port_range *ranges = realloc(ports->ranges, count * sizeof(*ranges));
+        if (ranges == NULL) {
+            return -ENOMEM;
+        }
+        ports->ranges = ranges;
+    }
+    memmove(ports->ranges + first + 1, ports->ranges + last,
+            (ports->count - last) * sizeof(*ports->ranges));
+    ports->ranges[first] = (sl_port_range){.lo = lo, .hi = hi};
+    ports->count = count;
+    return 0;
+}
+
+static int add_word(sl_ports *ports, const char *word, size_t len, bool zero_ok)
+{
+    const char *dash = memchr(word, '-', len);
+    uint16_t lo;
+    uint16_t hi;
+    size_t n = dash == NULL ? len : (size_t)(dash - word);
+    if (parse_port(word, n, zero_ok, &lo) < 0) {
+        return -EINVAL;
+    }
+    hi = lo;
+    if (dash != NULL && (parse_port(dash + 1, len - n - 1, zero_ok, &hi) < 0 || hi < lo)) {
+        return -EINVAL;
+    }
+    return sl_ports_add_range(ports, lo, hi);
+}
+
+int sl_ports_add(sl_ports *ports, const char *text, bool zero_ok, const char *what, sl_error *err)
+{
+    const char *word = text;
+    for (;;) {
+        size_t len = strcspn(word, ",");
+        int r = add_word(ports, word, len, zero_ok);
+        if (r == -EINVAL) {
+            return sl_error_usage(err,
+                                  "%s: '%.*s' is not a port: expected %d to 65535 or a range "
+                                  "'9000-9005', separated by commas",
+                                  what, (int)(len > 64 ? 64 : len), word, zero_ok ? 0 : 1);
+        }
+        if (r == -ENOBUFS) {
+            return sl_error_usage(err, "%s: more than %d port ranges", what, SL_PORTS_MAX);
+        }
+        if (r < 0) {
+            return sl_error_set(err, -r, "no memory for ports");
+        }
+        if (word[len] == '\0') {
+            return 0;
+        }
+        word += len + 1;
+    }
+}
+
+bool sl_ports_has(const sl_ports *ports, uint16_t port)
+{
+    for (size_t i = 0; i < ports->count && ports->ranges[i].lo <= port; i++) {
+        if (port <= ports->ranges[i].hi) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sl_ports_done(sl_ports *ports)
+{
+    free(ports->ranges);
+    *ports = (sl_ports){0};
+}
