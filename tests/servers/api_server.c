@@ -131,6 +131,9 @@ static int run(void)
     if (options.ready_fd >= 0 && write(options.ready_fd, ready.data, ready.len) < 0) {
         return 1;
     }
+    if (options.ready_fd >= 0) {
+        close(options.ready_fd); /* the reader waits for the end */
+    }
     polls[options.listen_count] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
     for (;;) {
         if (poll(polls, options.listen_count + 1, -1) < 0 && errno != EINTR) {

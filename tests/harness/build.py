@@ -1,0 +1,93 @@
+"""Compiles the small programs of the tests, once for each content."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+
+from . import paths
+
+C_FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Wshadow", "-Werror",
+           "-Wno-unused-result"]
+
+
+class Missing(Exception):
+    """A tool is not installed; the message names it."""
+
+
+def _cached(name, sources, make):
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(str(source).encode() + b"\0" + source.read_bytes())
+    paths.BIN.mkdir(parents=True, exist_ok=True)
+    target = paths.BIN / f"{name}-{digest.hexdigest()[:16]}"
+    with open(paths.BIN / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            scratch = target.with_suffix(f".{os.getpid()}")
+            done = make(scratch)
+            if done.returncode != 0:
+                raise RuntimeError(f"cannot build {name}:\n{done.stdout}{done.stderr}")
+            scratch.rename(target)
+    return target
+
+
+def _run(words, **kw):
+    if shutil.which(words[0]) is None:
+        raise Missing(f"{words[0]} is not installed")
+    return subprocess.run([str(w) for w in words], capture_output=True, text=True, **kw)
+
+
+def c_program(source, *flags, cc="cc", name=None):
+    """A C file to an executable; static unless the flags say otherwise."""
+    source = paths.TESTS / source
+    link = [] if "-dynamic" in flags else ["-static"]
+    flags = [f for f in flags if f != "-dynamic"]
+    shared = sorted(source.parent.glob("*.h"))
+    return _cached(name or f"{source.stem}-{cc}", [source, *shared],
+                   lambda out: _run([cc, *C_FLAGS, *link, source, "-o", out, *flags, "-lpthread"]))
+
+
+def attack(name):
+    return c_program(f"security/attacks/{name}.c")
+
+
+def api_server():
+    built = paths.BUILD / "tests" / "servers" / "api_server"
+    if built.exists():
+        return built
+    sources = sorted((paths.TESTS / "servers").glob("*.[ch]"))
+    files = [s for s in sources if s.suffix == ".c"]
+    return _cached("api_server", sources,
+                   lambda out: _run(["cc", *C_FLAGS, *files, "-o", out, "-lmbedtls", "-lmbedx509",
+                                     "-lmbedcrypto", "-lpthread"]))
+
+
+def go_program(source, cgo):
+    source = paths.TESTS / source
+    env = dict(os.environ, CGO_ENABLED="1" if cgo else "0", GOFLAGS="-buildvcs=false",
+               GO111MODULE="off", HOME=os.environ.get("HOME", "/tmp"))
+    if not cgo:
+        tags = ["-tags", "netgo"]
+    else:
+        tags = ["-tags", "netcgo"]
+    return _cached(f"{source.stem}-cgo{int(cgo)}", [source],
+                   lambda out: _run(["go", "build", *tags, "-o", out, source], env=env))
+
+
+def rust_program(offline=True):
+    folder = paths.TESTS / "clients" / "rust"
+    sources = [folder / "Cargo.toml", folder / "Cargo.lock", folder / "src" / "main.rs"]
+
+    def make(out):
+        target = paths.BIN / "cargo"
+        words = ["cargo", "build", "--release", "--locked", "--manifest-path",
+                 folder / "Cargo.toml"]
+        env = dict(os.environ, CARGO_TARGET_DIR=str(target))
+        done = _run(words + (["--offline"] if offline else []), env=env)
+        if done.returncode == 0:
+            shutil.copy2(target / "release" / "rust-client", out)
+        return done
+
+    return _cached("rust-client", sources, make)
