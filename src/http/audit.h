@@ -1,0 +1,50 @@
+/* What happened, one JSON object a line (DESIGN "Audit"), and the counts for the end of the run. */
+#ifndef SANDLOCK_HTTP_AUDIT_H
+#define SANDLOCK_HTTP_AUDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "policy/link.h"
+
+#define SL_SUMMARY_MAX   256 /* distinct denials remembered */
+#define SL_SUMMARY_LINES 20  /* sent at the end */
+
+typedef struct sl_audit sl_audit;
+
+/* One event. NULL and 0 mean: not known, left out. */
+typedef struct sl_audit_event {
+    bool allow;
+    const struct sl_link_process *process;
+    const char *kind; /* "http", "tls", "tcp", "dns" */
+    const char *method;
+    const char *url;
+    const char *host;
+    uint16_t port;
+    const sl_addr *peer; /* the dialled address */
+    unsigned status;
+    const char *rule;
+    const char *reason;
+    const char *detail; /* a sentence for people: why TLS failed */
+    const char *nearest;
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint64_t duration_ms;
+    bool timed; /* duration and bytes are meant */
+} sl_audit_event;
+
+/* `fd` -1: no log is written, the counts are kept all the same. */
+sl_audit *sl_audit_new(int fd);
+void sl_audit_free(sl_audit *a);
+bool sl_audit_logging(const sl_audit *a);
+void sl_audit_write(sl_audit *a, const sl_audit_event *e);
+
+/* Counts a denial for the summary: what was refused, and the flag that would allow it. */
+void sl_audit_denied(sl_audit *a, const char *what, const char *allow_with);
+void sl_audit_count(sl_audit *a, bool allow, uint64_t bytes_out, uint64_t bytes_in);
+
+/* Sends the summary and BYE on the link. 0 or -errno. */
+int sl_audit_report(const sl_audit *a, int link);
+
+#endif

@@ -1,0 +1,282 @@
+/* Owns the gateway's own confinement: what it may still do once it looks at hostile bytes. Never
+ * relied on alone: the gateway keeps no right that its work does not need. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "core/util.h"
+#include "http/gateway_int.h"
+
+/* Rights of newer headers than Debian 12's. */
+#define FS_TRUNCATE  (1ULL << 14)
+#define FS_IOCTL_DEV (1ULL << 15)
+#define FS_ALL_ABI1  ((1ULL << 13) - 1)
+#define FS_REFER     (1ULL << 13)
+#define NET_BIND_TCP (1ULL << 0)
+#define SCOPE_ALL    3ULL /* abstract Unix sockets, signals */
+
+struct ruleset_attr { /* landlock(7), ABI 6 */
+    uint64_t handled_access_fs;
+    uint64_t handled_access_net;
+    uint64_t scoped;
+};
+
+/* What resolving and verifying read, while running. */
+static const char *const readable[] = {
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/pki",
+    "/usr/lib/ssl",
+    "/var/lib/ca-certificates",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+};
+
+static void allow_read(int ruleset, const char *path)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0) {
+        return; /* what is not there needs no rule */
+    }
+    if (fstat(fd, &st) == 0) {
+        struct landlock_path_beneath_attr rule = {
+            .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+            .parent_fd = fd,
+        };
+        if (S_ISDIR(st.st_mode)) {
+            rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
+        }
+        (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    }
+    close(fd);
+}
+
+static int restrict_files(sl_error *err)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 1) {
+        return sl_error_set(err, errno, "the gateway cannot confine itself: no Landlock");
+    }
+    struct ruleset_attr attr = {.handled_access_fs = FS_ALL_ABI1};
+    size_t size = sizeof(uint64_t);
+    attr.handled_access_fs |= abi >= 2 ? FS_REFER : 0;
+    attr.handled_access_fs |= abi >= 3 ? FS_TRUNCATE : 0;
+    attr.handled_access_fs |= abi >= 5 ? FS_IOCTL_DEV : 0;
+    if (abi >= 4) {
+        attr.handled_access_net = NET_BIND_TCP; /* it connects, and never listens */
+        size = 2 * sizeof(uint64_t);
+    }
+    if (abi >= 6) {
+        attr.scoped = SCOPE_ALL;
+        size = sizeof(attr);
+    }
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0) {
+        return sl_error_set(err, errno, "the gateway cannot confine itself: Landlock ruleset");
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(readable); i++) {
+        allow_read(ruleset, readable[i]);
+    }
+    const char *file = getenv("SSL_CERT_FILE");
+    const char *dir = getenv("SSL_CERT_DIR");
+    if (file != NULL) {
+        allow_read(ruleset, file);
+    }
+    if (dir != NULL) {
+        allow_read(ruleset, dir);
+    }
+    long r = syscall(SYS_landlock_restrict_self, ruleset, 0);
+    int code = errno;
+    close(ruleset);
+    return r < 0 ? sl_error_set(err, code, "the gateway cannot confine itself: Landlock") : 0;
+}
+
+/* Everything that moving bytes, timers, memory, DNS and reading a certificate take. */
+static const int allowed[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(pread64),
+    SCMP_SYS(close),
+    SCMP_SYS(openat),
+    SCMP_SYS(open),
+    SCMP_SYS(stat),
+    SCMP_SYS(fstat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(lseek),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(splice),
+    SCMP_SYS(connect),
+    SCMP_SYS(bind),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(select),
+    SCMP_SYS(pselect6),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(brk),
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(futex),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(getcpu),
+};
+
+/* What only an intruder asks for. */
+static const int fatal[] = {
+    SCMP_SYS(execve),           SCMP_SYS(execveat),          SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd),
+};
+
+static int add_rules(scmp_filter_ctx ctx)
+{
+    int r = 0;
+    for (size_t i = 0; i < SL_ARRAY_LEN(allowed) && r == 0; i++) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(fatal) && r == 0; i++) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
+    }
+    static const uint64_t families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < SL_ARRAY_LEN(families) && r == 0; i++) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                             SCMP_A0(SCMP_CMP_EQ, families[i]));
+    }
+    static const uint64_t requests[] = {FIONBIO, FIONREAD, FIOCLEX};
+    for (size_t i = 0; i < SL_ARRAY_LEN(requests) && r == 0; i++) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                             SCMP_A1(SCMP_CMP_EQ, requests[i]));
+    }
+    if (r == 0) { /* abort(3) */
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                             SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+    }
+    if (r == 0) { /* reading limits; 0 is ourselves */
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+    }
+    return r;
+}
+
+static int restrict_calls(sl_error *err)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (ctx == NULL) {
+        return sl_error_set(err, ENOMEM, "the gateway cannot confine itself: no memory");
+    }
+    int r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    r = r == 0 ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : r;
+    r = r == 0 ? add_rules(ctx) : r;
+    r = r == 0 ? seccomp_load(ctx) : r;
+    seccomp_release(ctx);
+    return r == 0 ? 0 : sl_error_set(err, -r, "the gateway cannot confine itself: seccomp");
+}
+
+/* Run as root too, acting for the child must grant nothing. */
+static int drop_capabilities(sl_error *err)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+        (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM when there is nothing to drop */
+    }
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    memset(data, 0, sizeof(data));
+    if (syscall(SYS_capset, &header, data) < 0) {
+        return sl_error_set(err, errno, "the gateway cannot drop its capabilities");
+    }
+    return 0;
+}
+
+int sl_confine_self(sl_error *err)
+{
+    struct rlimit files;
+    struct rlimit none = {0, 0};
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGTTOU, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return sl_error_set(err, errno, "the gateway cannot confine itself");
+    }
+    int r = drop_capabilities(err);
+    r = r == 0 ? restrict_files(err) : r;
+    return r == 0 ? restrict_calls(err) : r;
+}

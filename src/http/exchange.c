@@ -1,0 +1,363 @@
+/* Owns an HTTP/1 connection of the child from its first request to its last byte: the state, what
+ * is waited for, and the end of each exchange. Never forwards what was not judged. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/util.h"
+#include "http/exchange_int.h"
+#include "net/tls.h"
+
+#define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
+
+/* The one place where the state changes. */
+void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
+{
+    static const unsigned char legal[] = {
+        [SL_EXCHANGE_IDLE] = 1 << SL_EXCHANGE_OPENING | 1 << SL_EXCHANGE_RELAY |
+                             1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
+        [SL_EXCHANGE_OPENING] =
+            1 << SL_EXCHANGE_RELAY | 1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
+        [SL_EXCHANGE_RELAY] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_OPENING |
+                              1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH |
+                              1 << SL_EXCHANGE_TUNNEL,
+        [SL_EXCHANGE_DRAIN] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_FLUSH,
+        [SL_EXCHANGE_FLUSH] = 1 << SL_EXCHANGE_LINGER,
+    };
+    if (state != SL_EXCHANGE_ENDED && state != x->state &&
+        (x->state >= SL_ARRAY_LEN(legal) || (legal[x->state] >> state & 1) == 0)) {
+        state = SL_EXCHANGE_ENDED; /* a mistake of ours: end, never go on in doubt */
+    }
+    x->state = state;
+    uint64_t now = uv_now(x->gw->loop);
+    switch (state) {
+    case SL_EXCHANGE_IDLE:
+        x->flow->deadline_ms = now + SL_TIMEOUT_IDLE_MS;
+        break;
+    case SL_EXCHANGE_DRAIN:
+        x->flow->deadline_ms = now + SL_TIMEOUT_DRAIN_MS;
+        break;
+    case SL_EXCHANGE_FLUSH:
+        x->flow->deadline_ms = now + SL_TIMEOUT_GONE_MS;
+        break;
+    case SL_EXCHANGE_LINGER:
+        x->flow->deadline_ms = now + SL_TIMEOUT_LINGER_MS;
+        break;
+    default:
+        x->flow->deadline_ms = 0; /* quiet bodies and streams may be quiet for ever */
+        break;
+    }
+}
+
+void sl_exchange_drop_upstream(sl_exchange *x)
+{
+    sl_side_done(&x->upstream);
+    sl_splice_close(&x->req.splice);
+    sl_splice_close(&x->resp.splice);
+}
+
+void sl_exchange_break(sl_exchange *x)
+{
+    x->broken = true;
+    sl_exchange_go(x, SL_EXCHANGE_ENDED);
+}
+
+void sl_exchange_log(sl_exchange *x, const char *reason, const char *detail)
+{
+    char host[SL_HOST_NAME_MAX];
+    sl_flow *flow = x->flow;
+    if (!x->running) {
+        return;
+    }
+    x->running = false;
+    bool refused = reason != NULL &&
+                   (strcmp(reason, "address_denied") == 0 || strcmp(reason, "tls_verify") == 0);
+    sl_audit_event e = {
+        .allow = !refused,
+        .process = &flow->process,
+        .kind = x->status == 101 ? "websocket" : "http",
+        .method = x->method,
+        .url = x->url.len > 0 ? (const char *)sl_buf_head(&x->url) : NULL,
+        .host = sl_flow_host(flow, host),
+        .port = flow->target.port,
+        .peer = &x->peer,
+        .status = x->status,
+        .rule = x->rule,
+        .reason = reason,
+        .detail = detail,
+        .bytes_out = x->req.bytes + x->relay.up.bytes,
+        .bytes_in = x->resp.bytes + x->relay.down.bytes,
+        .duration_ms = uv_now(x->gw->loop) - x->started_ms,
+        .timed = true,
+    };
+    sl_audit_write(x->gw->audit, &e);
+    sl_audit_count(x->gw->audit, e.allow, e.bytes_out, e.bytes_in);
+}
+
+void sl_exchange_finish(sl_exchange *x)
+{
+    sl_exchange_log(x, NULL, NULL);
+    if (!x->req.done || x->upstream.in.len > 0 || !x->upstream_keep) {
+        sl_exchange_drop_upstream(x);
+    }
+    if (x->broken) {
+        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+        return;
+    }
+    if (x->closing || !x->client_keep || x->client.eof) {
+        x->linger |= !x->req.done || x->client.in.len > 0;
+        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+        return;
+    }
+    sl_exchange_go(x, SL_EXCHANGE_IDLE);
+}
+
+/* ---- the steps that belong to no direction ---- */
+
+/* Between requests an upstream has nothing to say: what it says, or its end, ends it. */
+static void watch_upstream(sl_exchange *x)
+{
+    if (x->upstream.conn != NULL &&
+        sl_conn_recv(x->upstream.conn, x->gw->scratch, SL_SCRATCH_SIZE) != -EAGAIN) {
+        sl_exchange_drop_upstream(x);
+    }
+}
+
+static bool step_flush(sl_exchange *x)
+{
+    if (x->client.blocked) {
+        return false;
+    }
+    if (x->broken || !x->linger) {
+        sl_exchange_go(x, SL_EXCHANGE_ENDED);
+        return true;
+    }
+    /* Closing with bytes unread would reset the line and may eat the answer. */
+    int r = sl_conn_shutdown(x->client.conn);
+    sl_exchange_go(x, r < 0 && r != -EAGAIN ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
+    sl_buf_consume(&x->client.in, x->client.in.len);
+    x->req.bytes = 0;
+    return true;
+}
+
+static bool step_linger(sl_exchange *x)
+{
+    ssize_t n = sl_conn_recv(x->client.conn, x->gw->scratch, SL_SCRATCH_SIZE);
+    if (n == -EAGAIN) {
+        return false;
+    }
+    x->req.bytes += n > 0 ? (uint64_t)n : 0;
+    if (n <= 0 || x->req.bytes > SL_DRAIN_MAX) {
+        sl_exchange_go(x, SL_EXCHANGE_ENDED);
+    }
+    return true;
+}
+
+static int begin_tunnel(sl_exchange *x)
+{
+    x->tunnel_ready = true;
+    sl_relay_init(&x->relay, x->client.conn, x->upstream.conn, x->gw->scratch, SL_SCRATCH_SIZE);
+    int r = sl_relay_feed(&x->relay.down, sl_buf_head(&x->client.out), x->client.out.len);
+    x->relay.down.bytes = 0; /* the head is no payload */
+    r = r == 0 ? sl_relay_feed(&x->relay.down, sl_buf_head(&x->upstream.in), x->upstream.in.len)
+               : r;
+    r = r == 0 ? sl_relay_feed(&x->relay.up, sl_buf_head(&x->client.in), x->client.in.len) : r;
+    sl_buf_done(&x->client.out);
+    sl_buf_done(&x->client.in);
+    sl_buf_done(&x->upstream.in);
+    return r;
+}
+
+static void step_tunnel(sl_exchange *x)
+{
+    int r = x->tunnel_ready ? 0 : begin_tunnel(x);
+    r = r == 0 ? sl_relay_pump(&x->relay) : r;
+    if (r != -EAGAIN) {
+        x->upstream_keep = false;
+        sl_exchange_log(x, NULL, NULL);
+        sl_exchange_go(x, SL_EXCHANGE_ENDED);
+    }
+}
+
+static bool step(sl_exchange *x)
+{
+    switch (x->state) {
+    case SL_EXCHANGE_IDLE:
+        watch_upstream(x);
+        return sl_exchange_step_head(x);
+    case SL_EXCHANGE_OPENING:
+        sl_exchange_watch_client(x);
+        return false;
+    case SL_EXCHANGE_RELAY: {
+        bool up = sl_exchange_step_body(x);
+        if (x->state == SL_EXCHANGE_RELAY && x->req.done) {
+            sl_exchange_watch_client(x);
+        }
+        return (x->state == SL_EXCHANGE_RELAY && sl_exchange_step_response(x)) || up;
+    }
+    case SL_EXCHANGE_DRAIN:
+        watch_upstream(x);
+        return sl_exchange_step_drain(x);
+    case SL_EXCHANGE_FLUSH:
+        return step_flush(x);
+    case SL_EXCHANGE_LINGER:
+        return step_linger(x);
+    default:
+        return false;
+    }
+}
+
+static void flush_sides(sl_exchange *x)
+{
+    int r = x->client.blocked ? sl_side_flush(&x->client) : 0;
+    if (r < 0 && r != -EAGAIN) {
+        sl_exchange_log(x, "client_gone", NULL);
+        sl_exchange_break(x);
+        return;
+    }
+    r = x->upstream.blocked ? sl_side_flush(&x->upstream) : 0;
+    if (r < 0 && r != -EAGAIN) {
+        x->req_dropped = true; /* its answer, if it gave one, can still be read */
+        x->closing = true;
+        x->upstream.blocked = false;
+        sl_buf_consume(&x->upstream.out, x->upstream.out.len);
+    }
+}
+
+static void wish(sl_exchange *x)
+{
+    bool relay = x->state == SL_EXCHANGE_RELAY;
+    bool want = true; /* from the client */
+    if (relay && !x->req.done) {
+        want = !x->req_dropped && !x->upstream.blocked && !x->req.sink_full;
+    } else if (relay || x->state == SL_EXCHANGE_OPENING) {
+        want = x->client.in.len == 0 && !x->client.eof;
+    } else if (x->state == SL_EXCHANGE_FLUSH || x->state == SL_EXCHANGE_IDLE) {
+        want = !x->client.blocked;
+    }
+    sl_conn_want(x->client.conn, want, x->client.blocked || x->resp.sink_full);
+    if (x->upstream.conn != NULL) {
+        sl_conn_want(x->upstream.conn, !relay || (!x->client.blocked && !x->resp.sink_full),
+                     x->upstream.blocked || x->req.sink_full);
+    }
+}
+
+static void pump(sl_flow *flow)
+{
+    sl_exchange *x = flow->state;
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        flush_sides(x);
+        if (x->state == SL_EXCHANGE_TUNNEL) {
+            step_tunnel(x);
+            if (x->state == SL_EXCHANGE_TUNNEL) {
+                return;
+            }
+        }
+        if (x->state == SL_EXCHANGE_ENDED) {
+            sl_flow_end(flow);
+            return;
+        }
+        if (!step(x)) {
+            if (x->state != SL_EXCHANGE_ENDED) {
+                wish(x);
+                return;
+            }
+        }
+    }
+    wish(x);
+    sl_conn_kick(x->client.conn);
+}
+
+static void expire(sl_flow *flow)
+{
+    sl_exchange *x = flow->state;
+    flow->deadline_ms = 0;
+    switch (x->state) {
+    case SL_EXCHANGE_IDLE:
+        if (x->client.in.len > 0) {
+            sl_answer_malformed(x, 408, "the request head took too long");
+        } else {
+            sl_exchange_go(x, SL_EXCHANGE_ENDED);
+        }
+        break;
+    case SL_EXCHANGE_DRAIN:
+        x->linger = true;
+        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+        break;
+    default:
+        sl_exchange_log(x, "client_gone", NULL);
+        sl_exchange_break(x);
+        break;
+    }
+    pump(flow);
+}
+
+static int start(sl_flow *flow)
+{
+    sl_exchange *x = calloc(1, sizeof(*x));
+    if (x == NULL) {
+        return -ENOMEM;
+    }
+    x->flow = flow;
+    x->gw = flow->gw;
+    sl_side_init(&x->client, flow->client);
+    sl_side_init(&x->upstream, NULL);
+    sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
+    sl_buf_init(&x->url, 2 * SL_HEAD_TARGET_MAX);
+    sl_body_init(&x->req, SL_BODY_NONE, 0);
+    sl_body_init(&x->resp, SL_BODY_NONE, 0);
+    flow->client = NULL; /* the exchange's from now on */
+    flow->state = x;
+    int r = sl_buf_append(&x->client.in, sl_buf_head(&flow->sniffed), flow->sniffed.len);
+    sl_buf_done(&flow->sniffed);
+    flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_HEAD_MS;
+    return r;
+}
+
+/* The client must not take what it got for complete: no close_notify, no orderly end. */
+static void break_client(sl_exchange *x)
+{
+    struct linger reset = {.l_onoff = 1};
+    sl_tls_break(x->client.conn);
+    int fd = sl_conn_raw_fd(x->client.conn);
+    if (fd >= 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    }
+}
+
+static void end(sl_flow *flow)
+{
+    sl_exchange *x = flow->state;
+    bool clean = !x->running && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
+                 x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0 &&
+                 !x->tunnel_ready;
+    sl_exchange_log(x, "ended", NULL);
+    sl_upstream_cancel(x->opening);
+    if (x->broken && x->client.conn != NULL) {
+        break_client(x);
+    }
+    if (x->tunnel_ready) {
+        sl_relay_done(&x->relay);
+    }
+    if (clean) {
+        sl_pool_put(x->gw->pool, &flow->target, &x->peer, x->upstream.conn);
+        x->upstream.conn = NULL;
+    }
+    sl_body_done(&x->req);
+    sl_body_done(&x->resp);
+    sl_side_done(&x->client);
+    sl_side_done(&x->upstream);
+    sl_buf_done(&x->wire);
+    sl_buf_done(&x->url);
+    free(x);
+    flow->state = NULL;
+}
+
+const sl_protocol sl_protocol_h1 = {
+    .name = "h1",
+    .start = start,
+    .pump = pump,
+    .expire = expire,
+    .end = end,
+};

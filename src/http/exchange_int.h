@@ -1,0 +1,147 @@
+/* One HTTP/1 connection of the child and the upstream connection behind it: shared by the files
+ * exchange*.c and answer.c. */
+#ifndef SANDLOCK_HTTP_EXCHANGE_INT_H
+#define SANDLOCK_HTTP_EXCHANGE_INT_H
+
+#include "http/gateway_int.h"
+#include "http/h1_chunk.h"
+#include "http/h1_write.h"
+#include "http/judge.h"
+#include "net/relay.h"
+#include "net/splice.h"
+
+#define SL_SIDE_IN_MAX  (SL_HEAD_MAX + SL_SCRATCH_SIZE)
+#define SL_SIDE_OUT_MAX (SL_SCRATCH_SIZE + SL_HEAD_MAX + (32u << 10))
+#define SL_INTERIM_MAX  32 /* 1xx answers to one request */
+
+typedef struct sl_side {
+    sl_conn *conn;
+    sl_buf in;    /* received, not yet used */
+    size_t seen;  /* of `in`, looked at and found too little */
+    sl_buf out;   /* to be sent before anything else */
+    bool eof;     /* nothing more will come */
+    bool blocked; /* `out`, or the filter's queue, waits for the socket */
+} sl_side;
+
+typedef struct sl_view {
+    uint8_t *data;
+    size_t len;
+    bool scratch; /* in the gateway's scratch: keep what is left of it */
+} sl_view;
+
+enum sl_body_kind { SL_BODY_NONE, SL_BODY_LENGTH, SL_BODY_CHUNKED, SL_BODY_CLOSE };
+
+typedef struct sl_body {
+    enum sl_body_kind kind;
+    bool done;
+    bool chunk_out; /* written with chunks of our own */
+    bool sink_full; /* while splicing */
+    uint64_t left;
+    uint64_t bytes;
+    sl_h1_chunk chunk;
+    sl_splice splice;
+} sl_body;
+
+enum sl_exchange_state {
+    SL_EXCHANGE_IDLE,    /* waits for a request head */
+    SL_EXCHANGE_OPENING, /* the request is judged; its upstream is being opened */
+    SL_EXCHANGE_RELAY,   /* body up, response down */
+    SL_EXCHANGE_DRAIN,   /* answered by us; the rest of the request's body is thrown away */
+    SL_EXCHANGE_FLUSH,   /* the last bytes to the client */
+    SL_EXCHANGE_LINGER,  /* said our last; waits for the client's */
+    SL_EXCHANGE_TUNNEL,  /* after 101 */
+    SL_EXCHANGE_ENDED,
+};
+
+typedef struct sl_exchange {
+    sl_flow *flow;
+    sl_gateway *gw;
+    enum sl_exchange_state state;
+    sl_side client;
+    sl_side upstream;
+    sl_head_scan request_scan;
+    sl_head_scan response_scan;
+    sl_upstream *opening;
+    sl_addr peer;
+    sl_relay relay;
+
+    /* the request */
+    bool running; /* between its head and its log line */
+    const char *method;
+    bool client_one_one;
+    bool client_keep;
+    bool idempotent;
+    bool websocket;
+    bool expects;
+    sl_body req;
+    sl_buf wire; /* its head as sent, until the response begins */
+    sl_buf url;
+    const char *rule;
+    uint64_t started_ms;
+
+    /* the response */
+    sl_body resp;
+    unsigned status;
+    unsigned interim;
+    bool response_begun; /* a byte of it came: no second try */
+    bool head_sent;      /* its head went to the client: no answer of ours any more */
+    bool reused;         /* the upstream connection served before */
+    bool retried;
+    bool upstream_keep; /* may serve again */
+    bool request_keep;  /* what the request alone says about that */
+    bool req_dropped;   /* the upstream takes no more of the body */
+    bool switching;     /* 101: a tunnel from now on */
+    bool tunnel_ready;
+    bool bound;   /* authentication tied it to this flow */
+    bool closing; /* the client's connection ends after this response */
+    bool linger;
+    bool broken; /* end as if the line broke: the client must not take it for complete */
+} sl_exchange;
+
+/* exchange_side.c */
+void sl_side_init(sl_side *s, sl_conn *conn);
+void sl_side_done(sl_side *s); /* closes the connection too */
+/* Bytes to look at: 1, 0 at the end, -EAGAIN, -errno. */
+int sl_side_view(sl_gateway *gw, sl_side *s, sl_view *ret);
+/* Says how many were used; `stuck`: the rest is too little to go on. 0 or -errno. */
+int sl_side_keep(sl_side *s, const sl_view *v, size_t used, bool stuck);
+/* Sends, or queues what the socket does not take. 0 or -errno. */
+int sl_side_send(sl_side *s, struct iovec *iov, int count);
+int sl_side_flush(sl_side *s); /* sets `blocked` */
+
+void sl_body_init(sl_body *b, enum sl_body_kind kind, uint64_t length);
+void sl_body_done(sl_body *b);
+/* Takes body bytes out of `data`: they are `*ret_len` at its front. 0 or -EBADMSG, -ENOBUFS. */
+int sl_body_take(sl_body *b, uint8_t *data, size_t len, size_t *ret_len, size_t *ret_used);
+/* Sends head bytes (may be empty) and body bytes to `to` in one go, framed as `b` says. */
+int sl_body_send(sl_gateway *gw, sl_body *b, sl_side *to, const sl_buf *head, uint8_t *data,
+                 size_t len);
+bool sl_body_may_splice(sl_body *b, const sl_side *from, const sl_side *to);
+/* 1: moved something; 0: nothing now; -EPIPE: the sink broke; other -errno: the source did. */
+int sl_body_splice(sl_body *b, sl_side *from, sl_side *to);
+
+/* exchange.c */
+void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state);
+void sl_exchange_finish(sl_exchange *x); /* the response is complete */
+void sl_exchange_log(sl_exchange *x, const char *reason, const char *detail);
+void sl_exchange_drop_upstream(sl_exchange *x);
+void sl_exchange_break(sl_exchange *x); /* nothing can be said any more */
+
+/* exchange_request.c: true when something moved */
+bool sl_exchange_step_head(sl_exchange *x);
+bool sl_exchange_step_body(sl_exchange *x);
+bool sl_exchange_step_drain(sl_exchange *x);
+void sl_exchange_watch_client(sl_exchange *x);
+void sl_exchange_acquire(sl_exchange *x, bool fresh);
+void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char *detail);
+
+/* exchange_response.c */
+bool sl_exchange_step_response(sl_exchange *x);
+
+/* answer.c: our own responses */
+void sl_answer_denied(sl_exchange *x, const sl_h1_head *head, const sl_judged *j);
+void sl_answer_malformed(sl_exchange *x, unsigned status, const char *why);
+void sl_answer_failed(sl_exchange *x, const char *reason, const char *detail);
+void sl_answer_status(sl_exchange *x, unsigned status, const char *why);
+
+#endif

@@ -1,0 +1,321 @@
+/* Owns flows: the list of them, their deadlines, and what each turns out to be by its first bytes
+ * (DESIGN "Life of a connection" 4 and 5). What cannot be read is closed, never passed on. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/clock.h"
+#include "core/util.h"
+#include "http/gateway_int.h"
+#include "http/judge.h"
+
+/* TLS alerts, level fatal (RFC 8446 section 6), in a record that every client understands. */
+#define ALERT_DECODE_ERROR      50
+#define ALERT_UNRECOGNIZED_NAME 112
+
+const char *sl_flow_host(const sl_flow *flow, char out[SL_HOST_NAME_MAX])
+{
+    if (flow->target.name[0] != '\0') {
+        return flow->target.name;
+    }
+    return sl_addr_format(&flow->target.addr, out);
+}
+
+void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char *detail,
+                 uint64_t bytes_out, uint64_t bytes_in)
+{
+    char host[SL_HOST_NAME_MAX];
+    char what[SL_SUGGESTION_MAX];
+    char allow_with[SL_SUGGESTION_MAX] = "";
+    sl_audit_event e = {
+        .allow = reason == NULL,
+        .process = &flow->process,
+        .kind = kind,
+        .host = sl_flow_host(flow, host),
+        .port = flow->target.port,
+        .peer = &flow->peer,
+        .rule = flow->verdict.rule,
+        .reason = reason,
+        .detail = detail,
+        .bytes_out = bytes_out,
+        .bytes_in = bytes_in,
+        .duration_ms = uv_now(flow->gw->loop) - flow->started_ms,
+        .timed = reason == NULL,
+    };
+    sl_audit_write(flow->gw->audit, &e);
+    sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
+    if (!e.allow) {
+        snprintf(what, sizeof(what), "%s %s:%u (%s)", kind, e.host, flow->target.port, reason);
+        if (strcmp(reason, "no_rule") == 0 || strcmp(reason, "not_http") == 0) {
+            sl_dest dest = {.proto = SL_PROTO_TCP,
+                            .name = flow->target.name[0] != '\0' ? flow->target.name : NULL,
+                            .addr = flow->target.addr,
+                            .port = flow->target.port};
+            sl_policy_suggest_net(&dest, allow_with);
+        }
+        sl_audit_denied(flow->gw->audit, what, allow_with);
+    }
+}
+
+/* ---- the list ---- */
+
+void sl_flow_end(sl_flow *flow)
+{
+    sl_gateway *gw = flow->gw;
+    if (flow->ended) {
+        return;
+    }
+    flow->ended = true;
+    if (flow->protocol != NULL && flow->protocol->end != NULL) {
+        flow->protocol->end(flow);
+    }
+    sl_upstream_cancel(flow->opening);
+    flow->opening = NULL;
+    sl_conn_close(flow->client);
+    sl_conn_close(flow->upstream);
+    sl_buf_done(&flow->sniffed);
+    *flow->prev = flow->next;
+    if (flow->next != NULL) {
+        flow->next->prev = flow->prev;
+    }
+    gw->flow_count--;
+    flow->next = gw->dead;
+    gw->dead = flow;
+}
+
+void sl_flow_reap(sl_gateway *gw)
+{
+    while (gw->dead != NULL) {
+        sl_flow *flow = gw->dead;
+        gw->dead = flow->next;
+        free(flow);
+    }
+}
+
+void sl_flow_expire_all(sl_gateway *gw, uint64_t now_ms)
+{
+    sl_flow *next;
+    for (sl_flow *flow = gw->flows; flow != NULL; flow = next) {
+        next = flow->next;
+        if (flow->deadline_ms != 0 && now_ms >= flow->deadline_ms) {
+            flow->protocol->expire(flow);
+        }
+    }
+}
+
+void sl_flow_end_all(sl_gateway *gw)
+{
+    while (gw->flows != NULL) {
+        sl_flow_end(gw->flows);
+    }
+    sl_flow_reap(gw);
+}
+
+void sl_flow_become(sl_flow *flow, const sl_protocol *protocol)
+{
+    sl_conn *client = flow->client;
+    flow->protocol = protocol;
+    sl_conn_on_event(client, (sl_conn_cb)protocol->pump, flow);
+    int r = protocol->start(flow);
+    if (r < 0) {
+        sl_flow_log(flow, protocol->name, "memory", strerror(-r), 0, 0);
+        sl_flow_end(flow);
+        return;
+    }
+    if (!flow->ended && flow->protocol == protocol) {
+        protocol->pump(flow);
+    }
+}
+
+int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
+{
+    int one = 1;
+    if (gw->flow_count >= SL_FLOWS_MAX) {
+        sl_close(fd);
+        return -EMFILE;
+    }
+    sl_flow *flow = calloc(1, sizeof(*flow));
+    if (flow == NULL) {
+        sl_close(fd);
+        return -ENOMEM;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    int r = sl_conn_new(gw->loop, fd, &flow->client);
+    if (r < 0) {
+        free(flow);
+        return r;
+    }
+    flow->gw = gw;
+    flow->process = msg->process;
+    memcpy(flow->target.name, msg->name, sizeof(flow->target.name));
+    flow->target.addr = msg->addr;
+    flow->target.port = msg->port;
+    flow->started_ms = uv_now(gw->loop);
+    sl_buf_init(&flow->sniffed, SL_SNIFF_MAX);
+    flow->next = gw->flows;
+    flow->prev = &gw->flows;
+    if (flow->next != NULL) {
+        flow->next->prev = &flow->next;
+    }
+    gw->flows = flow;
+    gw->flow_count++;
+    sl_dest dest = {.proto = SL_PROTO_TCP,
+                    .name = msg->name[0] != '\0' ? flow->target.name : NULL,
+                    .addr = msg->addr,
+                    .port = msg->port};
+    sl_policy_judge_flow(gw->policy, &dest, &flow->verdict);
+    sl_flow_become(flow, &sl_protocol_sniff);
+    return 0;
+}
+
+/* ---- sniffing ---- */
+
+static void refuse(sl_flow *flow, const char *kind, const char *reason)
+{
+    sl_flow_log(flow, kind, reason, NULL, 0, 0);
+    sl_flow_end(flow);
+}
+
+static void refuse_tls(sl_flow *flow, const char *reason, uint8_t alert)
+{
+    uint8_t record[] = {21, 3, 1, 0, 2, 2, alert};
+    struct iovec iov = {record, sizeof(record)};
+    (void)sl_conn_send(flow->client, &iov, 1);
+    (void)sl_conn_shutdown(flow->client);
+    refuse(flow, "tls", reason);
+}
+
+/* RFC 9113 section 5.4.1: our SETTINGS, then GOAWAY with HTTP_1_1_REQUIRED. */
+static void refuse_h2(sl_flow *flow)
+{
+    static const uint8_t frames[] = {0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7,
+                                     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13};
+    struct iovec iov = {(void *)frames, sizeof(frames)};
+    (void)sl_conn_send(flow->client, &iov, 1);
+    (void)sl_conn_shutdown(flow->client);
+    refuse(flow, "http", "http2");
+}
+
+static bool offers_http11(const sl_client_hello *h)
+{
+    for (size_t i = 0; i < h->alpn_len; i += 1u + h->alpn[i]) {
+        if (h->alpn[i] == 8 && i + 9 <= h->alpn_len &&
+            memcmp(h->alpn + i + 1, "http/1.1", 8) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One authority: the name in the ClientHello is the flow's, or there is none. */
+static void decide_tls(sl_flow *flow)
+{
+    const sl_client_hello *h = &flow->hello;
+    const sl_addr no_addr = {0};
+    const char *name = flow->target.name;
+    if (h->has_sni && !h->sni_is_addr) {
+        if (!sl_judge_names_flow(&flow->target, h->sni, &no_addr)) {
+            refuse_tls(flow, "sni", ALERT_UNRECOGNIZED_NAME);
+            return;
+        }
+        name = h->sni;
+    }
+    if (flow->verdict.mode == SL_FLOW_TLS_PASS) {
+        if (h->has_ech) { /* the name that counts is one we cannot read */
+            refuse_tls(flow, "ech", ALERT_UNRECOGNIZED_NAME);
+            return;
+        }
+        sl_flow_become(flow, &sl_protocol_tunnel);
+        return;
+    }
+    flow->target.tls = true;
+    flow->target.alpn = offers_http11(h);
+    snprintf(flow->target.tls_name, sizeof(flow->target.tls_name), "%s", name);
+    sl_flow_become(flow, &sl_protocol_shake);
+}
+
+static void decide(sl_flow *flow, enum sl_sniff_kind kind)
+{
+    bool inspect = flow->verdict.mode == SL_FLOW_INSPECT;
+    if (kind == SL_SNIFF_TLS) {
+        decide_tls(flow);
+    } else if (kind == SL_SNIFF_BAD) {
+        refuse_tls(flow, "malformed_tls", ALERT_DECODE_ERROR);
+    } else if (inspect && kind == SL_SNIFF_HTTP1) {
+        sl_flow_become(flow, &sl_protocol_h1);
+    } else if (inspect && kind == SL_SNIFF_HTTP2) {
+        refuse_h2(flow);
+    } else if (flow->verdict.raw) {
+        sl_flow_become(flow, &sl_protocol_tunnel);
+    } else {
+        refuse(flow, "tcp", inspect ? "not_http" : "not_tls");
+    }
+}
+
+static int sniff_start(sl_flow *flow)
+{
+    uint64_t wait = flow->verdict.raw ? SL_SPEAKS_FIRST_MS : SL_TIMEOUT_FIRST_MS;
+    flow->deadline_ms = uv_now(flow->gw->loop) + wait;
+    if (flow->verdict.mode == SL_FLOW_REFUSE) {
+        refuse(flow, "tcp", "no_rule");
+    }
+    return 0;
+}
+
+static void sniff_pump(sl_flow *flow)
+{
+    uint8_t *to =
+        sl_buf_reserve(&flow->sniffed, SL_MIN((size_t)4096, SL_SNIFF_MAX - flow->sniffed.len));
+    if (to == NULL) {
+        refuse(flow, "tcp", "memory");
+        return;
+    }
+    size_t room = SL_MIN(flow->sniffed.cap - flow->sniffed.off - flow->sniffed.len,
+                         SL_SNIFF_MAX - flow->sniffed.len);
+    ssize_t n = sl_conn_recv(flow->client, to, room);
+    if (n == -EAGAIN) {
+        sl_conn_want(flow->client, true, false);
+        return;
+    }
+    if (n <= 0) {
+        sl_flow_end(flow); /* it came and went without a word */
+        return;
+    }
+    if (flow->sniffed.len == 0) {
+        flow->deadline_ms = uv_now(flow->gw->loop) + SL_TIMEOUT_HEAD_MS;
+    }
+    sl_buf_commit(&flow->sniffed, (size_t)n);
+    enum sl_sniff_kind kind =
+        sl_sniff(sl_buf_head(&flow->sniffed), flow->sniffed.len, &flow->hello);
+    if (kind != SL_SNIFF_MORE) {
+        decide(flow, kind);
+    } else if (flow->sniffed.len >= SL_SNIFF_MAX) {
+        refuse(flow, "tcp", "not_http");
+    } else {
+        sl_conn_want(flow->client, true, false);
+        sl_conn_kick(flow->client);
+    }
+}
+
+static void sniff_expire(sl_flow *flow)
+{
+    if (flow->sniffed.len == 0 && flow->verdict.raw) {
+        sl_flow_become(flow, &sl_protocol_tunnel); /* the server may speak first */
+        return;
+    }
+    if (flow->sniffed.len > 0) {
+        sl_flow_log(flow, "tcp", "timeout", NULL, 0, 0);
+    }
+    sl_flow_end(flow);
+}
+
+const sl_protocol sl_protocol_sniff = {
+    .name = "sniff",
+    .start = sniff_start,
+    .pump = sniff_pump,
+    .expire = sniff_expire,
+};

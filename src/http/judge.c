@@ -1,0 +1,265 @@
+/* Owns the reading of a request's authority and target, and asks the policy. Never lets a request
+ * speak for another host than the one its flow was opened for. */
+#include "http/judge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/util.h"
+
+static int parse_port(const char *text, size_t len, uint16_t *ret)
+{
+    unsigned value = 0;
+    if (len == 0 || len > 5) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return -EINVAL;
+        }
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    if (value == 0 || value > 65535) {
+        return -EINVAL;
+    }
+    *ret = (uint16_t)value;
+    return 0;
+}
+
+int sl_judge_authority(const char *text, size_t len, char ret_host[SL_HOST_NAME_MAX],
+                       sl_addr *ret_addr, uint16_t *ret_port)
+{
+    char host[SL_HOST_NAME_MAX + 2];
+    uint16_t port = 0;
+    size_t host_len = len;
+    const char *colon = memchr(text, ':', len);
+    if (len > 0 && text[0] == '[') { /* RFC 3986 section 3.2.2: an IPv6 literal */
+        const char *close = memchr(text, ']', len);
+        if (close == NULL) {
+            return -EINVAL;
+        }
+        host_len = (size_t)(close - text) + 1;
+        colon = host_len < len ? close + 1 : NULL;
+    } else if (colon != NULL) {
+        host_len = (size_t)(colon - text);
+    }
+    if (colon != NULL && (*colon != ':' || parse_port(colon + 1, len - host_len - 1, &port) < 0)) {
+        return -EINVAL;
+    }
+    if (host_len == 0 || host_len >= sizeof(host)) {
+        return -EINVAL;
+    }
+    memcpy(host, text, host_len);
+    host[host_len] = '\0';
+    sl_addr addr = {0};
+    char formatted[SL_ADDR_STR_MAX];
+    if (sl_addr_parse(host, &addr) == 0) {
+        snprintf(ret_host, SL_HOST_NAME_MAX, "%s", sl_addr_format(&addr, formatted));
+    } else if (sl_addr_looks_numeric(host) || sl_host_name_normalise(host, ret_host) < 0) {
+        return -EINVAL;
+    }
+    *ret_addr = addr;
+    *ret_port = port;
+    return 0;
+}
+
+bool sl_judge_names_flow(const sl_target *target, const char *host, const sl_addr *addr)
+{
+    if (target->name[0] != '\0') {
+        return addr->family == 0 && strcmp(target->name, host) == 0;
+    }
+    if (addr->family != 0) {
+        return sl_addr_equal(addr, &target->addr);
+    }
+    /* "localhost" is answered with a loopback address, which the flow then carries. */
+    return sl_host_is_localhost(host) && (sl_addr_classify(&target->addr) & SL_ADDR_LOOPBACK) != 0;
+}
+
+static void refuse(sl_judged *j, unsigned status, bool malformed, const char *reason)
+{
+    j->allow = false;
+    j->status = status;
+    j->malformed = malformed;
+    j->reason = reason;
+}
+
+/* The authority of an absolute-form target, and where its path begins. 1 when it has one, 0 for
+ * the other forms, -EINVAL. */
+static int absolute_form(const sl_h1_head *head, bool tls, const char **ret_auth, size_t *ret_len,
+                         const char **ret_path)
+{
+    const char *t = head->target;
+    const char *end = t + head->target_len;
+    const char *scheme = tls ? "https://" : "http://";
+    size_t n = strlen(scheme);
+    if (t[0] == '/') {
+        *ret_path = t;
+        return 0;
+    }
+    if (head->target_len < n || strncasecmp(t, scheme, n) != 0) {
+        return -EINVAL;
+    }
+    const char *p = t + n;
+    while (p < end && *p != '/' && *p != '?') {
+        p++;
+    }
+    *ret_auth = t + n;
+    *ret_len = (size_t)(p - (t + n));
+    *ret_path = p;
+    return 1;
+}
+
+/* RFC 9112 section 3.2: Host, the absolute form and the flow must say the same. False: refused. */
+static bool check_authority(sl_flow *flow, const sl_h1_head *head, sl_judged *j, char *host,
+                            const char **ret_path)
+{
+    const sl_target *t = &flow->target;
+    const sl_h1_field *field = sl_h1_find(head, SL_H1_HOST);
+    sl_addr addr;
+    uint16_t port;
+    if (field == NULL ||
+        sl_judge_authority(field->value, field->value_len, host, &addr, &port) < 0) {
+        refuse(j, 400, true, "malformed Host");
+        return false;
+    }
+    const char *auth = NULL;
+    size_t auth_len = 0;
+    int form = 0;
+    bool asterisk = head->target_len == 1 && head->target[0] == '*';
+    if (asterisk) {
+        *ret_path = head->target;
+    } else {
+        form = absolute_form(head, t->tls, &auth, &auth_len, ret_path);
+    }
+    if (form < 0 || (asterisk && strcmp(head->method, "OPTIONS") != 0)) {
+        refuse(j, 400, true, "malformed request target");
+        return false;
+    }
+    if (form == 1) {
+        char other[SL_HOST_NAME_MAX];
+        sl_addr other_addr;
+        uint16_t other_port;
+        if (sl_judge_authority(auth, auth_len, other, &other_addr, &other_port) < 0 ||
+            strcmp(host, other) != 0 ||
+            (port == 0 ? t->port : port) != (other_port == 0 ? t->port : other_port)) {
+            refuse(j, 400, true, "request target and Host differ");
+            return false;
+        }
+    }
+    if (port != 0 && port != t->port) {
+        refuse(j, 400, true, "Host names another port");
+        return false;
+    }
+    snprintf(j->authority, sizeof(j->authority), addr.family == 6 ? "[%s]" : "%s", host);
+    if (!sl_judge_names_flow(t, host, &addr)) {
+        refuse(j, 421, false, "authority"); /* RFC 9110 section 15.5.20 */
+        return false;
+    }
+    return true;
+}
+
+/* Copies path and query to the gateway's scratch, the path in its normal form. */
+static bool take_target(sl_gateway *gw, const sl_h1_head *head, const char *path, sl_judged *j)
+{
+    const char *end = head->target + head->target_len;
+    const char *mark = memchr(path, '?', (size_t)(end - path));
+    size_t path_len = (size_t)((mark != NULL ? mark : end) - path);
+    int n;
+    if (path_len == 0) {
+        memcpy(gw->path, "/", 2); /* "http://host?query" */
+        n = 1;
+    } else if (path_len == 1 && path[0] == '*') {
+        memcpy(gw->path, "*", 2);
+        n = 1;
+    } else {
+        n = sl_http_path_normalise(path, path_len, gw->path);
+    }
+    if (n < 0) {
+        return false;
+    }
+    gw->path[n] = '\0';
+    j->path = gw->path;
+    if (mark != NULL) {
+        char *to = gw->query;
+        size_t len = (size_t)(end - mark) - 1;
+        memcpy(to, mark + 1, len);
+        to[len] = '\0';
+        j->query = to;
+    }
+    return true;
+}
+
+static void write_url(const sl_flow *flow, const sl_judged *j, const sl_h1_head *head, sl_buf *url)
+{
+    sl_buf_consume(url, url->len);
+    (void)sl_buf_append_str(url, flow->target.tls ? "https://" : "http://");
+    (void)sl_buf_append_str(url, j->authority);
+    if (j->path == NULL) { /* refused before it was understood: as it came */
+        if (head->target[0] == '/') {
+            (void)sl_buf_append(url, head->target, head->target_len);
+        }
+    } else if (j->path[0] == '/') {
+        (void)sl_buf_append_str(url, j->path);
+        if (j->query != NULL) {
+            (void)sl_buf_append(url, "?", 1);
+            (void)sl_buf_append_str(url, j->query);
+        }
+    }
+    (void)sl_buf_append(url, "", 1);
+}
+
+static void ask_policy(sl_flow *flow, const sl_h1_head *head, const char *host, sl_judged *j)
+{
+    const sl_target *t = &flow->target;
+    sl_addr host_addr;
+    sl_http_view view = {
+        .tls = t->tls,
+        .method = head->method,
+        .host = host,
+        .host_is_addr = sl_addr_parse(host, &host_addr) == 0,
+        .port = t->port,
+        .path = j->path,
+        .query = j->query,
+    };
+    if (t->name[0] == '\0') {
+        view.addr = t->addr;
+    }
+    sl_http_verdict v = {0};
+    sl_policy_judge_http(flow->gw->policy, &view, &v);
+    j->allow = v.allow;
+    j->rule = v.rule;
+    if (!v.allow) {
+        refuse(j, 403, false, v.reason);
+        j->nearest = v.nearest;
+        snprintf(j->allow_with, sizeof(j->allow_with), "%s", v.allow_with);
+    }
+}
+
+void sl_judge_request(sl_flow *flow, const sl_h1_head *head, sl_judged *ret, sl_buf *url)
+{
+    char host[SL_HOST_NAME_MAX] = "";
+    const char *path = NULL;
+    sl_judged *j = ret;
+    *j = (sl_judged){.allow = false};
+    /* Neither has a use inside, and both are tunnels or mirrors (RFC 9110 section 9.3). */
+    if (strcmp(head->method, "CONNECT") == 0 || strcmp(head->method, "TRACE") == 0) {
+        (void)sl_flow_host(flow, j->authority);
+        refuse(j, 405, true, "method");
+    } else if (check_authority(flow, head, j, host, &path)) {
+        uint16_t usual = flow->target.tls ? 443 : 80;
+        if (flow->target.port != usual) {
+            size_t n = strlen(j->authority);
+            snprintf(j->authority + n, sizeof(j->authority) - n, ":%u", flow->target.port);
+        }
+        if (!take_target(flow->gw, head, path, j)) {
+            refuse(j, 400, true, "path that has more than one reading");
+        } else {
+            ask_policy(flow, head, host, j);
+        }
+    }
+    if (!j->allow || sl_audit_logging(flow->gw->audit)) {
+        write_url(flow, j, head, url);
+    }
+}
