@@ -6,6 +6,7 @@ needs root or unprivileged user namespaces; without them `ACTIVE` stays false an
 it say so.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -93,3 +94,13 @@ def enter(directory):
         ACTIVE, REASON = True, ""
     except OSError as error:
         REASON = f"no private network namespace here: {error}"
+
+
+@contextlib.contextmanager
+def bind_over(source, target):
+    """For a while `target` shows `source`, to everything this process starts."""
+    _mount(source, target, MS_BIND)
+    try:
+        yield
+    finally:
+        _check(_libc.umount2(str(target).encode(), 2), f"umount {target}")  # MNT_DETACH

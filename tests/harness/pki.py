@@ -33,14 +33,6 @@ def directory():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ca.pem").exists():
             script = paths.ROOT / "certs" / "make-test-pki"
-            if not script.exists():  # TEMPORARY
-                folder.mkdir(exist_ok=True)
-                subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                                "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "ca.key",
-                                "-out", folder / "ca.pem", "-subj", "/CN=test root", "-days", "30",
-                                "-addext", "keyUsage=critical,keyCertSign,cRLSign"],
-                               check=True, capture_output=True)
-                return folder
             done = subprocess.run([str(script), str(folder)], capture_output=True, text=True)
             if done.returncode != 0:
                 raise RuntimeError(f"certs/make-test-pki: {done.stdout}{done.stderr}")
@@ -58,7 +50,7 @@ def _load(pair):
 
 
 def _root_pair():
-    return Pair(directory() / "ca.pem", directory() / "ca.key")
+    return Pair(directory() / "root.pem", directory() / "root.key")
 
 
 def _subject(text):
@@ -117,15 +109,6 @@ def leaf(name):
     return _leaves[name]
 
 
-def revocation_list(serials):
-    """A CRL of the root that revokes `serials`."""
-    cert, key = _load(_root_pair())
-    builder = (x509.CertificateRevocationListBuilder().issuer_name(cert.subject)
-               .last_update(NOW - DAY).next_update(NOW + 30 * DAY))
-    for serial in serials:
-        builder = builder.add_revoked_certificate(
-            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY)
-            .build())
-    path = directory() / "made" / "revoked.crl"
-    path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    return path
+def kind(name):
+    """One of the leaves of certs/make-test-pki: each is wrong in one way ("expired", ...)."""
+    return Pair(directory() / f"{name}.pem", directory() / f"{name}.key")
