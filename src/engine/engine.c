@@ -1,0 +1,412 @@
+/* Owns the life of a run: starts gateway and child, serves the loop, ends everything. It parses
+ * nothing from the network. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "core/clock.h"
+#include "core/util.h"
+#include "engine/engine_int.h"
+#include "engine/killall.h"
+#include "engine/report.h"
+#include "policy/verdict.h"
+
+#define GOODBYE_MS 3000 /* how long the gateway may take for its summary */
+
+enum state { STARTING, RUNNING, SAYING_GOODBYE, OVER };
+
+struct engine {
+    struct sl_run *run;
+    sl_gateway *gateway;
+    sl_report *report;
+    uv_loop_t loop;
+    uv_poll_t children; /* signalfd of SIGCHLD */
+    uv_poll_t guardian; /* pidfd: readable when it is dead */
+    uv_poll_t signals;  /* the guardian's pipe */
+    uv_timer_t timeout;
+    uv_timer_t goodbye;
+    enum state state;
+    pid_t pid;
+    bool main_alive;
+    uint64_t started_ns;
+    struct sl_report_end end;
+    char message[SL_ERROR_MESSAGE_MAX];
+};
+
+static void set_state(struct engine *e, enum state next)
+{
+    if (next <= e->state) {
+        abort(); /* our own mistake: a run only goes forward */
+    }
+    e->state = next;
+}
+
+static void finish(struct engine *e)
+{
+    if (e->state != OVER) {
+        set_state(e, OVER);
+        uv_stop(&e->loop);
+    }
+}
+
+static void on_goodbye_timeout(uv_timer_t *timer)
+{
+    finish(timer->data);
+}
+
+/* Ends the tree. What the gateway has to tell is waited for, if it was ever asked anything. */
+static void end_run(struct engine *e)
+{
+    if (e->state != RUNNING) {
+        return;
+    }
+    set_state(e, SAYING_GOODBYE);
+    sl_sandbox_end(e->run->sandbox);
+    sl_killall(e->gateway != NULL ? sl_gateway_pid(e->gateway) : 0);
+    if (e->gateway != NULL && sl_gateway_was_used(e->gateway) &&
+        strcmp(e->end.reason, "error") != 0) {
+        sl_gateway_quit(e->gateway);
+        uv_timer_start(&e->goodbye, on_goodbye_timeout, GOODBYE_MS, 0);
+        return;
+    }
+    finish(e);
+}
+
+/* Sandlock's own failure while the command runs: never open, always over. */
+static void fail_run(struct engine *e, const char *message)
+{
+    if (e->state != RUNNING) {
+        return;
+    }
+    snprintf(e->message, sizeof(e->message), "%s; the run is over", message);
+    e->end.exit_code = 125;
+    e->end.signal = 0;
+    e->end.reason = "error";
+    e->end.message = e->message;
+    sl_run_say(e->message);
+    end_run(e);
+}
+
+static void on_main_exit(struct engine *e, int status)
+{
+    e->main_alive = false;
+    if (strcmp(e->end.reason, "exited") == 0) {
+        if (WIFSIGNALED(status)) {
+            e->end.signal = WTERMSIG(status);
+            e->end.exit_code = 128 + e->end.signal;
+            e->end.reason = "signaled";
+        } else {
+            e->end.exit_code = WEXITSTATUS(status);
+        }
+    }
+    end_run(e);
+}
+
+static void on_children(uv_poll_t *poll, int uv_status, int events)
+{
+    struct engine *e = poll->data;
+    struct signalfd_siginfo info;
+    (void)uv_status;
+    (void)events;
+    int fd;
+    uv_fileno((uv_handle_t *)poll, &fd);
+    while (read(fd, &info, sizeof(info)) > 0) {
+    }
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == e->pid) {
+            on_main_exit(e, status);
+        } else if (e->gateway != NULL && pid == sl_gateway_pid(e->gateway)) {
+            if (e->state == SAYING_GOODBYE) {
+                continue; /* its last words are read from the link */
+            }
+            fail_run(e, "the gateway ended unexpectedly");
+        }
+    }
+}
+
+static void on_guardian_died(uv_poll_t *poll, int status, int events)
+{
+    struct engine *e = poll->data;
+    (void)status;
+    (void)events;
+    uv_poll_stop(poll);
+    e->end.reason = "error";
+    e->end.exit_code = 125;
+    end_run(e);
+    sl_rundir_end(e->run->dir); /* nobody else is left to do it */
+    finish(e);
+}
+
+static void on_signals(uv_poll_t *poll, int status, int events)
+{
+    struct engine *e = poll->data;
+    unsigned char sigs[64];
+    (void)status;
+    (void)events;
+    ssize_t n = read(e->run->signal_pipe[0], sigs, sizeof(sigs));
+    if (n == 0) {
+        uv_poll_stop(poll);
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        if (e->main_alive) {
+            kill(e->pid, sigs[i]);
+        }
+    }
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct engine *e = timer->data;
+    e->end.reason = "timeout";
+    e->end.exit_code = 124;
+    end_run(e);
+}
+
+/* what the sandbox asks */
+
+static int hook_flow(void *arg, const struct sl_link_flow *flow, int fd)
+{
+    return sl_gateway_send(arg, flow, sizeof(*flow), fd);
+}
+
+static int hook_dns(void *arg, const struct sl_link_dns *dns, int fd)
+{
+    return sl_gateway_send(arg, dns, sizeof(*dns), fd);
+}
+
+static int hook_resolve(void *arg, const struct sl_link_resolve *resolve)
+{
+    return sl_gateway_send(arg, resolve, sizeof(*resolve), -1);
+}
+
+static void hook_decided(void *arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
+                         bool allowed)
+{
+    sl_report_decided(arg, pid, dest, verdict, allowed);
+}
+
+/* what the gateway tells */
+
+static void on_ready(void *arg, int ca_fd, int bundle_fd)
+{
+    struct engine *e = arg;
+    const char *out = e->run->policy->http_ca_out;
+    if (out != NULL && ca_fd >= 0) {
+        char text[16384];
+        ssize_t n = pread(ca_fd, text, sizeof(text), 0);
+        sl_autoclose int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+        if (n <= 0 || fd < 0 || write(fd, text, (size_t)n) != n) {
+            snprintf(e->message, sizeof(e->message), "cannot write the CA certificate to '%s': %s",
+                     out, strerror(errno));
+            e->end.message = e->message;
+        }
+    }
+    sl_sandbox_set_trust(e->run->sandbox, ca_fd, bundle_fd);
+}
+
+static void on_resolved(void *arg, const struct sl_link_resolved *resolved)
+{
+    struct engine *e = arg;
+    sl_sandbox_resolved(e->run->sandbox, resolved);
+}
+
+static void on_denied(void *arg, const struct sl_link_denied *denied)
+{
+    struct engine *e = arg;
+    sl_report_denied(e->report, denied);
+}
+
+static void on_bye(void *arg, const struct sl_link_bye *bye)
+{
+    struct engine *e = arg;
+    sl_report_bye(e->report, bye);
+    finish(e);
+}
+
+static void on_failed(void *arg, const char *message)
+{
+    struct engine *e = arg;
+    if (e->state == SAYING_GOODBYE) {
+        finish(e);
+        return;
+    }
+    fail_run(e, message);
+}
+
+static int start_gateway(struct engine *e, sl_error *err)
+{
+    struct sl_run *run = e->run;
+    const sl_policy *p = run->policy;
+    int r = sl_gateway_spawn(run->gateway_path, &e->gateway, err);
+    r = r < 0 ? r : sl_gateway_hello(e->gateway, p, &run->files, err);
+    if (r < 0) {
+        return r;
+    }
+    sl_sandbox_set_helper(run->sandbox, sl_gateway_pid(e->gateway));
+    sl_sandbox_set_synth(run->sandbox, sl_gateway_synth(e->gateway));
+    sl_sandbox_set_hooks(run->sandbox, &(sl_sandbox_hooks){.flow_arg = e->gateway,
+                                                           .report_arg = e->report,
+                                                           .flow = hook_flow,
+                                                           .dns = hook_dns,
+                                                           .resolve = hook_resolve,
+                                                           .decided = hook_decided});
+    if (p->http_ca != NULL || p->http_ca_out != NULL || p->http_upstream_ca.count > 0) {
+        sl_gateway_events events = {.arg = e, .on_ready = on_ready};
+        r = sl_gateway_wait_ready(e->gateway, &events, err);
+        if (r == 0 && e->end.message != NULL) {
+            r = sl_error_set(err, EIO, "%s", e->end.message);
+        }
+    }
+    return r;
+}
+
+static int start_child(struct engine *e, sl_error *err)
+{
+    struct sl_run *run = e->run;
+    sl_spawn spawn = {.argv = run->options->argv,
+                      .environ = run->env.items,
+                      .path = run->program,
+                      .pgid = run->pgid,
+                      .ignored = run->ignored,
+                      .mask = run->mask,
+                      .set_nofile = true,
+                      .nofile = run->nofile};
+    static char *no_env[] = {NULL};
+    if (spawn.environ == NULL) {
+        spawn.environ = no_env;
+    }
+    struct rlimit most = {.rlim_cur = run->nofile.rlim_max, .rlim_max = run->nofile.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &most);
+    e->started_ns = sl_clock_now_ns();
+    int r = sl_sandbox_spawn(run->sandbox, &spawn, &e->pid, err);
+    if (r == 0) {
+        e->end.pid = e->pid;
+        e->main_alive = true;
+    }
+    return r;
+}
+
+static int watch(struct engine *e, uv_poll_t *poll, int fd, uv_poll_cb cb)
+{
+    if (fd < 0 || uv_poll_init(&e->loop, poll, fd) != 0) {
+        return -EIO;
+    }
+    poll->data = e;
+    return uv_poll_start(poll, UV_READABLE, cb) == 0 ? 0 : -EIO;
+}
+
+static int attach(struct engine *e, int guardian_fd, int child_fd)
+{
+    int r = watch(e, &e->children, child_fd, on_children);
+    r = r < 0 ? r : watch(e, &e->guardian, guardian_fd, on_guardian_died);
+    r = r < 0 ? r : watch(e, &e->signals, e->run->signal_pipe[0], on_signals);
+    r = r < 0 ? r : sl_sandbox_attach(e->run->sandbox, &e->loop);
+    if (r == 0 && e->gateway != NULL) {
+        r = sl_gateway_attach(e->gateway, &e->loop,
+                              &(sl_gateway_events){.arg = e,
+                                                   .on_ready = on_ready,
+                                                   .on_resolved = on_resolved,
+                                                   .on_denied = on_denied,
+                                                   .on_bye = on_bye,
+                                                   .on_failed = on_failed});
+    }
+    uv_timer_init(&e->loop, &e->timeout);
+    uv_timer_init(&e->loop, &e->goodbye);
+    e->timeout.data = e;
+    e->goodbye.data = e;
+    if (e->run->policy->timeout_ms > 0) {
+        uv_timer_start(&e->timeout, on_timeout, e->run->policy->timeout_ms, 0);
+    }
+    return r;
+}
+
+static int start(struct engine *e, sl_error *err)
+{
+    int r = e->run->gateway_path != NULL ? start_gateway(e, err) : 0;
+    if (r == 0 && e->gateway == NULL) {
+        sl_sandbox_set_hooks(e->run->sandbox,
+                             &(sl_sandbox_hooks){.report_arg = e->report, .decided = hook_decided});
+    }
+    return r < 0 ? r : start_child(e, err);
+}
+
+/* Everybody's last words: status line, then the summary. */
+static int tell(struct engine *e)
+{
+    e->end.wall_ns = sl_clock_now_ns() - e->started_ns;
+    getrusage(RUSAGE_CHILDREN, &e->end.usage);
+    if (e->run->options->status_fd >= 0) {
+        sl_report_status(e->report, e->run->options->status_fd, &e->end);
+    }
+    if (!e->run->options->quiet) {
+        sl_report_summary(e->report);
+    }
+    return e->end.exit_code;
+}
+
+static int fail_start(struct engine *e, const sl_error *err)
+{
+    sl_run_say(err->message);
+    e->end.exit_code = sl_error_exit_code(err->kind);
+    e->end.reason = "error";
+    e->end.message = err->message;
+    if (e->gateway != NULL) {
+        sl_gateway_kill(e->gateway);
+    }
+    sl_killall(0);
+    e->started_ns = e->started_ns == 0 ? sl_clock_now_ns() : e->started_ns;
+    return tell(e);
+}
+
+int sl_engine_main(struct sl_run *run, pid_t guardian)
+{
+    struct engine e = {.run = run, .end = {.reason = "exited"}};
+    sl_error err = {.kind = SL_ERROR_SYSTEM, .code = ENOMEM, .message = "not enough memory"};
+    sigset_t chld;
+    int guardian_fd = (int)syscall(SYS_pidfd_open, guardian, 0);
+    if (guardian_fd < 0 || getppid() != guardian) {
+        return 125; /* it is gone already */
+    }
+    setpgid(0, 0);
+    signal(SIGTTOU, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    prctl(PR_SET_NAME, "sandlock-engine");
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    int child_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+    e.report = sl_report_new(run->files.audit_fd);
+    if (e.report == NULL || child_fd < 0 || start(&e, &err) < 0) {
+        return fail_start(&e, &err);
+    }
+    e.state = RUNNING;
+    if (uv_loop_init(&e.loop) != 0) {
+        return fail_start(&e, &err);
+    }
+    if (attach(&e, guardian_fd, child_fd) < 0) {
+        fail_run(&e, "cannot watch the run: not enough memory");
+    }
+    if (e.state != OVER) {
+        on_children(&e.children, 0, 0); /* it may have ended before the loop was there */
+    }
+    if (e.state != OVER) {
+        uv_run(&e.loop, UV_RUN_DEFAULT);
+    }
+    if (e.gateway != NULL) {
+        sl_gateway_kill(e.gateway);
+    }
+    int code = tell(&e);
+    sl_killall(0);
+    return code; /* the process ends: memory and descriptors go with it */
+}

@@ -1,0 +1,39 @@
+/* What guardian and engine share: everything that was made before the fork. */
+#ifndef SANDLOCK_ENGINE_ENGINE_INT_H
+#define SANDLOCK_ENGINE_ENGINE_INT_H
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "core/strv.h"
+#include "engine/gateway.h"
+#include "engine/run.h"
+#include "engine/rundir.h"
+#include "sandbox/sandbox.h"
+
+struct sl_run {
+    const sl_run_options *options;
+    const sl_policy *policy;
+    sl_sandbox *sandbox;
+    sl_rundir *dir;     /* NULL: no place, and none is needed */
+    char *gateway_path; /* NULL: no gateway */
+    sl_gateway_files files;
+    sl_strv env;
+    char *program;
+    sigset_t ignored; /* of the caller */
+    sigset_t mask;
+    struct rlimit nofile;
+    pid_t pgid;
+    int signal_pipe[2]; /* guardian to engine: a byte is a signal to pass on */
+};
+
+/* The engine's life; its exit code is the run's. In the forked process. */
+int sl_engine_main(struct sl_run *run, pid_t guardian);
+
+/* The guardian's life: until the engine and all that fell to it are gone. Returns the exit code. */
+int sl_guardian_main(struct sl_run *run, pid_t engine);
+
+/* One line on standard error: "sandlock: ...". */
+void sl_run_say(const char *message);
+
+#endif

@@ -1,0 +1,143 @@
+/* Owns the making of the child's environment. */
+#include "engine/environ.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/util.h"
+
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+
+static const char *const clean_names[] = {"PATH", "HOME", "USER", "TERM", "LANG"};
+
+__asm__(".section .rodata,\"a\"\n"
+        ".local trust_env_table\n"
+        ".local trust_env_table_end\n"
+        "trust_env_table:\n"
+        ".incbin \"" SANDLOCK_CONF_DIR "/trust-env\"\n"
+        "trust_env_table_end:\n"
+        ".byte 0\n"
+        ".previous\n");
+extern const char trust_env_table[] __attribute__((visibility("hidden")));
+extern const char trust_env_table_end[] __attribute__((visibility("hidden")));
+
+static int set_pair(sl_strv *env, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    if (equals == NULL) {
+        return 0;
+    }
+    sl_autofree char *name = strndup(pair, (size_t)(equals - pair));
+    return name == NULL ? -ENOMEM : sl_strv_env_set(env, name, equals + 1);
+}
+
+int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env)
+{
+    int r = 0;
+    for (char *const *e = environ_in; r == 0 && *e != NULL; e++) {
+        if (!policy->clean_env) {
+            r = sl_strv_add(ret_env, *e);
+        }
+    }
+    for (size_t i = 0; r == 0 && policy->clean_env && i < SL_ARRAY_LEN(clean_names); i++) {
+        const char *value = getenv(clean_names[i]);
+        r = value == NULL ? 0 : sl_strv_env_set(ret_env, clean_names[i], value);
+    }
+    for (size_t i = 0; r == 0 && i < policy->env.count; i++) {
+        r = set_pair(ret_env, policy->env.items[i]);
+    }
+    return r;
+}
+
+/* The user's own bundle goes on being believed: its content joins the merged one. */
+static int merge_file(const char *path, sl_strv *seen, sl_buf *pem)
+{
+    sl_autofree char *text = NULL;
+    size_t len;
+    if (path[0] != '/' || sl_strv_has(seen, path)) {
+        return 0;
+    }
+    int r = sl_strv_add(seen, path);
+    if (r == 0 && sl_fd_read_file(path, SL_ENVIRON_BUNDLE_MAX, &text, &len) == 0) {
+        r = sl_buf_append(pem, text, len);
+        r = r < 0 ? r : sl_buf_append(pem, "\n", 1);
+    }
+    return r == -ENOBUFS ? 0 : r;
+}
+
+int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_buf *ret_pem)
+{
+    sl_strv seen = {0};
+    int r = 0;
+    const char *end;
+    for (const char *p = trust_env_table; r == 0 && p < trust_env_table_end; p = end + 1) {
+        char name[64];
+        end = memchr(p, '\n', (size_t)(trust_env_table_end - p));
+        end = end == NULL ? trust_env_table_end : end;
+        const char *space = memchr(p, ' ', (size_t)(end - p));
+        if (p[0] == '#' || space == NULL || (size_t)(space - p) >= sizeof(name)) {
+            continue;
+        }
+        memcpy(name, p, (size_t)(space - p));
+        name[space - p] = '\0';
+        const char *before = sl_strv_env_get(env, name);
+        if (before != NULL) {
+            r = merge_file(before, &seen, ret_pem);
+        }
+        if (r == 0) {
+            r = sl_strv_env_set(env, name, end - space == 3 ? ca : bundle);
+        }
+    }
+    sl_strv_done(&seen);
+    return r;
+}
+
+static bool is_program(const char *path, int *error)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) {
+        return false;
+    }
+    if (!S_ISREG(st.st_mode) || access(path, X_OK) < 0) {
+        *error = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
+        return false;
+    }
+    return true;
+}
+
+int sl_environ_find(const char *name, const sl_strv *env, char **ret_path, sl_error *err)
+{
+    int error = ENOENT;
+    if (strchr(name, '/') != NULL || name[0] == '\0') {
+        if (is_program(name, &error)) {
+            *ret_path = strdup(name);
+            return *ret_path == NULL ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
+        }
+    } else {
+        const char *path = sl_strv_env_get(env, "PATH");
+        sl_autofree char *copy = strdup(path != NULL ? path : DEFAULT_PATH);
+        char *rest = copy;
+        for (char *dir; rest != NULL && (dir = strsep(&rest, ":")) != NULL;) {
+            sl_autofree char *full = NULL;
+            if (asprintf(&full, "%s/%s", dir[0] == '\0' ? "." : dir, name) < 0) {
+                full = NULL;
+                return sl_error_set(err, ENOMEM, "not enough memory");
+            }
+            if (is_program(full, &error)) {
+                *ret_path = sl_steal(&full);
+                return 0;
+            }
+        }
+    }
+    if (error == ENOENT) {
+        return sl_error_kind_set(err, SL_ERROR_NOT_FOUND, ENOENT, "cannot find command '%s'%s",
+                                 name, strchr(name, '/') == NULL ? " in PATH" : "");
+    }
+    return sl_error_kind_set(err, SL_ERROR_NOT_EXEC, error, "cannot execute '%s': %s", name,
+                             strerror(error));
+}

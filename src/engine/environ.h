@@ -1,0 +1,23 @@
+/* The child's environment, and the program it names. */
+#ifndef SANDLOCK_ENGINE_ENVIRON_H
+#define SANDLOCK_ENGINE_ENVIRON_H
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/strv.h"
+#include "policy/policy.h"
+
+#define SL_ENVIRON_BUNDLE_MAX (8u << 20) /* bytes of the user's own bundles together */
+
+/* The caller's environment with clean_env and env applied. 0 or -ENOMEM. */
+int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env);
+
+/* Points the trust variables (conf/trust-env) at the run's files. The files they named before are
+ * appended to `ret_pem`, each once: they stay believed. */
+int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_buf *ret_pem);
+
+/* The path that execvp(3) would try for `name` with this PATH: the first that exists and may be
+ * executed. Kind of failure NOT_FOUND or NOT_EXEC. Caller frees. */
+int sl_environ_find(const char *name, const sl_strv *env, char **ret_path, sl_error *err);
+
+#endif

@@ -1,0 +1,60 @@
+/* Owns the ending of the tree. It kills only processes that are our children at that moment: a
+ * number cannot be reused before its parent, which is us, has reaped it. */
+#include "engine/killall.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+#define LIST_MAX 65536 /* bytes of the list that one round looks at; the rest comes next round */
+#define WAIT_MS  10
+
+/* Kills and reaps what is our direct child now. Returns how many are still there, and one of them.
+ * Only the main thread forks, and orphans are given to the first living thread: one list is all. */
+static int kill_children(pid_t spare, pid_t *ret_one)
+{
+    static char list[LIST_MAX];
+    char path[64];
+    int left = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
+    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
+    if (n <= 0) {
+        return 0;
+    }
+    list[n] = '\0';
+    char *end;
+    for (char *p = list;; p = end) {
+        pid_t pid = (pid_t)strtol(p, &end, 10);
+        if (end == p || (*end != ' ' && *end != '\n')) {
+            return left; /* the end, or a number that was cut */
+        }
+        if (pid == spare || pid <= 0) {
+            continue;
+        }
+        kill(pid, SIGKILL);
+        if (waitpid(pid, NULL, WNOHANG) != pid) {
+            *ret_one = pid;
+            left++;
+        }
+    }
+}
+
+void sl_killall(pid_t spare)
+{
+    pid_t one = 0;
+    while (kill_children(spare, &one) > 0) {
+        sl_autoclose int pidfd = (int)syscall(SYS_pidfd_open, one, 0);
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        if (pidfd >= 0) {
+            poll(&p, 1, WAIT_MS);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/* Owns the dropping of privileges. Nothing here can be taken back. */
+#include "engine/privileges.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    if (syscall(SYS_capget, &header, data) < 0) {
+        return -errno;
+    }
+    if ((data[0].permitted | data[1].permitted | data[0].inheritable | data[1].inheritable) == 0 &&
+        geteuid() != 0) {
+        return 0; /* nothing to lose; the bounding set gives nothing under NO_NEW_PRIVS */
+    }
+    if ((data[0].effective & (1u << CAP_SETPCAP)) != 0) {
+        for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+            if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+                return -errno;
+            }
+        }
+    }
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    memset(data, 0, sizeof(data));
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int sl_privileges_drop(sl_error *err)
+{
+    int r = drop_capabilities();
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot drop capabilities: %s", strerror(-r));
+    }
+    /* No core file either: a process that is not dumpable leaves none (core(5)). */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+        return sl_error_set(err, errno, "cannot hide the supervisor's memory: %s", strerror(errno));
+    }
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* Laying down what a run as root must not keep, and what others must not do to us. */
+#ifndef SANDLOCK_ENGINE_PRIVILEGES_H
+#define SANDLOCK_ENGINE_PRIVILEGES_H
+
+#include "core/err.h"
+
+/* Drops every capability, the bounding set first, so that no execve(2) brings one back, and makes
+ * the process non-dumpable: it can be neither traced nor dumped (SUP-07). */
+int sl_privileges_drop(sl_error *err);
+
+#endif

@@ -1,0 +1,235 @@
+/* Owns the preparing of a run: everything that can fail for the user's words or files fails here,
+ * before anything runs. */
+#include "engine/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/util.h"
+#include "engine/engine_int.h"
+#include "engine/environ.h"
+#include "engine/privileges.h"
+#include "policy/verdict.h"
+
+#define PEM_MAX (8u << 20)
+
+void sl_run_say(const char *message)
+{
+    char line[SL_ERROR_MESSAGE_MAX + 16];
+    int n = snprintf(line, sizeof(line), "sandlock: %s\n", message);
+    if (n > 0) {
+        sl_fd_write_all(STDERR_FILENO, line, SL_MIN((size_t)n, sizeof(line) - 1));
+    }
+}
+
+static int read_pem(const char *path, const char *what, sl_buf *to, sl_error *err)
+{
+    sl_autofree char *text = NULL;
+    size_t len = 0;
+    int r = sl_fd_read_file(path, PEM_MAX, &text, &len);
+    if (r == 0 && len == 0) {
+        return sl_error_set(err, EINVAL, "cannot use %s '%s': the file is empty", what, path);
+    }
+    if (r == 0) {
+        r = sl_buf_append(to, text, len);
+        r = r < 0 ? r : sl_buf_append(to, "\n", 1);
+        explicit_bzero(text, len);
+    }
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot read %s '%s': %s", what, path, strerror(-r));
+    }
+    return 0;
+}
+
+/* "FILE", "fd:N" or "-". */
+static int open_audit(const char *where, int *ret_fd, sl_error *err)
+{
+    int fd;
+    if (strcmp(where, "-") == 0) {
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    } else if (strncmp(where, "fd:", 3) == 0) {
+        fd = fcntl((int)strtol(where + 3, NULL, 10), F_DUPFD_CLOEXEC, 3);
+    } else {
+        fd = open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    }
+    if (fd < 0) {
+        return sl_error_set(err, errno, "cannot write the audit log '%s': %s", where,
+                            strerror(errno));
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int read_files(struct sl_run *run, sl_error *err)
+{
+    const sl_policy *p = run->policy;
+    int r = 0;
+    if (p->audit != NULL) {
+        r = open_audit(p->audit, &run->files.audit_fd, err);
+    }
+    if (r == 0 && p->http_ca != NULL) {
+        r = read_pem(p->http_ca, "CA certificate", &run->files.ca, err);
+    }
+    if (r == 0 && p->http_key != NULL) {
+        r = read_pem(p->http_key, "CA key", &run->files.key, err);
+    }
+    for (size_t i = 0; r == 0 && i < p->http_upstream_ca.count; i++) {
+        r = read_pem(p->http_upstream_ca.items[i], "upstream CA", &run->files.upstream_ca, err);
+    }
+    return r;
+}
+
+static bool is_private(void *arg, const char *path)
+{
+    return !sl_sandbox_may_write(arg, path);
+}
+
+static int prepare_dir(struct sl_run *run, sl_error *err)
+{
+    bool trust = sl_policy_needs_trust(run->policy);
+    int r = sl_rundir_open(&run->dir, is_private, run->sandbox, err);
+    if (r < 0) {
+        return trust ? r : 0; /* without trust files only the canary's file question is lost */
+    }
+    r = sl_sandbox_set_canary(run->sandbox, run->dir->canary);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    if (!trust) {
+        return 0;
+    }
+    r = sl_rundir_begin(run->dir, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_environ_trust(&run->env, run->dir->ca, run->dir->bundle, &run->files.bundle);
+    r = r < 0 ? r : sl_sandbox_expect_trust(run->sandbox, run->dir->ca, run->dir->bundle);
+    return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
+static int prepare(struct sl_run *run, sl_error *err)
+{
+    int r = sl_environ_make(run->policy, run->options->environ, &run->env);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    r = sl_environ_find(run->options->argv[0], &run->env, &run->program, err);
+    r = r < 0 ? r : read_files(run, err);
+    r = r < 0 ? r : sl_sandbox_new(run->policy, &run->sandbox, err);
+    r = r < 0 ? r : prepare_dir(run, err);
+    if (r == 0 && sl_policy_needs_gateway(run->policy)) {
+        r = sl_gateway_find(&run->gateway_path, err);
+    }
+    return r;
+}
+
+static void remember_caller(struct sl_run *run)
+{
+    sigemptyset(&run->ignored);
+    for (int s = 1; s < NSIG; s++) {
+        struct sigaction action;
+        if (sigaction(s, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
+            sigaddset(&run->ignored, s);
+        }
+    }
+    sigprocmask(SIG_BLOCK, NULL, &run->mask);
+    getrlimit(RLIMIT_NOFILE, &run->nofile);
+    run->pgid = getpgrp();
+}
+
+/* From here on our own signals are waited for, not handled. SIGTSTP and its kin keep stopping us,
+ * as the shell expects; SIGINT and SIGQUIT of the terminal are the command's. */
+static void block_signals(void)
+{
+    sigset_t block;
+    sigfillset(&block);
+    static const int keep[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < SL_ARRAY_LEN(keep); i++) {
+        sigdelset(&block, keep[i]);
+    }
+    sigprocmask(SIG_SETMASK, &block, NULL);
+}
+
+static void done(struct sl_run *run)
+{
+    sl_rundir_end(run->dir);
+    sl_rundir_free(run->dir);
+    sl_sandbox_free(run->sandbox);
+    free(run->gateway_path);
+    free(run->program);
+    sl_strv_done(&run->env);
+    sl_close(run->files.audit_fd);
+    if (run->files.key.data != NULL) {
+        explicit_bzero(run->files.key.data, run->files.key.cap);
+    }
+    sl_buf *bufs[] = {&run->files.ca, &run->files.key, &run->files.upstream_ca, &run->files.bundle};
+    for (size_t i = 0; i < SL_ARRAY_LEN(bufs); i++) {
+        sl_buf_done(bufs[i]);
+    }
+    sl_close(run->signal_pipe[0]);
+    sl_close(run->signal_pipe[1]);
+}
+
+static int fork_engine(struct sl_run *run, sl_error *err)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
+        pipe2(run->signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
+        return sl_error_set(err, errno, "cannot become the guardian: %s", strerror(errno));
+    }
+    int r = sl_privileges_drop(err);
+    if (r < 0) {
+        return r;
+    }
+    block_signals();
+    pid_t guardian = getpid();
+    pid_t engine = fork();
+    if (engine < 0) {
+        return sl_error_set(err, errno, "cannot start the engine: %s", strerror(errno));
+    }
+    if (engine == 0) {
+        sl_close(run->signal_pipe[1]);
+        run->signal_pipe[1] = -1;
+        _exit(sl_engine_main(run, guardian));
+    }
+    /* The key is the gateway's alone. */
+    if (run->files.key.data != NULL) {
+        explicit_bzero(run->files.key.data, run->files.key.cap);
+    }
+    return sl_guardian_main(run, engine);
+}
+
+int sl_run(const sl_run_options *options)
+{
+    sl_error err;
+    struct sl_run run = {
+        .options = options,
+        .policy = options->policy,
+        .files = {.audit_fd = -1},
+        .signal_pipe = {-1, -1},
+    };
+    sl_buf *bufs[] = {&run.files.ca, &run.files.key, &run.files.upstream_ca, &run.files.bundle};
+    for (size_t i = 0; i < SL_ARRAY_LEN(bufs); i++) {
+        sl_buf_init(bufs[i], PEM_MAX);
+    }
+    remember_caller(&run);
+    int r = prepare(&run, &err);
+    if (r == 0) {
+        if (!options->quiet) {
+            sl_sandbox_say_notes(run.sandbox, sl_run_say);
+        }
+        r = fork_engine(&run, &err);
+    }
+    if (r < 0) {
+        sl_run_say(err.message);
+        r = sl_error_exit_code(err.kind);
+    }
+    done(&run);
+    return r;
+}

@@ -1,0 +1,190 @@
+/* Owns the per-user directory and the per-run ones in it: 0700, ours, reached through descriptors.
+ */
+#include "engine/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const run_files[] = {"ca.pem", "bundle.pem"};
+
+/* Opens (and makes) one directory that must be ours and closed to others. */
+static int open_private(int at, const char *name)
+{
+    if (mkdirat(at, name, 0700) < 0 && errno != EEXIST) {
+        return -errno;
+    }
+    sl_autoclose int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return -errno;
+    }
+    if (st.st_uid != geteuid() || ((st.st_mode & 077) != 0 && fchmod(fd, 0700) < 0)) {
+        return -EPERM;
+    }
+    return sl_steal_fd(&fd);
+}
+
+static int make_canary(int base)
+{
+    sl_autoclose int fd = openat(base, "canary", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : 0;
+}
+
+static int try_base(sl_rundir *dir, const char *top, const char *below)
+{
+    char real[PATH_MAX];
+    if (top == NULL || top[0] != '/') {
+        return -ENOENT;
+    }
+    sl_autoclose int top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (top_fd < 0) {
+        return -errno;
+    }
+    sl_autoclose int mid = -1;
+    if (below != NULL) {
+        if (mkdirat(top_fd, below, 0700) < 0 && errno != EEXIST) {
+            return -errno;
+        }
+        mid = openat(top_fd, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (mid < 0) {
+            return -errno;
+        }
+    }
+    sl_autoclose int fd = open_private(below != NULL ? mid : top_fd, "sandlock");
+    if (fd < 0) {
+        return fd;
+    }
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, real, sizeof(real) - 1);
+    if (n < 0) {
+        return -errno;
+    }
+    real[n] = '\0';
+    int len = snprintf(dir->canary, sizeof(dir->canary), "%s/canary", real);
+    if (len < 0 || (size_t)len >= sizeof(dir->canary)) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(dir->base, real, (size_t)n + 1);
+    int r = make_canary(fd);
+    if (r < 0) {
+        return r;
+    }
+    dir->base_fd = sl_steal_fd(&fd);
+    return 0;
+}
+
+int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *path), void *arg,
+                   sl_error *err)
+{
+    const struct {
+        const char *top;
+        const char *below;
+    } candidates[] = {{getenv("XDG_RUNTIME_DIR"), NULL}, {getenv("HOME"), ".cache"}};
+    SL_AUTO(sl_rundir) dir = calloc(1, sizeof(*dir));
+    if (dir == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    dir->run_fd = -1;
+    dir->base_fd = -1;
+    for (size_t i = 0; i < SL_ARRAY_LEN(candidates); i++) {
+        if (try_base(dir, candidates[i].top, candidates[i].below) == 0) {
+            if (usable(arg, dir->base)) {
+                *ret_dir = sl_steal(&dir);
+                return 0;
+            }
+            close(dir->base_fd);
+            dir->base_fd = -1;
+        }
+    }
+    return sl_error_set(err, ENOENT,
+                        "no place for private files: neither $XDG_RUNTIME_DIR nor ~/.cache is "
+                        "there, ours, and outside every path given with -w");
+}
+
+/* Removes one run's directory by the names we make in it. */
+static void remove_run(int base, const char *name)
+{
+    sl_autoclose int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && i < SL_ARRAY_LEN(run_files); i++) {
+        unlinkat(fd, run_files[i], 0);
+    }
+    unlinkat(base, name, AT_REMOVEDIR);
+}
+
+/* What a guardian and engine that were both killed left behind. */
+static void sweep(int base)
+{
+    int fd = openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL) {
+        sl_close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "run-", 4) == 0) {
+            pid_t pid = (pid_t)strtol(e->d_name + 4, NULL, 10);
+            if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH) {
+                remove_run(base, e->d_name);
+            }
+        }
+    }
+    closedir(d);
+}
+
+int sl_rundir_begin(sl_rundir *dir, sl_error *err)
+{
+    unsigned char salt[8];
+    sweep(dir->base_fd);
+    if (getrandom(salt, sizeof(salt), 0) != sizeof(salt)) {
+        return sl_error_set(err, errno, "no random numbers: %s", strerror(errno));
+    }
+    int n = snprintf(dir->run_name, sizeof(dir->run_name), "run-%d-", (int)getpid());
+    for (size_t i = 0; i < sizeof(salt); i++) {
+        n += snprintf(dir->run_name + n, sizeof(dir->run_name) - (size_t)n, "%02x", salt[i]);
+    }
+    if (mkdirat(dir->base_fd, dir->run_name, 0700) < 0) {
+        return sl_error_set(err, errno, "cannot make '%s/%s': %s", dir->base, dir->run_name,
+                            strerror(errno));
+    }
+    dir->run_fd =
+        openat(dir->base_fd, dir->run_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char *paths[] = {dir->ca, dir->bundle};
+    for (size_t i = 0; i < SL_ARRAY_LEN(run_files); i++) {
+        int len = snprintf(paths[i], PATH_MAX, "%s/%s/%s", dir->base, dir->run_name, run_files[i]);
+        sl_autoclose int fd =
+            openat(dir->run_fd, run_files[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd < 0 || len < 0 || len >= PATH_MAX) {
+            int error = fd < 0 ? errno : ENAMETOOLONG;
+            sl_rundir_end(dir);
+            return sl_error_set(err, error, "cannot make '%s' in '%s': %s", run_files[i], dir->base,
+                                strerror(error));
+        }
+    }
+    return 0;
+}
+
+void sl_rundir_end(sl_rundir *dir)
+{
+    if (dir != NULL && dir->run_name[0] != '\0') {
+        remove_run(dir->base_fd, dir->run_name);
+        dir->run_name[0] = '\0';
+    }
+}
+
+void sl_rundir_free(sl_rundir *dir)
+{
+    if (dir != NULL) {
+        sl_close(dir->run_fd);
+        sl_close(dir->base_fd);
+        free(dir);
+    }
+}

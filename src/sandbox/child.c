@@ -1,0 +1,141 @@
+/* Owns the few lines between clone and execve. Only async-signal-safe calls; no allocation, no
+ * locks, and no close or dup2 before the descriptor table is the child's own. */
+#include "sandbox/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "sandbox/sandbox_int.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+static int fail(struct sl_child_args *args, enum sl_child_step step, int error)
+{
+    args->failed_step = step;
+    args->failed_errno = error;
+    return 1;
+}
+
+static int join_group(struct sl_child_args *args)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
+        return -errno;
+    }
+    if (getppid() != args->parent) {
+        return -ESRCH; /* it died before the signal was armed */
+    }
+    if (args->pgid != 0) {
+        setpgid(0, args->pgid); /* fails when that group is gone: nobody's terminal is at stake */
+    }
+    return 0;
+}
+
+static int install_filter(struct sl_child_args *args)
+{
+    struct sock_fprog prog = {.len = args->insn_count, .filter = (struct sock_filter *)args->insns};
+    unsigned long flags = 0;
+    if (args->notify) {
+        flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    }
+    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (args->notify) {
+        atomic_store(args->listener, (int)fd);
+        syscall(SYS_futex, args->listener, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+    return 0;
+}
+
+/* Three questions whose answers prove that each layer stands. */
+static enum sl_child_step ask_canary(const struct sl_child_args *args)
+{
+    if (args->canary_path != NULL) {
+        int fd = open(args->canary_path, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 || errno != EACCES) {
+            return SL_CHILD_CANARY_FILE;
+        }
+    }
+    if (args->notify) {
+        struct sockaddr sa = {.sa_family = AF_UNSPEC};
+        if (connect(-1, &sa, sizeof(sa)) != -1 || errno != SL_CANARY_ERRNO) {
+            return SL_CHILD_CANARY_NOTIFY;
+        }
+    }
+    if (syscall(SYS_io_uring_setup, 0, NULL) != -1 || (errno != EPERM && errno != ENOSYS)) {
+        return SL_CHILD_CANARY_FILTER;
+    }
+    return SL_CHILD_OK;
+}
+
+static int take_descriptors(const struct sl_child_args *args)
+{
+    if (args->close_fds) {
+        return close_range(3, ~0u, CLOSE_RANGE_UNSHARE) < 0 ? -errno : 0;
+    }
+    /* Ours are close-on-exec from birth. */
+    return unshare(CLONE_FILES) < 0 ? -errno : 0;
+}
+
+/* The caller's dispositions and mask, not ours: nohup(1) must still mean something inside. */
+static void reset_signals(const struct sl_child_args *args)
+{
+    for (int s = 1; s < NSIG; s++) {
+        if (s != SIGKILL && s != SIGSTOP) {
+            struct sigaction action = {.sa_handler =
+                                           sigismember(&args->ignored, s) == 1 ? SIG_IGN : SIG_DFL};
+            sigaction(s, &action, NULL);
+        }
+    }
+    sigprocmask(SIG_SETMASK, &args->mask, NULL);
+}
+
+int sl_child_main(void *arg)
+{
+    struct sl_child_args *args = arg;
+    int r = join_group(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_PRIVILEGES, -r);
+    }
+    if (args->set_nofile && setrlimit(RLIMIT_NOFILE, &args->nofile) < 0) {
+        return fail(args, SL_CHILD_RLIMIT, errno);
+    }
+    if (args->cwd != NULL && chdir(args->cwd) < 0) {
+        return fail(args, SL_CHILD_CHDIR, errno);
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return fail(args, SL_CHILD_PRIVILEGES, errno);
+    }
+    if (args->landlock_fd >= 0 && syscall(SYS_landlock_restrict_self, args->landlock_fd, 0) < 0) {
+        return fail(args, SL_CHILD_LANDLOCK, errno);
+    }
+    r = install_filter(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_SECCOMP, -r);
+    }
+    enum sl_child_step step = ask_canary(args);
+    if (step != SL_CHILD_OK) {
+        return fail(args, step, EPERM);
+    }
+    r = take_descriptors(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_STDIO, -r);
+    }
+    reset_signals(args);
+    args->failed_step = SL_CHILD_OK;
+    execve(args->path, args->argv, args->environ);
+    return fail(args, SL_CHILD_EXEC, errno);
+}

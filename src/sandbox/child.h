@@ -1,0 +1,56 @@
+/* The child between clone and execve. */
+#ifndef SANDLOCK_SANDBOX_CHILD_H
+#define SANDLOCK_SANDBOX_CHILD_H
+
+#include <linux/filter.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+
+/* Where the child's set-up can fail; decides message and exit code. */
+enum sl_child_step {
+    SL_CHILD_OK = 0,  /* execve was called; a new program runs */
+    SL_CHILD_STARTED, /* not that far yet */
+    SL_CHILD_RLIMIT,
+    SL_CHILD_CHDIR,
+    SL_CHILD_PRIVILEGES,
+    SL_CHILD_LANDLOCK,
+    SL_CHILD_SECCOMP,
+    SL_CHILD_CANARY_FILE,   /* a file that no rule grants could be opened */
+    SL_CHILD_CANARY_NOTIFY, /* a trapped call did not reach the supervisor */
+    SL_CHILD_CANARY_FILTER, /* a refused call was not refused */
+    SL_CHILD_STDIO,
+    SL_CHILD_EXEC,
+};
+
+/* Everything the child needs, ready before the clone; it allocates nothing. The address space is
+ * shared until execve, so results are simply written here. */
+struct sl_child_args {
+    char *const *argv;
+    char *const *environ;
+    const char *path;
+    const char *cwd; /* NULL: stay */
+    int landlock_fd;
+    const struct sock_filter *insns;
+    unsigned short insn_count;
+    bool notify; /* the filter has a listener */
+    atomic_int *listener;
+    const char *canary_path;
+    bool close_fds;
+    sigset_t ignored; /* what the caller of sandlock ignored */
+    sigset_t mask;    /* what it blocked */
+    pid_t pgid;
+    pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent */
+    struct rlimit nofile;
+    bool set_nofile;
+
+    enum sl_child_step failed_step; /* written by the child */
+    int failed_errno;
+};
+
+/* Runs on the child's own stack, in the engine's address space, with all signals blocked. Returns
+ * only on failure (the caller exits). Only async-signal-safe calls (signal-safety(7)). */
+int sl_child_main(void *args);
+
+#endif

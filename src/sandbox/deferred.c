@@ -1,0 +1,288 @@
+/* Owns the calls that wait. Whatever happens to a caller (dead, signalled, too late) its entry
+ * goes: a sweep asks the kernel. */
+#include "sandbox/deferred.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/util.h"
+#include "sandbox/sandbox_int.h"
+
+struct sl_deferred_queue {
+    sl_sandbox *sb;
+    pthread_mutex_t lock;
+    sl_deferred *incoming; /* under lock; newest first */
+    size_t count;          /* under lock; waiting and incoming */
+    bool attached;         /* under lock */
+
+    /* loop thread */
+    sl_deferred *active;
+    uv_async_t async;
+    uv_timer_t sweep;
+    bool closing;
+};
+
+int sl_deferred_new(sl_sandbox *sb)
+{
+    struct sl_deferred_queue *q = calloc(1, sizeof(*q));
+    if (q == NULL) {
+        return -ENOMEM;
+    }
+    q->sb = sb;
+    pthread_mutex_init(&q->lock, NULL);
+    sb->deferred = q;
+    return 0;
+}
+
+static void release(sl_deferred *d)
+{
+    sl_close(d->fd);
+    if (d->drop != NULL) {
+        d->drop(d->data);
+    }
+    free(d->data);
+    free(d);
+}
+
+void sl_deferred_free(sl_sandbox *sb)
+{
+    struct sl_deferred_queue *q = sb->deferred;
+    if (q == NULL) {
+        return;
+    }
+    for (sl_deferred *d = q->incoming; d != NULL;) {
+        sl_deferred *next = d->next;
+        release(d);
+        d = next;
+    }
+    pthread_mutex_destroy(&q->lock);
+    free(q);
+    sb->deferred = NULL;
+}
+
+sl_deferred *sl_deferred_make(const sl_call *call, int fd, sl_deferred_resume resume)
+{
+    sl_deferred *d = calloc(1, sizeof(*d));
+    if (d == NULL) {
+        sl_close(fd);
+        return NULL;
+    }
+    d->call = *call;
+    d->fd = fd;
+    d->resume = resume;
+    return d;
+}
+
+sl_answer sl_deferred_put(sl_deferred *d)
+{
+    struct sl_deferred_queue *q = d->call.sb->deferred;
+    pthread_mutex_lock(&q->lock);
+    bool room = q->count < SL_DEFERRED_MAX;
+    bool attached = q->attached;
+    if (room) {
+        q->count++;
+        d->next = q->incoming;
+        q->incoming = d;
+        if (attached) {
+            uv_async_send(&q->async);
+        }
+    }
+    pthread_mutex_unlock(&q->lock);
+    if (!room) {
+        release(d);
+        return SL_ANSWER_VALUE(-EAGAIN);
+    }
+    return SL_ANSWER_DEFER;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void retire(struct sl_deferred_queue *q, sl_deferred *d)
+{
+    d->done = true;
+    if (d->prev != NULL) {
+        d->prev->next = d->next;
+    } else {
+        q->active = d->next;
+    }
+    if (d->next != NULL) {
+        d->next->prev = d->prev;
+    }
+    pthread_mutex_lock(&q->lock);
+    q->count--;
+    pthread_mutex_unlock(&q->lock);
+    if (q->active == NULL) {
+        uv_timer_stop(&q->sweep);
+    }
+    if (d->polling) {
+        uv_close((uv_handle_t *)&d->poll, on_poll_closed);
+    } else {
+        release(d);
+    }
+}
+
+static void resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why)
+{
+    sl_answer answer = SL_ANSWER_VALUE(-EPERM);
+    if (!d->resume(d, why, &answer)) {
+        return;
+    }
+    sl_sandbox_answer(q->sb, d->call.id, &answer);
+    retire(q, d);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status; /* an error of the socket is found by the call itself */
+    (void)events;
+    sl_deferred *d = poll->data;
+    resume(d->call.sb->deferred, d, SL_WAKE_READY);
+}
+
+static uint64_t status_mask(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 16);
+}
+
+/* A signal with a handler waits for this caller: the call must end with EINTR, as it would bare.
+ * (WAIT_KILLABLE_RECV lets only fatal signals through by themselves.) */
+static bool is_interrupted(const sl_deferred *d)
+{
+    char path[64];
+    char text[4096];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)d->call.tid);
+    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n <= 0) {
+        return false;
+    }
+    text[n] = '\0';
+    uint64_t pending = status_mask(text, "\nSigPnd:") | status_mask(text, "\nShdPnd:");
+    return (pending & status_mask(text, "\nSigCgt:") & ~status_mask(text, "\nSigBlk:")) != 0;
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct sl_deferred_queue *q = timer->data;
+    uint64_t now = sl_clock_now_ms();
+    sl_deferred *next;
+    for (sl_deferred *d = q->active; d != NULL; d = next) {
+        next = d->next;
+        if (!sl_call_valid(&d->call)) {
+            retire(q, d);
+        } else if (d->deadline_ms != 0 && now >= d->deadline_ms) {
+            resume(q, d, SL_WAKE_TIMEOUT);
+        } else if (is_interrupted(d)) {
+            sl_sandbox_answer(q->sb, d->call.id, &SL_ANSWER_VALUE(-EINTR));
+            retire(q, d);
+        }
+    }
+}
+
+void sl_deferred_watch(sl_deferred *d)
+{
+    struct sl_deferred_queue *q = d->call.sb->deferred;
+    if (!d->polling) {
+        if (uv_poll_init(q->sweep.loop, &d->poll, d->fd) != 0) {
+            d->deadline_ms = 1; /* the next sweep ends it */
+            return;
+        }
+        d->polling = true;
+        d->poll.data = d;
+    }
+    uv_poll_start(&d->poll, d->events, on_ready);
+}
+
+static void activate(struct sl_deferred_queue *q, sl_deferred *d)
+{
+    d->prev = NULL;
+    d->next = q->active;
+    if (q->active != NULL) {
+        q->active->prev = d;
+    } else {
+        uv_timer_start(&q->sweep, on_sweep, SL_DEFERRED_SWEEP_MS, SL_DEFERRED_SWEEP_MS);
+    }
+    q->active = d;
+    if (d->fd >= 0 && d->events != 0) {
+        sl_deferred_watch(d);
+    } else if (d->events == 0) {
+        resume(q, d, SL_WAKE_EVENT); /* what it waits for may have come meanwhile */
+    }
+}
+
+static void on_incoming(uv_async_t *async)
+{
+    struct sl_deferred_queue *q = async->data;
+    pthread_mutex_lock(&q->lock);
+    sl_deferred *list = q->incoming;
+    q->incoming = NULL;
+    pthread_mutex_unlock(&q->lock);
+    while (list != NULL) {
+        sl_deferred *d = list;
+        list = d->next;
+        activate(q, d);
+    }
+}
+
+sl_deferred *sl_deferred_find(sl_sandbox *sb, uint64_t key)
+{
+    on_incoming(&sb->deferred->async);
+    for (sl_deferred *d = sb->deferred->active; d != NULL; d = d->next) {
+        if (d->key == key && !d->done) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+void sl_deferred_wake(sl_sandbox *sb, uint64_t key)
+{
+    sl_deferred *next;
+    for (sl_deferred *d = sb->deferred->active; d != NULL; d = next) {
+        next = d->next;
+        if (d->key == key && !d->done) {
+            resume(sb->deferred, d, SL_WAKE_EVENT);
+        }
+    }
+}
+
+int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop)
+{
+    struct sl_deferred_queue *q = sb->deferred;
+    if (uv_async_init(loop, &q->async, on_incoming) != 0 || uv_timer_init(loop, &q->sweep) != 0) {
+        return -ENOMEM;
+    }
+    q->async.data = q;
+    q->sweep.data = q;
+    pthread_mutex_lock(&q->lock);
+    q->attached = true;
+    pthread_mutex_unlock(&q->lock);
+    on_incoming(&q->async);
+    return 0;
+}
+
+void sl_sandbox_detach(sl_sandbox *sb)
+{
+    struct sl_deferred_queue *q = sb->deferred;
+    pthread_mutex_lock(&q->lock);
+    bool attached = q->attached;
+    q->attached = false;
+    pthread_mutex_unlock(&q->lock);
+    if (!attached) {
+        return;
+    }
+    while (q->active != NULL) {
+        retire(q, q->active);
+    }
+    uv_close((uv_handle_t *)&q->async, NULL);
+    uv_close((uv_handle_t *)&q->sweep, NULL);
+}

@@ -1,0 +1,11 @@
+/* The list of features, in the order of the chain. Adding one is adding a file and a line here. */
+#include "sandbox/features.h"
+
+const sl_feature *const sl_features[] = {
+    &sl_feature_core,
+    &sl_feature_processes,
+    &sl_feature_trust,
+    &sl_feature_net,
+};
+
+const size_t sl_feature_count = SL_ARRAY_LEN(sl_features);

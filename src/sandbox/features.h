@@ -1,0 +1,12 @@
+/* The features by name, for the list (features.c) alone. */
+#ifndef SANDLOCK_SANDBOX_FEATURES_H
+#define SANDLOCK_SANDBOX_FEATURES_H
+
+#include "sandbox/feature.h"
+
+extern const sl_feature sl_feature_core;
+extern const sl_feature sl_feature_processes;
+extern const sl_feature sl_feature_trust;
+extern const sl_feature sl_feature_net;
+
+#endif

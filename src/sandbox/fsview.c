@@ -1,0 +1,353 @@
+/* Owns the computing of file grants. A denied path below a read grant is carved out: its siblings
+ * are granted along the way instead of their parent. A carve-out below a write grant is impossible
+ * in Landlock, so it is refused rather than pretended. */
+#include "sandbox/fsview.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/landlock.h"
+#include "sandbox/secrets.h"
+
+struct builder {
+    const sl_policy *policy;
+    int ruleset;
+    sl_fsview *view;
+    sl_strv denied; /* resolved */
+    size_t carved;  /* rules spent on carve-outs */
+};
+
+static const struct {
+    const char *path;
+    unsigned rights;
+} always[] = {
+    {"/dev/null", SL_LANDLOCK_DEVICE},    {"/dev/zero", SL_LANDLOCK_DEVICE},
+    {"/dev/full", SL_LANDLOCK_DEVICE},    {"/dev/random", SL_LANDLOCK_DEVICE},
+    {"/dev/urandom", SL_LANDLOCK_DEVICE}, {"/dev/tty", SL_LANDLOCK_DEVICE},
+    {"/dev/shm", SL_LANDLOCK_WRITE},
+};
+
+bool sl_fsview_is_below(const char *path, const char *top)
+{
+    size_t n = strlen(top);
+    if (n == 1) {
+        return true; /* "/" */
+    }
+    return strncmp(path, top, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+bool sl_fsview_writable(const sl_fsview *view, const char *path)
+{
+    for (size_t i = 0; i < view->writable.count; i++) {
+        if (sl_fsview_is_below(path, view->writable.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The path of an open object as the kernel names it. 0 or -errno. */
+static int real_path(int fd, char out[PATH_MAX])
+{
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, out, PATH_MAX - 1);
+    if (n < 0) {
+        return -errno;
+    }
+    out[n] = '\0';
+    return out[0] == '/' ? 0 : -ENOENT;
+}
+
+static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
+{
+    int r = sl_landlock_allow(b->ruleset, fd, rights);
+    if (r < 0) {
+        return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
+    }
+    return 0;
+}
+
+enum relation { APART, COVERED, ABOVE };
+
+/* How a path stands to the denied ones: itself covered by one, above one, or apart from all. */
+static enum relation relate(const struct builder *b, const char *path, const char **ret_denied)
+{
+    enum relation relation = APART;
+    for (size_t i = 0; i < b->denied.count; i++) {
+        if (sl_fsview_is_below(path, b->denied.items[i])) {
+            *ret_denied = b->denied.items[i];
+            return COVERED;
+        }
+        if (relation == APART && sl_fsview_is_below(b->denied.items[i], path)) {
+            *ret_denied = b->denied.items[i];
+            relation = ABOVE;
+        }
+    }
+    return relation;
+}
+
+static int carve(struct builder *b, int dir, const char *path, sl_error *err);
+
+/* One entry of a directory that is carved. What vanishes meanwhile is not granted. */
+static int carve_entry(struct builder *b, int dir, const char *path, const char *name,
+                       sl_error *err)
+{
+    char below[PATH_MAX];
+    int n = snprintf(below, sizeof(below), "%s/%s", path[1] == '\0' ? "" : path, name);
+    sl_autoclose int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (n < 0 || (size_t)n >= sizeof(below) || fd < 0 || fstat(fd, &st) < 0 ||
+        S_ISLNK(st.st_mode)) {
+        return 0; /* a link carries no right of its own */
+    }
+    const char *denied = NULL;
+    switch (relate(b, below, &denied)) {
+    case COVERED:
+        return 0;
+    case ABOVE:
+        return carve(b, fd, below, err);
+    case APART:
+        break;
+    }
+    if (++b->carved > SL_FSVIEW_RULES_MAX) {
+        return sl_error_set(err, E2BIG,
+                            "too many entries beside denied paths (over %d, last in '%s'); grant "
+                            "narrower directories with -r",
+                            SL_FSVIEW_RULES_MAX, path);
+    }
+    return add_rule(b, fd, SL_LANDLOCK_READ, below, err);
+}
+
+static int carve(struct builder *b, int dir, const char *path, sl_error *err)
+{
+    int r = add_rule(b, dir, SL_LANDLOCK_LIST, path, err);
+    if (r < 0) {
+        return r;
+    }
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL) {
+        sl_close(fd);
+        return 0; /* unreadable for us is unreadable for the child */
+    }
+    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            r = carve_entry(b, dirfd(d), path, e->d_name, err);
+        }
+    }
+    closedir(d);
+    return r;
+}
+
+static int grant_read(struct builder *b, int fd, const char *path, sl_error *err)
+{
+    const char *denied = NULL;
+    switch (relate(b, path, &denied)) {
+    case COVERED:
+        return 0;
+    case ABOVE:
+        return carve(b, fd, path, err);
+    case APART:
+        break;
+    }
+    return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
+}
+
+static int grant_write(struct builder *b, int fd, const char *path, bool explicit, sl_error *err)
+{
+    const char *denied = NULL;
+    enum relation relation = relate(b, path, &denied);
+    if (relation == COVERED) {
+        return 0;
+    }
+    if (relation == ABOVE && explicit) {
+        return sl_error_set(err, EINVAL,
+                            "cannot deny '%s' below the write grant '%s': Landlock cannot take a "
+                            "part out of it; grant the directories beside it with -w",
+                            denied, path);
+    }
+    if (relation == ABOVE) {
+        char *note = NULL;
+        if (asprintf(&note,
+                     "'%s' is not writable by default, since '%s' lies below it; name what may be "
+                     "written with -w DIR",
+                     path, denied) < 0) {
+            return sl_error_set(err, ENOMEM, "not enough memory");
+        }
+        return sl_strv_take(&b->view->notes, note);
+    }
+    if (sl_strv_add(&b->view->writable, path) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    return add_rule(b, fd, SL_LANDLOCK_READ | SL_LANDLOCK_WRITE, path, err);
+}
+
+static int grant(struct builder *b, const char *text, bool write, bool explicit, sl_error *err)
+{
+    bool optional = text[0] == '?';
+    const char *path = optional ? text + 1 : text;
+    char real[PATH_MAX];
+    sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+    int r = fd < 0 ? -errno : real_path(fd, real);
+    if (r == -ENOENT && (optional || !explicit)) {
+        return 0;
+    }
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot grant '%s': %s%s", path, strerror(-r),
+                            r == -ENOENT ? " (write '?PATH' for one that may be missing)" : "");
+    }
+    return write ? grant_write(b, fd, real, explicit, err) : grant_read(b, fd, real, err);
+}
+
+/* A path that does not exist yet is denied by its resolved parent: what appears there later is not
+ * granted. */
+static int deny_missing(struct builder *b, const char *path)
+{
+    char parent[PATH_MAX];
+    char real[PATH_MAX];
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    const char *slash = memrchr(path, '/', len);
+    size_t dir_len = slash == NULL ? 0 : (size_t)(slash - path);
+    snprintf(parent, sizeof(parent), "%.*s%s", (int)dir_len, path,
+             slash == NULL ? "." : (dir_len == 0 ? "/" : ""));
+    sl_autoclose int fd = open(parent, O_PATH | O_CLOEXEC);
+    if (fd < 0 || real_path(fd, real) < 0) {
+        return 0; /* no parent either: nothing can appear there from inside */
+    }
+    char *text = NULL;
+    const char *name = slash == NULL ? path : slash + 1;
+    if (asprintf(&text, "%s/%.*s", real[1] == '\0' ? "" : real, (int)(path + len - name), name) <
+        0) {
+        return -ENOMEM;
+    }
+    return sl_strv_take(&b->denied, text);
+}
+
+static int deny(struct builder *b, const char *text, bool explicit, sl_error *err)
+{
+    bool optional = text[0] == '?';
+    const char *path = optional ? text + 1 : text;
+    char real[PATH_MAX];
+    struct stat st;
+    sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : real_path(fd, real);
+    if (r < 0 && !explicit) {
+        return 0;
+    }
+    if (r == -ENOENT && optional) {
+        r = deny_missing(b, path);
+        return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+    }
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot deny '%s': %s%s", path, strerror(-r),
+                            r == -ENOENT ? " (write '?PATH' for one that may be missing)" : "");
+    }
+    if (S_ISREG(st.st_mode) && st.st_nlink > 1) {
+        return sl_error_set(err, EMLINK,
+                            "cannot deny '%s': it has %lu links, and another name would show it; "
+                            "grant narrower directories with -r instead",
+                            path, (unsigned long)st.st_nlink);
+    }
+    return sl_strv_add(&b->denied, real) < 0 ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
+}
+
+static int grant_list(struct builder *b, const sl_strv *paths, bool write, sl_error *err)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        int r = grant(b, paths->items[i], write, true, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int default_view(struct builder *b, sl_error *err)
+{
+    sl_strv secrets = {0};
+    int r = sl_secrets_list(&secrets);
+    if (r < 0) {
+        sl_error_set(err, -r, "not enough memory");
+    }
+    for (size_t i = 0; r == 0 && i < secrets.count; i++) {
+        r = deny(b, secrets.items[i], false, err);
+    }
+    sl_strv_done(&secrets);
+    if (r == 0) {
+        r = grant(b, "/", false, false, err);
+    }
+    if (r == 0) {
+        r = grant(b, b->policy->cwd != NULL ? b->policy->cwd : ".", true, false, err);
+    }
+    return r == 0 ? grant(b, "/tmp", true, false, err) : r;
+}
+
+static int add_all(struct builder *b, sl_error *err)
+{
+    const sl_policy *p = b->policy;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
+        r = deny(b, p->fs_denied.items[i], true, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    /* Denials alone take away from the default view; any grant replaces it. */
+    if (p->fs_readable.count == 0 && p->fs_writable.count == 0) {
+        r = default_view(b, err);
+    } else {
+        r = grant_list(b, &p->fs_readable, false, err);
+        r = r < 0 ? r : grant_list(b, &p->fs_writable, true, err);
+    }
+    for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(always); i++) {
+        const char *denied = NULL;
+        sl_autoclose int fd = open(always[i].path, O_PATH | O_CLOEXEC);
+        if (fd >= 0 && relate(b, always[i].path, &denied) == APART) {
+            r = add_rule(b, fd, always[i].rights, always[i].path, err);
+        }
+    }
+    if (r == 0 && b->carved > SL_FSVIEW_RULES_SAY) {
+        char *note = NULL;
+        if (asprintf(&note, "%zu rules stand in for directories around denied paths", b->carved) >=
+            0) {
+            r = sl_strv_take(&b->view->notes, note);
+        }
+    }
+    return r;
+}
+
+int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err)
+{
+    SL_AUTO(sl_fsview) view = calloc(1, sizeof(*view));
+    if (view == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
+    int r = add_all(&b, err);
+    sl_strv_done(&b.denied);
+    if (r < 0) {
+        return r;
+    }
+    *ret_view = sl_steal(&view);
+    return 0;
+}
+
+void sl_fsview_free(sl_fsview *view)
+{
+    if (view != NULL) {
+        sl_strv_done(&view->writable);
+        sl_strv_done(&view->notes);
+        free(view);
+    }
+}

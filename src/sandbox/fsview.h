@@ -1,0 +1,33 @@
+/* Which paths a policy grants, as rules of a Landlock ruleset. */
+#ifndef SANDLOCK_SANDBOX_FSVIEW_H
+#define SANDLOCK_SANDBOX_FSVIEW_H
+
+#include <stdbool.h>
+
+#include "core/err.h"
+#include "core/strv.h"
+#include "core/util.h"
+#include "policy/policy.h"
+
+#define SL_FSVIEW_RULES_MAX 4096 /* rules that carve-outs may take */
+#define SL_FSVIEW_RULES_SAY 256  /* past this many one line is said */
+
+/* What was granted, resolved once at the start: later changes of the tree do not move it. */
+typedef struct sl_fsview {
+    sl_strv writable; /* absolute, symlinks resolved */
+    sl_strv notes;    /* lines worth telling the user: grants not given and why */
+} sl_fsview;
+
+/* Adds the rules. Explicit grants, or the default view: read all but the well-known secrets, write
+ * the current directory and /tmp. */
+int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err);
+void sl_fsview_free(sl_fsview *view);
+SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
+
+/* True if `path` (absolute, resolved) is a write grant or below one. */
+bool sl_fsview_writable(const sl_fsview *view, const char *path);
+
+/* True if `path` is `top` or below it; both absolute and without trailing slash ("/" is all). */
+bool sl_fsview_is_below(const char *path, const char *top);
+
+#endif

@@ -1,0 +1,157 @@
+/* Owns the Landlock ruleset. What the kernel's ABI does not know is masked in one ladder; what a
+ * policy needs and the kernel lacks refuses the start. */
+#include "sandbox/landlock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "policy/verdict.h"
+#include "sandbox/fsview.h"
+#include "sandbox/probe.h"
+
+/* The kernel's interface (landlock(7)); the headers of the oldest system we build on know ABI 2. */
+struct ruleset_attr {
+    uint64_t handled_access_fs;
+    uint64_t handled_access_net;
+    uint64_t scoped;
+};
+struct path_beneath_attr {
+    uint64_t allowed_access;
+    int32_t parent_fd;
+} __attribute__((packed));
+struct net_port_attr {
+    uint64_t allowed_access;
+    uint64_t port;
+};
+enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
+enum { NET_BIND_TCP = 1 << 0, NET_CONNECT_TCP = 1 << 1 };
+enum { SCOPE_ABSTRACT_UNIX = 1 << 0, SCOPE_SIGNAL = 1 << 1 };
+enum {
+    FS_EXECUTE = 1 << 0,
+    FS_WRITE_FILE = 1 << 1,
+    FS_READ_FILE = 1 << 2,
+    FS_READ_DIR = 1 << 3,
+    FS_REMOVE_DIR = 1 << 4,
+    FS_REMOVE_FILE = 1 << 5,
+    FS_MAKE_CHAR = 1 << 6,
+    FS_MAKE_DIR = 1 << 7,
+    FS_MAKE_REG = 1 << 8,
+    FS_MAKE_SOCK = 1 << 9,
+    FS_MAKE_FIFO = 1 << 10,
+    FS_MAKE_BLOCK = 1 << 11,
+    FS_MAKE_SYM = 1 << 12,
+    FS_REFER = 1 << 13,
+    FS_TRUNCATE = 1 << 14,
+    FS_IOCTL_DEV = 1 << 15,
+};
+#define FS_ALL ((1u << 16) - 1)
+/* Device nodes are made for nobody: a node is a door to the driver (FS-18). */
+#define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK))
+#define FS_ON_FILE  (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
+
+static uint64_t rights_of(unsigned rights)
+{
+    uint64_t access = 0;
+    if ((rights & SL_LANDLOCK_READ) != 0) {
+        access |= FS_EXECUTE | FS_READ_FILE | FS_READ_DIR;
+    }
+    if ((rights & SL_LANDLOCK_WRITE) != 0) {
+        access |= FS_WRITABLE;
+    }
+    if ((rights & SL_LANDLOCK_LIST) != 0) {
+        access |= FS_READ_DIR;
+    }
+    if ((rights & SL_LANDLOCK_DEVICE) != 0) {
+        access |= FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+    }
+    return access;
+}
+
+int sl_landlock_allow(int ruleset, int fd, unsigned rights)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        return -errno;
+    }
+    struct path_beneath_attr attr = {.allowed_access = rights_of(rights), .parent_fd = fd};
+    if (!S_ISDIR(st.st_mode)) {
+        attr.allowed_access &= FS_ON_FILE;
+    }
+    if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+static int allow_ports(int ruleset, const sl_ports *ports, uint64_t access, sl_error *err)
+{
+    for (size_t i = 0; i < ports->count; i++) {
+        for (uint32_t p = ports->ranges[i].lo; p <= ports->ranges[i].hi; p++) {
+            struct net_port_attr attr = {.allowed_access = access, .port = p};
+            if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &attr, 0) < 0) {
+                return sl_error_set(err, errno, "Landlock refused a rule for port %u: %s", p,
+                                    strerror(errno));
+            }
+        }
+    }
+    return 0;
+}
+
+/* TCP: the ports of net_bind and net_connect, which Landlock judges alone. Where rules name hosts,
+ * connects are made on behalf and nothing at all is granted here: a backstop. */
+static int add_net(const sl_policy *policy, int ruleset, uint64_t handled, sl_error *err)
+{
+    int r = 0;
+    if ((handled & NET_BIND_TCP) != 0) {
+        r = allow_ports(ruleset, &policy->net_bind, NET_BIND_TCP, err);
+    }
+    if (r == 0 && (handled & NET_CONNECT_TCP) != 0 && !sl_policy_restricts_net(policy)) {
+        r = allow_ports(ruleset, &policy->net_connect, NET_CONNECT_TCP, err);
+    }
+    return r;
+}
+
+int sl_landlock_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view, sl_error *err)
+{
+    int abi = sl_probe_landlock_abi();
+    if (abi < SL_LANDLOCK_ABI_MIN) {
+        return sl_error_set(err, ENOSYS,
+                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
+                            "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
+                            "'sandlock check'",
+                            SL_LANDLOCK_ABI_MIN, abi);
+    }
+    bool net = sl_policy_restricts_net(policy);
+    struct ruleset_attr attr = {.handled_access_fs = FS_ALL};
+    if (sl_policy_restricts_bind(policy)) {
+        attr.handled_access_net |= NET_BIND_TCP;
+    }
+    if (net || policy->net_connect.count > 0) {
+        attr.handled_access_net |= NET_CONNECT_TCP;
+    }
+    if (net || policy->isolate_ipc) {
+        attr.scoped |= SCOPE_ABSTRACT_UNIX;
+    }
+    if (policy->isolate_signals) {
+        attr.scoped |= SCOPE_SIGNAL;
+    }
+    sl_autoclose int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+    if (ruleset < 0) {
+        return sl_error_set(err, errno, "Landlock refused a ruleset: %s", strerror(errno));
+    }
+    SL_AUTO(sl_fsview) view = NULL;
+    int r = sl_fsview_build(policy, ruleset, &view, err);
+    if (r == 0) {
+        r = add_net(policy, ruleset, attr.handled_access_net, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret_view = sl_steal(&view);
+    *ret_fd = sl_steal_fd(&ruleset);
+    return 0;
+}

@@ -1,0 +1,166 @@
+/* Owns the live tries of kernel features. Never changes the calling process: what binds for good is
+ * tried in a fork. */
+#include "sandbox/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/util.h"
+#include "sandbox/landlock.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+#define LANDLOCK_VERSION 1u
+
+int sl_probe_landlock_abi(void)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
+    return abi < 0 ? 0 : (int)abi;
+}
+
+static bool try_landlock(char *detail, size_t cap)
+{
+    int abi = sl_probe_landlock_abi();
+    snprintf(detail, cap, abi == 0 ? "not enabled (lsm= boot option?)" : "ABI %d", abi);
+    return abi >= SL_LANDLOCK_ABI_MIN;
+}
+
+static bool try_seccomp_notify(char *detail, size_t cap)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog prog = {.len = 1, .filter = &allow};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    long fd =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+    snprintf(detail, cap, "%s",
+             fd >= 0          ? "a listener was made"
+             : errno == EBUSY ? "a supervisor already listens: we are inside another sandbox"
+                              : strerror(errno));
+    return fd >= 0;
+}
+
+static bool try_pidfd_thread(char *detail, size_t cap)
+{
+    sl_autoclose int fd = (int)syscall(SYS_pidfd_open, gettid(), PIDFD_THREAD);
+    snprintf(detail, cap, "%s", fd >= 0 ? "a thread was opened" : strerror(errno));
+    return fd >= 0;
+}
+
+static bool try_pidfd_getfd(char *detail, size_t cap)
+{
+    int pair[2];
+    if (pipe(pair) < 0) {
+        return false;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        char c;
+        close(pair[1]);
+        _exit(read(pair[0], &c, 1) < 0);
+    }
+    sl_autoclose int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+    sl_autoclose int got = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+    bool works = got >= 0 || (pidfd >= 0 && errno == EBADF);
+    snprintf(detail, cap, "%s", works ? "a descriptor of a child was fetched" : strerror(errno));
+    close(pair[1]);
+    close(pair[0]);
+    if (pid > 0) {
+        waitpid(pid, NULL, 0);
+    }
+    return works;
+}
+
+static bool try_memfd(char *detail, size_t cap)
+{
+    sl_autoclose int fd = sl_fd_memfd("probe", "x", 1);
+    snprintf(detail, cap, "%s", fd >= 0 ? "a sealed memory file was made" : strerror(-fd));
+    return fd >= 0;
+}
+
+static bool try_children(char *detail, size_t cap)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)gettid());
+    bool works = access(path, R_OK) == 0;
+    snprintf(detail, cap, "%s", works ? "readable" : strerror(errno));
+    return works;
+}
+
+static bool try_subreaper(char *detail, size_t cap)
+{
+    bool works = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+    snprintf(detail, cap, "%s", works ? "set" : strerror(errno));
+    return works;
+}
+
+static const struct {
+    const char *name;
+    const char *since;
+    const char *lost;
+    bool required;
+    bool in_fork;
+    bool (*attempt)(char *detail, size_t cap);
+} rows[] = {
+    {"landlock", "6.12", "file, port, abstract-socket and signal rules", true, false, try_landlock},
+    {"seccomp_notify", "5.19", "every rule that depends on an address, a name or a request", true,
+     true, try_seccomp_notify},
+    {"pidfd_thread", "6.9", "judging the right descriptor of a thread", true, false,
+     try_pidfd_thread},
+    {"pidfd_getfd", "5.6", "acting on the socket that was judged", true, true, try_pidfd_getfd},
+    {"memfd_seal", "3.17", "trust and hosts files for the child", true, false, try_memfd},
+    {"proc_children", "3.5", "counting processes, ending the whole tree", true, false,
+     try_children},
+    {"subreaper", "3.4", "ending the whole tree", true, true, try_subreaper},
+};
+
+/* Runs one try in a child, which answers through a pipe. */
+static bool attempt_in_fork(bool (*attempt)(char *, size_t), char *detail, size_t cap)
+{
+    int pair[2];
+    if (pipe(pair) < 0) {
+        snprintf(detail, cap, "%s", strerror(errno));
+        return false;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        char text[128] = "";
+        bool works = attempt(text, sizeof(text));
+        bool told = write(pair[1], text, sizeof(text)) == (ssize_t)sizeof(text);
+        _exit(works && told ? 0 : 1);
+    }
+    close(pair[1]);
+    int status = -1;
+    if (read(pair[0], detail, cap) <= 0) {
+        snprintf(detail, cap, "the try was killed");
+    }
+    close(pair[0]);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX])
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(rows); i++) {
+        sl_probe_result *r = &ret_rows[i];
+        *r = (sl_probe_result){.name = rows[i].name,
+                               .since = rows[i].since,
+                               .lost = rows[i].lost,
+                               .required = rows[i].required};
+        r->works = rows[i].in_fork ? attempt_in_fork(rows[i].attempt, r->detail, sizeof(r->detail))
+                                   : rows[i].attempt(r->detail, sizeof(r->detail));
+    }
+    return SL_ARRAY_LEN(rows);
+}

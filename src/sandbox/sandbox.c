@@ -1,0 +1,288 @@
+/* Owns the life of a confinement: built from the policy, entered by the child. */
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "sandbox/child.h"
+#include "sandbox/deferred.h"
+#include "sandbox/landlock.h"
+#include "sandbox/sandbox_int.h"
+#include "sandbox/syscalls.h"
+
+#define CHILD_STACK      (64u * 1024u)
+#define DISPATCHER_STACK (256u * 1024u)
+
+static int add_rows(sl_sandbox *sb, const sl_feature *f, sl_bpf_rules *rules)
+{
+    for (size_t i = 0; i < f->row_count; i++) {
+        const sl_syscall_row *row = &f->rows[i];
+        sl_chain *chain = &sb->chains[row->nr];
+        if (chain->count == SL_CHAIN_MAX) {
+            return -E2BIG;
+        }
+        chain->rows[chain->count++] = row;
+        sl_bpf_rule rule = {.nr = row->nr, .action = SECCOMP_RET_USER_NOTIF};
+        memcpy(rule.conds, row->conds, sizeof(rule.conds));
+        int r = sl_bpf_add(rules, &rule);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* First every answer the kernel can give alone, then the traps: the first rule that holds decides.
+ */
+static int build_filter(sl_sandbox *sb, sl_error *err)
+{
+    sl_autofree sl_bpf_rules *rules = malloc(sizeof(*rules));
+    sb->insns = malloc(SL_BPF_INSNS_MAX * sizeof(*sb->insns));
+    if (rules == NULL || sb->insns == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory for the system-call filter");
+    }
+    rules->count = 0;
+    rules->known = SL_SYSCALLS_KNOWN;
+    int r = sl_syscalls_filter(sb->policy, rules);
+    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
+        const sl_feature *f = sl_features[i];
+        if (f->wanted(sb->policy) && f->filter != NULL) {
+            r = f->filter(sb->policy, rules);
+        }
+    }
+    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(sb->policy)) {
+            r = add_rows(sb, sl_features[i], rules);
+        }
+    }
+    if (r == 0) {
+        r = sl_bpf_build(rules, sb->insns, &sb->insn_count);
+    }
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot build the system-call filter: %s", strerror(-r));
+    }
+    return 0;
+}
+
+int sl_sandbox_set_canary(sl_sandbox *sb, const char *path)
+{
+    sb->canary_path = strdup(path);
+    return sb->canary_path == NULL ? -ENOMEM : 0;
+}
+
+bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path)
+{
+    return sl_fsview_writable(sb->view, path);
+}
+
+void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line))
+{
+    for (size_t i = 0; i < sb->view->notes.count; i++) {
+        say(sb->view->notes.items[i]);
+    }
+}
+
+int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
+{
+    SL_AUTO(sl_sandbox) sb = calloc(1, sizeof(*sb));
+    if (sb == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sb->policy = policy;
+    sb->landlock_fd = -1;
+    atomic_init(&sb->listener, -1);
+    int r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
+    if (r < 0) {
+        return r;
+    }
+    r = build_filter(sb, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_deferred_new(sb);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(policy) && sl_features[i]->setup != NULL) {
+            r = sl_features[i]->setup(sb, err);
+            if (r < 0) {
+                return r;
+            }
+        }
+    }
+    *ret_sb = sl_steal(&sb);
+    return 0;
+}
+
+void sl_sandbox_free(sl_sandbox *sb)
+{
+    if (sb == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->teardown != NULL) {
+            sl_features[i]->teardown(sb);
+        }
+    }
+    sl_deferred_free(sb);
+    for (size_t i = 0; i < SL_PIDFD_CACHE; i++) {
+        if (sb->pidfds[i].tid != 0) {
+            sl_close(sb->pidfds[i].fd);
+        }
+    }
+    int listener = atomic_load(&sb->listener);
+    sl_close(listener);
+    sl_close(sb->landlock_fd);
+    sl_fsview_free(sb->view);
+    free(sb->insns);
+    free(sb->canary_path);
+    free(sb);
+}
+
+void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_sandbox_hooks *hooks)
+{
+    sb->hooks = *hooks;
+}
+
+void sl_sandbox_set_synth(sl_sandbox *sb, const sl_synth_map *map)
+{
+    sb->synth = map;
+}
+
+void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid)
+{
+    sb->helper_pid = pid;
+}
+
+void sl_sandbox_end(sl_sandbox *sb)
+{
+    atomic_store(&sb->ending, true);
+}
+
+static int start_dispatcher(sl_sandbox *sb, sl_error *err)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, DISPATCHER_STACK);
+    int r = pthread_create(&sb->dispatcher, &attr, sl_dispatch_thread, sb);
+    pthread_attr_destroy(&attr);
+    if (r != 0) {
+        return sl_error_set(err, r, "cannot start the supervisor's thread: %s", strerror(r));
+    }
+    sb->dispatcher_runs = true;
+    return 0;
+}
+
+static void release_dispatcher(sl_sandbox *sb)
+{
+    int none = -1;
+    if (atomic_compare_exchange_strong(&sb->listener, &none, -2)) {
+        syscall(SYS_futex, &sb->listener, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+/* The sentence for a child that did not reach its program. */
+static int explain(const struct sl_child_args *args, sl_error *err)
+{
+    const char *why = strerror(args->failed_errno);
+    switch (args->failed_step) {
+    case SL_CHILD_STARTED:
+        return sl_error_set(err, ECHILD, "the child died before it could start '%s'", args->path);
+    case SL_CHILD_EXEC:
+        return sl_error_kind_set(
+            err, args->failed_errno == ENOENT ? SL_ERROR_NOT_FOUND : SL_ERROR_NOT_EXEC,
+            args->failed_errno, "cannot execute '%s': %s%s", args->path, why,
+            args->failed_errno == EACCES
+                ? " (is it, with its interpreter, below a path given with -r or -w?)"
+                : "");
+    case SL_CHILD_CHDIR:
+        return sl_error_set(err, args->failed_errno, "cannot enter directory '%s': %s", args->cwd,
+                            why);
+    case SL_CHILD_LANDLOCK:
+        return sl_error_set(err, args->failed_errno, "the kernel refused the Landlock rules: %s",
+                            why);
+    case SL_CHILD_SECCOMP:
+        return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s%s",
+                            why,
+                            args->failed_errno == EBUSY
+                                ? " (another supervisor already listens: is this a sandbox inside "
+                                  "a sandbox?)"
+                                : "");
+    case SL_CHILD_CANARY_FILE:
+        return sl_error_set(err, EPERM,
+                            "Landlock does not hold: a file outside every rule could be opened");
+    case SL_CHILD_CANARY_NOTIFY:
+        return sl_error_set(err, EPERM,
+                            "seccomp does not hold: a trapped call did not reach the supervisor");
+    case SL_CHILD_CANARY_FILTER:
+        return sl_error_set(err, EPERM, "seccomp does not hold: io_uring_setup(2) was not refused");
+    default:
+        return sl_error_set(err, args->failed_errno, "cannot prepare the child: %s", why);
+    }
+}
+
+int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err)
+{
+    struct sl_child_args args = {
+        .argv = spawn->argv,
+        .environ = spawn->environ,
+        .path = spawn->path,
+        .cwd = sb->policy->cwd,
+        .landlock_fd = sb->landlock_fd,
+        .insns = sb->insns,
+        .insn_count = sb->insn_count,
+        .notify = true,
+        .listener = &sb->listener,
+        .canary_path = sb->canary_path,
+        .close_fds = sb->policy->close_fds,
+        .ignored = spawn->ignored,
+        .mask = spawn->mask,
+        .pgid = spawn->pgid,
+        .parent = getpid(),
+        .nofile = spawn->nofile,
+        .set_nofile = spawn->set_nofile,
+        .failed_step = SL_CHILD_STARTED,
+    };
+    int r = start_dispatcher(sb, err);
+    if (r < 0) {
+        return r;
+    }
+    void *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        release_dispatcher(sb);
+        return sl_error_set(err, errno, "not enough memory for the child's stack");
+    }
+    sigset_t all;
+    sigset_t saved;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    pid_t pid = clone(sl_child_main, (char *)stack + CHILD_STACK,
+                      CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &args);
+    int clone_errno = errno;
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    munmap(stack, CHILD_STACK);
+    if (pid < 0 || args.failed_step != SL_CHILD_OK) {
+        if (pid > 0) {
+            waitpid(pid, NULL, 0);
+        }
+        release_dispatcher(sb);
+        if (pid < 0) {
+            return sl_error_set(err, clone_errno, "cannot start a process: %s",
+                                strerror(clone_errno));
+        }
+        return explain(&args, err);
+    }
+    sb->main_pid = pid;
+    *ret_pid = pid;
+    return 0;
+}

@@ -1,0 +1,84 @@
+/* The confinement of one run: built before the fork, entered by the child, served by the engine.
+ *
+ * Threads: sl_sandbox_new and _spawn on the main thread; the dispatcher is a thread of ours;
+ * deferred calls and hooks' answers belong to the thread that runs the loop. */
+#ifndef SANDLOCK_SANDBOX_SANDBOX_H
+#define SANDLOCK_SANDBOX_SANDBOX_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "core/err.h"
+#include "core/util.h"
+#include "policy/link.h"
+#include "policy/policy.h"
+
+typedef struct sl_sandbox sl_sandbox;
+
+/* What the sandbox asks of the engine. `flow` and `dns` may be called from the dispatcher thread
+ * and must not block; descriptors stay the caller's. 0 or -errno (then the call is denied). */
+typedef struct sl_sandbox_hooks {
+    void *flow_arg;
+    void *report_arg;
+    int (*flow)(void *flow_arg, const struct sl_link_flow *flow, int fd);
+    int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
+    /* The answer comes later through sl_sandbox_resolved, with the same id. */
+    int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
+    /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
+    void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
+                    bool allowed);
+} sl_sandbox_hooks;
+
+/* Builds everything that can be built before the fork. */
+int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
+
+/* A file that no rule grants: the child must fail to open it. 0 or -ENOMEM. */
+int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
+/* True if the policy lets the child write below this path (absolute, resolved). */
+bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path);
+/* Says what was left out of the policy and why, a line each. */
+void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));
+void sl_sandbox_free(sl_sandbox *sb);
+SL_DEFINE_AUTO(sl_sandbox, sl_sandbox_free);
+
+void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_sandbox_hooks *hooks);
+/* The map of synthetic names (may be NULL), read-only. */
+struct sl_synth_map;
+void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
+/* Trust: the two per-run files (paths the child sees) and, once the gateway has sent them, their
+ * content as sealed memfds (taken over). Opens of known bundles wait until then. */
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path);
+void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd);
+
+typedef struct sl_spawn {
+    char *const *argv;
+    char *const *environ;
+    const char *path; /* the program, resolved; tried as execve(2) does */
+    pid_t pgid;       /* group to join, 0: leave */
+    sigset_t ignored; /* dispositions and mask that the child starts with */
+    sigset_t mask;
+    bool set_nofile;
+    struct rlimit nofile; /* the caller's, where the engine raised its own */
+} sl_spawn;
+
+/* Starts the dispatcher thread and the child. On success the child is past execve. Errors of the
+ * child's own set-up come back here, with the exit code they mean (126, 127, 125). */
+int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err);
+
+/* Joins the loop: deferred calls are served from now on. Before that they queue. */
+int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop);
+void sl_sandbox_detach(sl_sandbox *sb);
+
+void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved);
+
+/* A child of the engine that does not belong to the tree (the gateway); 0: none any more. */
+void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid);
+
+/* From now on every trapped call is denied: the run ends. */
+void sl_sandbox_end(sl_sandbox *sb);
+
+#endif

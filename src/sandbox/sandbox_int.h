@@ -1,0 +1,70 @@
+/* What only this room may see of a sandbox. */
+#ifndef SANDLOCK_SANDBOX_SANDBOX_INT_H
+#define SANDLOCK_SANDBOX_SANDBOX_INT_H
+
+#include <linux/filter.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "policy/synth.h"
+#include "sandbox/feature.h"
+#include "sandbox/fsview.h"
+#include "sandbox/sandbox.h"
+
+#define SL_CHAIN_MAX   6  /* handlers of one system call */
+#define SL_PIDFD_CACHE 64 /* threads whose pidfd is kept; a power of two */
+
+typedef struct sl_chain {
+    const sl_syscall_row *rows[SL_CHAIN_MAX];
+    size_t count;
+} sl_chain;
+
+struct sl_deferred_queue;
+struct sl_net_state;
+struct sl_trust_state;
+struct sl_procs_state;
+
+struct sl_sandbox {
+    const sl_policy *policy;
+    sl_sandbox_hooks hooks;
+    const sl_synth_map *synth;
+
+    /* built before the fork */
+    char *canary_path;
+    int landlock_fd;
+    sl_fsview *view;
+    struct sock_filter *insns;
+    unsigned short insn_count;
+    sl_chain chains[SL_BPF_NR_MAX];
+
+    /* the listener's number is published by the child in the shared address space */
+    atomic_int listener; /* -1 until then; -2: none will come */
+    pthread_t dispatcher;
+    bool dispatcher_runs;
+    bool canary_met; /* dispatcher thread only */
+    atomic_bool ending;
+    pid_t main_pid;
+    pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
+
+    struct {
+        pid_t tid;
+        int fd;
+    } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
+
+    struct sl_deferred_queue *deferred;
+    struct sl_net_state *net;
+    struct sl_trust_state *trust;
+    struct sl_procs_state *procs;
+};
+
+/* The errno that only the dispatcher gives: proof that traps reach it (canary). */
+#define SL_CANARY_ERRNO EXFULL
+
+/* Answers the kernel. Called by dispatch, and for deferred calls by the loop thread. */
+void sl_sandbox_answer(sl_sandbox *sb, uint64_t id, const sl_answer *answer);
+
+/* Runs the chain of a call to its answer. */
+sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);
+void *sl_dispatch_thread(void *sandbox);
+
+#endif

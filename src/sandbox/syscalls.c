@@ -1,0 +1,214 @@
+/* Owns the built-in blocklist: calls that reach around the layers (other entrances to files,
+ * sockets, kernel state) and calls whose arguments decide. Why each is here: docs/syscalls.md.
+ * Nothing here depends on what a call points at; that is for handlers. */
+#include "sandbox/syscalls.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "core/util.h"
+#include "policy/verdict.h"
+
+/* Newer than the headers of the oldest system we build on; the same on every architecture. */
+#define NR_STATMOUNT      457
+#define NR_LISTMOUNT      458
+#define NR_LSM_SET_ATTR   460
+#define NR_OPEN_TREE_ATTR 467
+#define NR_CLONE3         435
+#define NR_NAMESPACE_FLAGS                                                                         \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+     CLONE_NEWNET)
+#define CLONE_NEWTIME_FLAG 0x00000080 /* unshare(2) only: in clone(2) it is part of the signal */
+
+#define DENY(e)  (SECCOMP_RET_ERRNO | (e))
+#define LOW_TYPE 0xfu /* SOCK_* without SOCK_NONBLOCK and SOCK_CLOEXEC */
+
+static const int refused[] = {
+    /* other entrances: a ring or a handle makes calls that no filter sees */
+    SYS_io_uring_setup,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    SYS_open_by_handle_at,
+    /* mounts and roots: what a path means */
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_fsopen,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fspick,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_mount_setattr,
+    NR_STATMOUNT,
+    NR_LISTMOUNT,
+    NR_OPEN_TREE_ATTR,
+    SYS_setns,
+    SYS_swapon,
+    SYS_swapoff,
+    SYS_quotactl,
+    SYS_quotactl_fd,
+    SYS_fanotify_init,
+    SYS_acct,
+    /* the kernel itself */
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_delete_module,
+    SYS_kexec_load,
+    SYS_kexec_file_load,
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_userfaultfd,
+    SYS_reboot,
+    SYS_syslog,
+    SYS_vhangup,
+    NR_LSM_SET_ATTR,
+    /* clocks and names of the host */
+    SYS_settimeofday,
+    SYS_clock_settime,
+    SYS_clock_adjtime,
+    SYS_adjtimex,
+    SYS_sethostname,
+    SYS_setdomainname,
+    /* keyrings outlive a run and cross its border */
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_request_key,
+#ifdef __x86_64__
+    SYS_kexec_load,
+    SYS_iopl,
+    SYS_ioperm,
+    SYS_modify_ldt,
+    SYS_uselib,
+    SYS__sysctl,
+    SYS_sysfs,
+    SYS_ustat,
+    SYS_nfsservctl,
+    SYS_create_module,
+    SYS_get_kernel_syms,
+    SYS_query_module,
+    SYS_lookup_dcookie,
+#endif
+};
+
+static const sl_bpf_rule by_argument[] = {
+    /* clone3's flags are in memory, where a peer can change them: libc falls back to clone */
+    {.nr = NR_CLONE3, .action = DENY(ENOSYS)},
+#define NO_NAMESPACE(n, a, flag)                                                                   \
+    {                                                                                              \
+        .nr = (n), .action = DENY(EPERM), .conds = { SL_ARG_MASK_NE(a, flag, 0) }                  \
+    }
+    NO_NAMESPACE(SYS_clone, 0, NR_NAMESPACE_FLAGS),
+    NO_NAMESPACE(SYS_unshare, 0, NR_NAMESPACE_FLAGS | CLONE_NEWTIME_FLAG),
+
+    /* typing into the terminal that the caller keeps using (CVE-2017-5226) */
+    {.nr = SYS_ioctl, .action = DENY(EPERM), .conds = {SL_ARG_EQ(1, TIOCSTI)}},
+    {.nr = SYS_ioctl, .action = DENY(EPERM), .conds = {SL_ARG_EQ(1, TIOCLINUX)}},
+
+    /* a process that hides its memory cannot be judged: said to be done, not done */
+    {.nr = SYS_prctl, .action = DENY(0), .conds = {SL_ARG_EQ(0, PR_SET_DUMPABLE)}},
+
+    /* other execution domains change what system calls mean; queries and ASLR are harmless */
+    {.nr = SYS_personality, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_EQ(0, 0xffffffffu)}},
+    {.nr = SYS_personality,
+     .action = DENY(EPERM),
+     .conds = {SL_ARG_MASK_NE(0, ~(uint32_t)ADDR_NO_RANDOMIZE, 0)}},
+
+    /* limits of other processes: RLIMIT_CPU kills (PROC-07) */
+    {.nr = SYS_prlimit64, .action = DENY(EPERM), .conds = {SL_ARG_NE(0, 0), SL_ARG_NOT_NULL(2)}},
+};
+
+/* The protocols with verdicts: everything else would carry bytes past them. */
+static const sl_bpf_rule sockets[] = {
+#define SOCKET(answer, ...)                                                                        \
+    {                                                                                              \
+        .nr = SYS_socket, .action = (answer), .conds = { __VA_ARGS__ }                             \
+    }
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_UNIX)),
+    /* netlink: routes only, which the unprivileged can only read */
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_NETLINK), SL_ARG_EQ(2, 0)),
+    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_NETLINK)),
+#define INET(family)                                                                               \
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_STREAM),      \
+           SL_ARG_EQ(2, 0)),                                                                       \
+        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_STREAM),  \
+               SL_ARG_EQ(2, IPPROTO_TCP)),                                                         \
+        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),   \
+               SL_ARG_EQ(2, 0)),                                                                   \
+        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),   \
+               SL_ARG_EQ(2, IPPROTO_UDP))
+    INET(AF_INET),
+    INET(AF_INET6),
+};
+
+static const sl_bpf_rule sockets_end[] = {
+    /* MPTCP, SCTP, DCCP, UDP-Lite, raw: Landlock and the handlers do not see them (NET-04, NET-19)
+     */
+    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_INET)),
+    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_INET6)),
+    SOCKET(DENY(EAFNOSUPPORT)),
+};
+
+static const sl_bpf_rule raw_sockets[] = {
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_RAW)),
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET6), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_RAW)),
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_PACKET)),
+};
+
+static const sl_bpf_rule ping_sockets[] = {
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),
+           SL_ARG_EQ(2, IPPROTO_ICMP)),
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET6), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),
+           SL_ARG_EQ(2, IPPROTO_ICMPV6)),
+};
+
+static int add_all(sl_bpf_rules *rules, const sl_bpf_rule *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = sl_bpf_add(rules, &items[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static bool wants_ping(const sl_policy *policy)
+{
+    for (size_t i = 0; i < policy->net_allow_count; i++) {
+        if ((policy->net_allow[i].protos & SL_PROTO_ICMP) != 0) {
+            return true;
+        }
+    }
+    return !sl_policy_restricts_net(policy);
+}
+
+int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
+        int r = sl_bpf_add(rules, &(sl_bpf_rule){.nr = refused[i], .action = DENY(EPERM)});
+        if (r < 0) {
+            return r;
+        }
+    }
+    int r = add_all(rules, by_argument, SL_ARRAY_LEN(by_argument));
+    if (r == 0) {
+        r = add_all(rules, sockets, SL_ARRAY_LEN(sockets));
+    }
+    if (r == 0 && wants_ping(policy)) {
+        r = add_all(rules, ping_sockets, SL_ARRAY_LEN(ping_sockets));
+    }
+    /* Raw sockets write their own addresses: no verdict could stand beside them. */
+    if (r == 0 && !policy->no_raw_sockets && !sl_policy_restricts_net(policy)) {
+        r = add_all(rules, raw_sockets, SL_ARRAY_LEN(raw_sockets));
+    }
+    return r == 0 ? add_all(rules, sockets_end, SL_ARRAY_LEN(sockets_end)) : r;
+}
