@@ -16,6 +16,7 @@
 #include "engine/engine_int.h"
 #include "engine/environ.h"
 #include "engine/privileges.h"
+#include "engine/report.h"
 #include "policy/verdict.h"
 
 #define PEM_MAX (8u << 20)
@@ -229,6 +230,10 @@ int sl_run(const sl_run_options *options)
     if (r < 0) {
         sl_run_say(err.message);
         r = sl_error_exit_code(err.kind);
+        if (options->status_fd >= 0) {
+            struct sl_report_end end = {.exit_code = r, .reason = "error", .message = err.message};
+            sl_report_status(NULL, options->status_fd, &end);
+        }
     }
     done(&run);
     return r;
