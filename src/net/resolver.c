@@ -10,7 +10,7 @@
 #include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
-#include <netdb.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,15 +184,26 @@ static void channel_close(sl_resolver *resolver)
     }
 }
 
+/* True if resolv.conf is another than the channel has read, and can be read: where it was replaced
+ * and our confinement knows only the old one, what the channel knows is better than nothing. */
+static bool conf_is_new(const sl_resolver *resolver, struct timespec *ret_time)
+{
+    struct stat st;
+    sl_autoclose int fd = open(RESOLV_FILE, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return false;
+    }
+    *ret_time = st.st_mtim;
+    return resolver->conf_time.tv_sec != st.st_mtim.tv_sec ||
+           resolver->conf_time.tv_nsec != st.st_mtim.tv_nsec;
+}
+
 static int channel_open(sl_resolver *resolver)
 {
     static bool library;
-    struct stat st = {0};
-    stat(RESOLV_FILE, &st);
-    bool stale = resolver->conf_time.tv_sec != st.st_mtim.tv_sec ||
-                 resolver->conf_time.tv_nsec != st.st_mtim.tv_nsec;
+    struct timespec conf_time = {0};
     /* A laptop changes its network during a long run. */
-    if (resolver->has_channel && stale && resolver->count == 0) {
+    if (conf_is_new(resolver, &conf_time) && resolver->has_channel && resolver->count == 0) {
         channel_close(resolver);
     }
     if (resolver->has_channel) {
@@ -216,7 +227,7 @@ static int channel_open(sl_resolver *resolver)
         return -EIO;
     }
     resolver->has_channel = true;
-    resolver->conf_time = st.st_mtim;
+    resolver->conf_time = conf_time;
     if (resolver->servers != NULL &&
         ares_set_servers_ports_csv(resolver->channel, resolver->servers) != ARES_SUCCESS) {
         channel_close(resolver);
