@@ -4,7 +4,7 @@ target_include_directories(sandlock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CM
 target_compile_definitions(sandlock_flags INTERFACE _GNU_SOURCE SANDLOCK_VERSION="${PROJECT_VERSION}")
 target_compile_options(sandlock_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes
-  -Wno-sign-conversion -Wno-format-truncation -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
+  -Wno-sign-conversion $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
   $<$<NOT:$<CONFIG:Release>>:-Werror> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
 
 # sandlock_room(NAME SOURCES... ) -> static library sl_NAME; link its allowed rooms yourself.
