@@ -1,5 +1,6 @@
 /* HTTP rules: [https://|http://]METHOD host[:port][/path][?key=value&...], METHOD may be "*" or
- * "GET,HEAD". Parsing and matching only; the order of rules is verdict.h's. */
+ * "GET,HEAD"; the scheme may as well stand before the host. Parsing and matching only; the order of
+ * rules is verdict.h's. */
 #ifndef SANDLOCK_POLICY_HTTP_RULE_H
 #define SANDLOCK_POLICY_HTTP_RULE_H
 
@@ -55,8 +56,13 @@ enum sl_http_part {
     SL_HTTP_PART_QUERY = 1 << 5,
     SL_HTTP_PART_ALL = (1 << 6) - 1
 };
-struct sl_ports;
+/* As an allow rule. `port_is_http`: what a rule without a port says to the view's port. */
 unsigned sl_http_rule_match(const sl_http_rule *rule, const sl_http_view *view, bool port_is_http);
+/* As a deny rule, where every doubt counts as a match. */
+bool sl_http_rule_denies(const sl_http_rule *rule, const sl_http_view *view, bool port_is_http);
+
+/* A token of RFC 9110 section 5.6.2, short enough for us. */
+bool sl_http_method_valid(const char *method);
 
 /* RFC 3986 section 6.2.2 normal form of a path: dot segments removed, "//" merged, unreserved
  * percent-codes decoded, the others upper case. `out` needs `len + 2` bytes. Returns the length, or

@@ -1,0 +1,14 @@
+/* What this room alone may see of paths; the normal form itself is in http_rule.h. */
+#ifndef SANDLOCK_POLICY_HTTP_PATH_H
+#define SANDLOCK_POLICY_HTTP_PATH_H
+
+#include <stdbool.h>
+
+#define SL_HTTP_PATH_MAX (1u << 20) /* bytes; a length that an int holds */
+
+/* Does the pattern (normal form; a final "*" is the rest, "*" inside stays within a segment, "**"
+ * is any depth) name this path (normal form)? Percent codes and the bytes they stand for are equal.
+ */
+bool sl_http_path_match(const char *pattern, const char *path);
+
+#endif
