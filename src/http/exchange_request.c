@@ -168,7 +168,11 @@ bool sl_exchange_step_head(sl_exchange *x)
     memset(&x->request_scan, 0, sizeof(x->request_scan));
     x->flow->deadline_ms = 0;
     if (h != SL_HEAD_OK) {
-        sl_answer_malformed(x, h == SL_HEAD_TARGET ? 414 : h == SL_HEAD_LARGE ? 431 : 400, why);
+        unsigned status = h == SL_HEAD_TARGET    ? 414
+                          : h == SL_HEAD_LARGE   ? 431
+                          : h == SL_HEAD_VERSION ? 505
+                                                 : 400;
+        sl_answer_malformed(x, status, why);
         return true;
     }
     /* What follows the head is kept first: the scratch may be used again while judging. */

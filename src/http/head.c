@@ -50,9 +50,46 @@ static enum sl_head_result refuse(const char **ret_why, enum sl_head_result resu
     return result;
 }
 
-/* One finished line of `n` bytes without its CRLF. */
-static enum sl_head_result line_done(sl_head_scan *s, size_t n, bool response)
+/* "HTTP/1.1" or "HTTP/1.0", and nothing else behind it. */
+static enum sl_head_result check_version(const uint8_t *p, size_t n, bool *ret_one_one)
 {
+    if (n != 8 || memcmp(p, "HTTP/", 5) != 0 || p[6] != '.' || p[5] < '0' || p[5] > '9' ||
+        p[7] < '0' || p[7] > '9') {
+        return SL_HEAD_BAD;
+    }
+    if (p[5] != '1' || p[7] > '1') {
+        return SL_HEAD_VERSION;
+    }
+    *ret_one_one = p[7] == '1';
+    return SL_HEAD_OK;
+}
+
+/* method SP target SP version, each separated by exactly one space. */
+static enum sl_head_result check_request_line(const uint8_t *p, size_t n, bool *ret_one_one,
+                                              const char **ret_why)
+{
+    size_t i = 0;
+    while (i < n && is(p[i], TCHAR)) {
+        i++;
+    }
+    if (i == 0 || i > 32 || i >= n || p[i] != ' ') {
+        return refuse(ret_why, SL_HEAD_BAD, "malformed method");
+    }
+    size_t target = ++i;
+    while (i < n && is(p[i], TARGET)) {
+        i++;
+    }
+    if (i == target || i >= n || p[i] != ' ') {
+        return refuse(ret_why, SL_HEAD_BAD, "malformed request target");
+    }
+    enum sl_head_result r = check_version(p + i + 1, n - i - 1, ret_one_one);
+    return r == SL_HEAD_OK ? r : refuse(ret_why, r, "unknown HTTP version");
+}
+
+/* One finished line of `n` bytes without its CRLF. */
+static enum sl_head_result line_done(sl_head_scan *s, const uint8_t *line, size_t n, bool response)
+{
+    bool one_one;
     if (s->lines == 0 && n == 0) {
         return refuse(&s->why, SL_HEAD_BAD, "empty start line");
     }
@@ -61,6 +98,12 @@ static enum sl_head_result line_done(sl_head_scan *s, size_t n, bool response)
     }
     if (n > SL_HEAD_LINE_MAX) {
         return refuse(&s->why, SL_HEAD_LARGE, "field line too long");
+    }
+    if (s->lines == 0 && !response) { /* what is no HTTP is known by its first line */
+        enum sl_head_result r = check_request_line(line, n, &one_one, &s->why);
+        if (r != SL_HEAD_OK) {
+            return r;
+        }
     }
     s->lines++;
     if (s->lines > SL_HEAD_FIELDS_MAX + 1 && n > 0) {
@@ -115,7 +158,7 @@ enum sl_head_result sl_head_scan_next(sl_head_scan *s, const uint8_t *data, size
             break;
         }
         size_t line = clean_end - s->line_start;
-        enum sl_head_result r = line_done(s, line, response);
+        enum sl_head_result r = line_done(s, data + s->line_start, line, response);
         if (r != SL_HEAD_OK) {
             return r;
         }
@@ -220,42 +263,6 @@ static const char *check_fields(const uint8_t *head, size_t len, size_t start, f
         return "Content-Length and Transfer-Encoding together"; /* RFC 9112 section 6.1 */
     }
     return NULL;
-}
-
-/* "HTTP/1.1" or "HTTP/1.0", and nothing else behind it. */
-static enum sl_head_result check_version(const uint8_t *p, size_t n, bool *ret_one_one)
-{
-    if (n != 8 || memcmp(p, "HTTP/", 5) != 0 || p[6] != '.' || p[5] < '0' || p[5] > '9' ||
-        p[7] < '0' || p[7] > '9') {
-        return SL_HEAD_BAD;
-    }
-    if (p[5] != '1' || p[7] > '1') {
-        return SL_HEAD_VERSION;
-    }
-    *ret_one_one = p[7] == '1';
-    return SL_HEAD_OK;
-}
-
-/* method SP target SP version, each separated by exactly one space. */
-static enum sl_head_result check_request_line(const uint8_t *p, size_t n, bool *ret_one_one,
-                                              const char **ret_why)
-{
-    size_t i = 0;
-    while (i < n && is(p[i], TCHAR)) {
-        i++;
-    }
-    if (i == 0 || i > 32 || i >= n || p[i] != ' ') {
-        return refuse(ret_why, SL_HEAD_BAD, "malformed method");
-    }
-    size_t target = ++i;
-    while (i < n && is(p[i], TARGET)) {
-        i++;
-    }
-    if (i == target || i >= n || p[i] != ' ') {
-        return refuse(ret_why, SL_HEAD_BAD, "malformed request target");
-    }
-    enum sl_head_result r = check_version(p + i + 1, n - i - 1, ret_one_one);
-    return r == SL_HEAD_OK ? r : refuse(ret_why, r, "unknown HTTP version");
 }
 
 enum sl_head_result sl_head_check_request(const uint8_t *head, size_t len, const char **ret_why)

@@ -386,7 +386,7 @@ int sl_tls_push_server(sl_conn *c, SSL_CTX *ctx, sl_ca *ca, const char *name, co
         return r;
     }
     SSL_set_accept_state(t->ssl);
-    return sl_ca_certify(ca, t->ssl, name, addr);
+    return sl_ca_certify(ca, t->ssl, name, name != NULL ? NULL : addr);
 }
 
 static tls_filter *top_tls(const sl_conn *c)
