@@ -1,0 +1,98 @@
+/* Owns `sandlock check`: what this kernel can do, as text and as JSON. It only tells; the tries are
+ * the sandbox room's. */
+#include <errno.h>
+#include <jansson.h>
+
+#include "cli/cli_int.h"
+#include "core/util.h"
+#include "sandbox/probe.h"
+
+static const char *verdict(const sl_probe_result *row)
+{
+    return row->works ? "works" : row->required ? "MISSING" : "missing";
+}
+
+static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
+{
+    int r = sl_buf_printf(out, "%-15s %-8s %-6s %s\n", "FEATURE", "HERE", "SINCE", "DETAIL");
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const sl_probe_result *row = &rows[i];
+        r = sl_buf_printf(out, "%-15s %-8s %-6s %s\n", row->name, verdict(row), row->since,
+                          row->detail);
+        if (r == 0 && !row->works) {
+            r = sl_buf_printf(out, "%-15s %-8s %-6s lost: %s\n", "", "", "", row->lost);
+        }
+    }
+    return r;
+}
+
+static int print_summary(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
+{
+    if (missing == 0) {
+        return sl_buf_append_str(out, "sandlock run works here\n");
+    }
+    int r = sl_buf_append_str(out, "sandlock run refuses here, for want of:");
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (rows[i].required && !rows[i].works) {
+            r = sl_buf_printf(out, " %s", rows[i].name);
+        }
+    }
+    return r < 0 ? r : sl_buf_append_str(out, "\n");
+}
+
+static int append_json(const char *data, size_t size, void *out)
+{
+    return sl_buf_append(out, data, size) < 0 ? -1 : 0;
+}
+
+static int print_json(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
+{
+    json_t *features = json_array();
+    int r = features == NULL ? -1 : 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const sl_probe_result *row = &rows[i];
+        r = json_array_append_new(features,
+                                  json_pack("{s:s, s:b, s:b, s:s, s:s, s:s}", "name", row->name,
+                                            "works", row->works, "required", row->required, "since",
+                                            row->since, "lost", row->lost, "detail", row->detail));
+    }
+    if (r < 0) {
+        json_decref(features);
+        return -ENOMEM;
+    }
+    json_t *all =
+        json_pack("{s:s, s:b, s:i, s:o}", "version", SANDLOCK_VERSION, "runs", missing == 0,
+                  "landlock_abi", sl_probe_landlock_abi(), "features", features);
+    r = all == NULL ? -1
+                    : json_dump_callback(all, append_json, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    json_decref(all);
+    return r < 0 ? -ENOMEM : sl_buf_append_str(out, "\n");
+}
+
+int sl_cli_check_main(int argc, char **argv)
+{
+    bool json = false;
+    int code = 0;
+    sl_error err;
+    int r = sl_cli_simple_options(argc, argv, &json, &code, &err);
+    if (r != 0) {
+        return r < 0 ? sl_cli_fail(&err) : code;
+    }
+    sl_probe_result rows[SL_PROBE_MAX];
+    size_t count = sl_probe_all(rows);
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        missing += rows[i].required && !rows[i].works;
+    }
+    sl_buf out;
+    sl_buf_init(&out, SL_CLI_OUTPUT_MAX);
+    if (json) {
+        r = print_json(rows, count, missing, &out);
+    } else {
+        r = print_rows(rows, count, &out);
+        r = r < 0 ? r : print_summary(rows, count, missing, &out);
+    }
+    code = sl_cli_put(r, &out);
+    sl_buf_done(&out);
+    return code == 0 && missing > 0 ? 1 : code;
+}

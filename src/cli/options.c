@@ -1,0 +1,206 @@
+/* Owns the grammar of the command line. It runs nothing, opens nothing and prints nothing; what is
+ * not understood is an error, never a guess. */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/options_int.h"
+#include "core/util.h"
+
+/* Where the reading is. */
+struct reader {
+    char *const *argv;
+    int argc;
+    int next;
+};
+
+/* A forgotten value must not swallow what follows. `--option=value` takes any value. */
+static bool is_option_word(const char *word)
+{
+    sl_cli_found found;
+    if (strcmp(word, "--") == 0) {
+        return true;
+    }
+    return strncmp(word, "--", 2) == 0 && sl_cli_find(word, strcspn(word, "="), 0, &found);
+}
+
+static int take_value(struct reader *r, const char *option, const sl_cli_found *found,
+                      const char **ret_value, sl_error *err)
+{
+    if (r->next >= r->argc) {
+        return sl_error_usage(err, "option '%s' expects %s after it", option, found->argument);
+    }
+    if (is_option_word(r->argv[r->next])) {
+        return sl_error_usage(err, "option '%s' expects %s after it, found '%s'", option,
+                              found->argument, r->argv[r->next]);
+    }
+    *ret_value = r->argv[r->next++];
+    return 0;
+}
+
+static int parse_fd(const char *value, int *ret_fd, sl_error *err)
+{
+    size_t len = strlen(value);
+    int fd = 0;
+    bool good = len > 0 && len <= 9 && strspn(value, "0123456789") == len;
+    for (size_t i = 0; good && i < len; i++) {
+        fd = fd * 10 + (value[i] - '0');
+    }
+    if (!good) {
+        return sl_error_usage(err, "option '--status-fd': '%s' is not the number of a descriptor",
+                              value);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int apply_own(sl_cli_run *run, const sl_cli_option *own, const char *value, sl_error *err)
+{
+    switch (own->id) {
+    case SL_CLI_EXEC_SHELL:
+        if (run->shell[0] != NULL) {
+            return sl_error_usage(err, "option '-e' is given twice; expected one command");
+        }
+        run->shell[0] = (char *)"/bin/sh";
+        run->shell[1] = (char *)"-c";
+        run->shell[2] = (char *)value;
+        return 0;
+    case SL_CLI_STATUS_FD:
+        return parse_fd(value, &run->status_fd, err);
+    case SL_CLI_QUIET:
+        run->quiet = true;
+        return 0;
+    case SL_CLI_PRINT_POLICY:
+        run->print_policy = true;
+        return 0;
+    case SL_CLI_NO_SUPERVISOR:
+        run->no_supervisor = true;
+        return 0;
+    case SL_CLI_HELP:
+        run->help = true;
+        return 0;
+    }
+    return sl_error_set(err, EINVAL, "option '%s' has no meaning here", own->option);
+}
+
+static int apply(sl_cli_run *run, const sl_cli_found *found, const char *value, sl_error *err)
+{
+    if (found->own != NULL) {
+        return apply_own(run, found->own, value, err);
+    }
+    if (found->field->type == SL_FIELD_BOOL) {
+        value = found->field->negated ? "false" : "true";
+    }
+    return sl_policy_set(run->policy, found->field, value, err);
+}
+
+/* "--name", "--name=value" */
+static int read_long(struct reader *r, sl_cli_run *run, sl_error *err)
+{
+    const char *word = r->argv[r->next++];
+    size_t len = strcspn(word, "=");
+    const char *value = word[len] == '=' ? word + len + 1 : NULL;
+    sl_cli_found found;
+    if (!sl_cli_find(word, len, 0, &found)) {
+        return sl_cli_unknown_long(word, len, err);
+    }
+    if (found.argument == NULL && value != NULL) {
+        return sl_error_usage(err, "option '%s' takes no value, found '%s'", found.option, value);
+    }
+    if (found.argument != NULL && value == NULL) {
+        int e = take_value(r, found.option, &found, &value, err);
+        if (e < 0) {
+            return e;
+        }
+    }
+    return apply(run, &found, value, err);
+}
+
+/* "-r PATH", "-rPATH", "-h", and letters without values before one of them */
+static int read_short(struct reader *r, sl_cli_run *run, sl_error *err)
+{
+    const char *word = r->argv[r->next++];
+    for (const char *p = word + 1; *p != '\0' && !run->help; p++) {
+        char option[3] = {'-', *p, '\0'};
+        const char *value = NULL;
+        sl_cli_found found;
+        if (!sl_cli_find(NULL, 0, *p, &found)) {
+            return sl_cli_unknown_short(*p, word, err);
+        }
+        int e = 0;
+        if (found.argument != NULL && p[1] != '\0') {
+            value = p + 1;
+        } else if (found.argument != NULL) {
+            e = take_value(r, option, &found, &value, err);
+        }
+        e = e < 0 ? e : apply(run, &found, value, err);
+        if (e < 0 || value != NULL) {
+            return e;
+        }
+    }
+    return 0;
+}
+
+static int read_options(struct reader *r, sl_cli_run *run, sl_error *err)
+{
+    while (r->next < r->argc && !run->help) {
+        const char *word = r->argv[r->next];
+        if (word[0] != '-' || word[1] == '\0') {
+            return 0;
+        }
+        if (strcmp(word, "--") == 0) {
+            r->next++;
+            return 0;
+        }
+        int e = word[1] == '-' ? read_long(r, run, err) : read_short(r, run, err);
+        if (e < 0) {
+            return e;
+        }
+    }
+    return 0;
+}
+
+static int choose_command(const struct reader *r, sl_cli_run *run, sl_error *err)
+{
+    bool given = r->next < r->argc;
+    if (given && run->shell[0] != NULL) {
+        return sl_error_usage(err, "'%s' is given beside '-e'; expected one command",
+                              r->argv[r->next]);
+    }
+    if (run->shell[0] != NULL) {
+        run->argv = run->shell;
+    } else if (given) {
+        run->argv = r->argv + r->next;
+    } else if (!run->print_policy) {
+        return sl_error_usage(err,
+                              "no command given; expected 'sandlock run [OPTION]... -- COMMAND "
+                              "[ARGUMENT]...' (see 'sandlock run --help')");
+    }
+    return 0;
+}
+
+int sl_cli_run_parse(int argc, char *const *argv, sl_cli_run *ret_run, sl_error *err)
+{
+    struct reader reader = {.argv = argv, .argc = argc, .next = 1};
+    *ret_run = (sl_cli_run){.policy = sl_policy_new(), .status_fd = -1};
+    if (ret_run->policy == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    int r = read_options(&reader, ret_run, err);
+    if (r == 0 && !ret_run->help) {
+        r = choose_command(&reader, ret_run, err);
+        r = r < 0 ? r : sl_policy_freeze(ret_run->policy, err);
+    }
+    if (r < 0 || ret_run->help) {
+        sl_policy_free(ret_run->policy);
+        ret_run->policy = NULL;
+    }
+    return r;
+}
+
+void sl_cli_run_done(sl_cli_run *run)
+{
+    sl_policy_free(run->policy);
+    run->policy = NULL;
+}
