@@ -92,7 +92,11 @@ static int apply(sl_cli_run *run, const sl_cli_found *found, const char *value, 
     if (found->field->type == SL_FIELD_BOOL) {
         value = found->field->negated ? "false" : "true";
     }
-    return sl_policy_set(run->policy, found->field, value, err);
+    int r = sl_policy_set(run->policy, found->field, value, err);
+    if (r < 0 && err != NULL && strstr(err->message, found->field->option) == NULL) {
+        sl_error_prefix(err, "%s", found->field->option); /* the same rule may stand elsewhere */
+    }
+    return r;
 }
 
 /* "--name", "--name=value" */
