@@ -3,6 +3,7 @@
 #include "sandbox/landlock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -53,6 +54,22 @@ enum {
 #define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK))
 #define FS_ON_FILE  (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
+/* What this ABI knows of the file rights: the one ladder (landlock(7), VERSIONS). */
+static uint64_t known_fs(int abi)
+{
+    uint64_t known = FS_ALL;
+    if (abi < 5) {
+        known &= ~(uint64_t)FS_IOCTL_DEV;
+    }
+    if (abi < 3) {
+        known &= ~(uint64_t)FS_TRUNCATE;
+    }
+    if (abi < 2) {
+        known &= ~(uint64_t)FS_REFER;
+    }
+    return known;
+}
+
 static uint64_t rights_of(unsigned rights)
 {
     uint64_t access = 0;
@@ -77,7 +94,11 @@ int sl_landlock_allow(int ruleset, int fd, unsigned rights)
     if (fstat(fd, &st) < 0) {
         return -errno;
     }
-    struct path_beneath_attr attr = {.allowed_access = rights_of(rights), .parent_fd = fd};
+    if (ruleset < 0) {
+        return 0; /* no Landlock, as --allow-degraded let it be */
+    }
+    uint64_t access = rights_of(rights) & known_fs(sl_probe_landlock_abi());
+    struct path_beneath_attr attr = {.allowed_access = access, .parent_fd = fd};
     if (!S_ISDIR(st.st_mode)) {
         attr.allowed_access &= FS_ON_FILE;
     }
@@ -115,18 +136,11 @@ static int add_net(const sl_policy *policy, int ruleset, uint64_t handled, sl_er
     return r;
 }
 
-int sl_landlock_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view, sl_error *err)
+/* What the policy asks of the kernel, less what the kernel does not know. */
+static struct ruleset_attr make_attr(const sl_policy *policy, int abi)
 {
-    int abi = sl_probe_landlock_abi();
-    if (abi < SL_LANDLOCK_ABI_MIN) {
-        return sl_error_set(err, ENOSYS,
-                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
-                            "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
-                            "'sandlock check'",
-                            SL_LANDLOCK_ABI_MIN, abi);
-    }
     bool net = sl_policy_restricts_net(policy);
-    struct ruleset_attr attr = {.handled_access_fs = FS_ALL};
+    struct ruleset_attr attr = {.handled_access_fs = known_fs(abi)};
     if (sl_policy_restricts_bind(policy)) {
         attr.handled_access_net |= NET_BIND_TCP;
     }
@@ -139,13 +153,33 @@ int sl_landlock_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view
     if (policy->isolate_signals) {
         attr.scoped |= SCOPE_SIGNAL;
     }
-    sl_autoclose int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-    if (ruleset < 0) {
+    attr.handled_access_net = abi < 4 ? 0 : attr.handled_access_net;
+    attr.scoped = abi < 6 ? 0 : attr.scoped;
+    return attr;
+}
+
+int sl_landlock_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view, sl_error *err)
+{
+    int abi = sl_probe_landlock_abi();
+    SL_AUTO(sl_fsview) view = NULL;
+    if (abi < SL_LANDLOCK_ABI_MIN && !sl_strv_has(&policy->allow_degraded, "landlock")) {
+        return sl_error_set(err, ENOSYS,
+                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
+                            "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
+                            "'sandlock check', or start with less by '--allow-degraded landlock'",
+                            SL_LANDLOCK_ABI_MIN, abi);
+    }
+    struct ruleset_attr attr = make_attr(policy, abi);
+    size_t size = abi >= 6   ? sizeof(attr)
+                  : abi >= 4 ? offsetof(struct ruleset_attr, scoped)
+                             : offsetof(struct ruleset_attr, handled_access_net);
+    sl_autoclose int ruleset =
+        abi == 0 ? -1 : (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0 && abi > 0) {
         return sl_error_set(err, errno, "Landlock refused a ruleset: %s", strerror(errno));
     }
-    SL_AUTO(sl_fsview) view = NULL;
     int r = sl_fsview_build(policy, ruleset, &view, err);
-    if (r == 0) {
+    if (r == 0 && ruleset >= 0) {
         r = add_net(policy, ruleset, attr.handled_access_net, err);
     }
     if (r < 0) {

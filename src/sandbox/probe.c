@@ -27,8 +27,12 @@
 
 int sl_probe_landlock_abi(void)
 {
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
-    return abi < 0 ? 0 : (int)abi;
+    static int known = -1;
+    if (known < 0) {
+        long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
+        known = abi < 0 ? 0 : (int)abi;
+    }
+    return known;
 }
 
 static bool try_landlock(char *detail, size_t cap)
