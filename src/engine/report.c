@@ -203,7 +203,9 @@ void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
         (json_int_t)(r == NULL ? 0 : r->denied), "bytes_out",
         (json_int_t)(r == NULL ? 0 : r->bytes_out), "bytes_in",
         (json_int_t)(r == NULL ? 0 : r->bytes_in));
-    char *text = line == NULL ? NULL : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+    char *text = line == NULL
+                     ? NULL
+                     : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
     json_decref(line);
     if (text != NULL) {
         size_t len = strlen(text);

@@ -206,6 +206,27 @@ static int fork_engine(struct sl_run *run, sl_error *err)
     return sl_guardian_main(run, engine);
 }
 
+/* --no-supervisor: what depends on run time cannot be had. Returns only on failure. */
+static int run_alone(struct sl_run *run, sl_error *err)
+{
+    const sl_policy *p = run->policy;
+    const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
+                        : p->timeout_ms > 0        ? "--timeout"
+                        : p->audit != NULL         ? "--audit"
+                        : run->options->status_fd >= 0 ? "--status-fd"
+                                                       : NULL;
+    if (needs != NULL) {
+        return sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
+    }
+    sl_spawn spawn = {.argv = run->options->argv,
+                      .environ = run->env.items,
+                      .path = run->program,
+                      .ignored = run->ignored,
+                      .mask = run->mask};
+    int r = sl_privileges_drop(err);
+    return r < 0 ? r : sl_sandbox_enter(run->sandbox, &spawn, err);
+}
+
 int sl_run(const sl_run_options *options)
 {
     sl_error err;
@@ -225,7 +246,7 @@ int sl_run(const sl_run_options *options)
         if (!options->quiet) {
             sl_sandbox_say_notes(run.sandbox, sl_run_say);
         }
-        r = fork_engine(&run, &err);
+        r = options->no_supervisor ? run_alone(&run, &err) : fork_engine(&run, &err);
     }
     if (r < 0) {
         sl_run_say(err.message);

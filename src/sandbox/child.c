@@ -30,6 +30,9 @@ static int fail(struct sl_child_args *args, enum sl_child_step step, int error)
 
 static int join_group(struct sl_child_args *args)
 {
+    if (args->parent == 0) {
+        return 0; /* in place: our own parent is none of its business */
+    }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
         return -errno;
     }

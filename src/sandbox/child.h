@@ -41,7 +41,7 @@ struct sl_child_args {
     sigset_t ignored; /* what the caller of sandlock ignored */
     sigset_t mask;    /* what it blocked */
     pid_t pgid;
-    pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent */
+    pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */
     struct rlimit nofile;
     bool set_nofile;
 

@@ -284,8 +284,9 @@ static void teardown(sl_sandbox *sb)
     sb->trust = NULL;
 }
 
-#define MAY_CONTINUE SL_ROW_MAY_CONTINUE /* Landlock judges the open, whatever the path says then  \
-                                          */
+#define MAY_CONTINUE                                                                               \
+    SL_ROW_MAY_CONTINUE /* Landlock judges the open, whatever the path says then                   \
+                         */
 
 static const sl_syscall_row rows[] = {
     {.nr = SYS_openat, .flags = MAY_CONTINUE, .handler = handle_openat},

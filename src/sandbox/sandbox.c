@@ -42,10 +42,12 @@ static int add_rows(sl_sandbox *sb, const sl_feature *f, sl_bpf_rules *rules)
 
 /* First every answer the kernel can give alone, then the traps: the first rule that holds decides.
  */
-static int build_filter(sl_sandbox *sb, sl_error *err)
+static int build_filter(sl_sandbox *sb, bool with_traps, sl_error *err)
 {
     sl_autofree sl_bpf_rules *rules = malloc(sizeof(*rules));
-    sb->insns = malloc(SL_BPF_INSNS_MAX * sizeof(*sb->insns));
+    if (sb->insns == NULL) {
+        sb->insns = malloc(SL_BPF_INSNS_MAX * sizeof(*sb->insns));
+    }
     if (rules == NULL || sb->insns == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory for the system-call filter");
     }
@@ -58,7 +60,7 @@ static int build_filter(sl_sandbox *sb, sl_error *err)
             r = f->filter(sb->policy, rules);
         }
     }
-    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
+    for (size_t i = 0; with_traps && r == 0 && i < sl_feature_count; i++) {
         if (sl_features[i]->wanted(sb->policy)) {
             r = add_rows(sb, sl_features[i], rules);
         }
@@ -103,7 +105,7 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = build_filter(sb, err);
+    r = build_filter(sb, true, err);
     if (r < 0) {
         return r;
     }
@@ -230,9 +232,9 @@ static int explain(const struct sl_child_args *args, sl_error *err)
     }
 }
 
-int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err)
+static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
 {
-    struct sl_child_args args = {
+    return (struct sl_child_args){
         .argv = spawn->argv,
         .environ = spawn->environ,
         .path = spawn->path,
@@ -240,18 +242,34 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
         .landlock_fd = sb->landlock_fd,
         .insns = sb->insns,
         .insn_count = sb->insn_count,
-        .notify = true,
         .listener = &sb->listener,
-        .canary_path = sb->canary_path,
+        .canary_path = sb->landlock_fd >= 0 ? sb->canary_path : NULL,
         .close_fds = sb->policy->close_fds,
         .ignored = spawn->ignored,
         .mask = spawn->mask,
         .pgid = spawn->pgid,
-        .parent = getpid(),
         .nofile = spawn->nofile,
         .set_nofile = spawn->set_nofile,
         .failed_step = SL_CHILD_STARTED,
     };
+}
+
+int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err)
+{
+    int r = build_filter(sb, false, err);
+    if (r < 0) {
+        return r;
+    }
+    struct sl_child_args args = child_args(sb, spawn);
+    sl_child_main(&args);
+    return explain(&args, err);
+}
+
+int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err)
+{
+    struct sl_child_args args = child_args(sb, spawn);
+    args.notify = true;
+    args.parent = getpid();
     int r = start_dispatcher(sb, err);
     if (r < 0) {
         return r;

@@ -69,6 +69,10 @@ typedef struct sl_spawn {
  * child's own set-up come back here, with the exit code they mean (126, 127, 125). */
 int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err);
 
+/* Confines this very process by the kernel's rules alone and becomes the program. Returns only on
+ * failure. For policies that need no supervisor (--no-supervisor). */
+int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err);
+
 /* Joins the loop: deferred calls are served from now on. Before that they queue. */
 int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop);
 void sl_sandbox_detach(sl_sandbox *sb);
