@@ -37,6 +37,8 @@ typedef struct sl_policy {
     sl_strv net_allow_text; /* as given */
     sl_strv net_deny_text;
     sl_strv net_allow_hosts;
+    sl_net_rule *net_hosts; /* net_allow_hosts as the rules they mean */
+    size_t net_host_count;
     bool net_allow_given; /* an explicit empty list is a restriction: none */
     sl_net_rule *net_allow;
     size_t net_allow_count;
@@ -58,8 +60,9 @@ typedef struct sl_policy {
     sl_http_rule *http_deny;
     size_t http_deny_count;
     sl_strv http_ports_text;
-    sl_ports http_ports; /* frozen: http_ports plus 80 and 443 plus ports named by rules */
-    char *http_ca;       /* PEM files */
+    sl_ports http_ports_given; /* what http_ports names: HTTP and HTTPS of any host */
+    sl_ports http_ports;       /* frozen: the same plus 80 and 443 plus ports named by rules */
+    char *http_ca;             /* PEM files */
     char *http_key;
     char *http_ca_out;
     sl_strv http_upstream_ca;
@@ -116,12 +119,20 @@ typedef struct sl_field {
     const char *argument; /* "RULE", "PATH", NULL for BOOL */
     const char *help;     /* one line */
     const char *group;    /* heading in --help */
+    bool cli_only;        /* neither in profiles nor on the link */
+    bool empty_ok;        /* a LIST of rules: "" is the explicit empty list */
+    /* Checks one value, beyond its type, and puts its parsed form into the policy. NULL: none.
+     * `what` names the field in errors. */
+    int (*take)(sl_policy *policy, const char *value, const char *what, sl_error *err);
 } sl_field;
 
 const sl_field *sl_fields(size_t *ret_count);
 const sl_field *sl_field_by_name(const char *name);
 /* The known field nearest to a mistyped name, or NULL when none is near. */
 const sl_field *sl_field_nearest(const char *name);
+
+/* "--http-allow", or the name of a field without an option: how errors call it. */
+const char *sl_field_what(const sl_field *field);
 
 /* Sets or adds one value, checking its form at once (rules, ports, numbers are parsed here), so
  * that the error names the word. `value` of an empty string on a LIST field of rules means the
@@ -132,8 +143,9 @@ int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, s
  * look at the file system. */
 int sl_policy_freeze(sl_policy *policy, sl_error *err);
 
-/* The effective policy as TOML, fields at their default left out. */
-int sl_policy_to_toml(const sl_policy *policy, sl_buf *out);
+/* The effective policy as TOML, fields at their default left out. -EILSEQ (with a message) for a
+ * value that is not UTF-8, which TOML cannot carry. */
+int sl_policy_to_toml(const sl_policy *policy, sl_buf *out, sl_error *err);
 
 /* For the link: "name\0value\0..." of every field that differs from the default, and back (the
  * result is frozen). What arrives is checked as a user's words are. */

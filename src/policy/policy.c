@@ -1,0 +1,250 @@
+/* Owns the life of a policy: defaults, setting, freezing. Never changes a frozen one. */
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/policy_int.h"
+
+#define SHOWN_MAX       160
+#define DURATION_MAX_MS (3650ull * 24 * 3600 * 1000)
+
+sl_policy *sl_policy_new(void)
+{
+    sl_policy *p = calloc(1, sizeof(*p));
+    if (p == NULL) {
+        return NULL;
+    }
+    p->no_raw_sockets = true;
+    p->close_fds = true;
+    p->max_processes = SL_POLICY_PROCESSES_MAX;
+    return p;
+}
+
+static void free_net(sl_net_rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sl_net_rule_done(&rules[i]);
+    }
+    free(rules);
+}
+
+static void free_http(sl_http_rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sl_http_rule_done(&rules[i]);
+    }
+    free(rules);
+}
+
+void sl_policy_free(sl_policy *policy)
+{
+    if (policy == NULL) {
+        return;
+    }
+    size_t count;
+    const sl_field *fields = sl_fields(&count);
+    for (size_t i = 0; i < count; i++) {
+        void *member = sl_field_member(policy, &fields[i]);
+        if (fields[i].type == SL_FIELD_LIST) {
+            sl_strv_done(member);
+        } else if (fields[i].type == SL_FIELD_STRING) {
+            free(*(char **)member);
+        }
+    }
+    free_net(policy->net_allow, policy->net_allow_count);
+    free_net(policy->net_deny, policy->net_deny_count);
+    free_net(policy->net_hosts, policy->net_host_count);
+    free_http(policy->http_allow, policy->http_allow_count);
+    free_http(policy->http_deny, policy->http_deny_count);
+    sl_ports_done(&policy->net_connect);
+    sl_ports_done(&policy->net_bind);
+    sl_ports_done(&policy->http_ports_given);
+    sl_ports_done(&policy->http_ports);
+    free(policy->http_no_inspect);
+    free(policy->resolve);
+    free(policy);
+}
+
+static int set_bool(bool *member, const char *value, const char *what, sl_error *err)
+{
+    if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0) {
+        return sl_error_usage(err, "%s: '%.*s': expected true or false", what, SHOWN_MAX, value);
+    }
+    *member = value[0] == 't';
+    return 0;
+}
+
+static int set_count(uint32_t *member, const char *value, const char *what, sl_error *err)
+{
+    uint64_t number = 0;
+    size_t n = strspn(value, "0123456789");
+    for (size_t i = 0; i < n && number <= UINT32_MAX; i++) {
+        number = number * 10 + (uint64_t)(value[i] - '0');
+    }
+    if (n == 0 || value[n] != '\0' || number > INT32_MAX) {
+        return sl_error_usage(err, "%s: '%.*s': expected a number from 0 to %d", what, SHOWN_MAX,
+                              value, INT32_MAX);
+    }
+    *member = (uint32_t)number;
+    return 0;
+}
+
+/* Milliseconds in one of the unit at `unit`; 0 for an unknown one. */
+static uint64_t unit_ms(const char *unit)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    for (size_t i = 0; i < SL_ARRAY_LEN(units); i++) {
+        if (strcmp(unit, units[i].name) == 0) {
+            return units[i].ms;
+        }
+    }
+    return 0;
+}
+
+/* "90", "1.5s", "200ms", "2m", "1h". Finer than a millisecond is rounded up, so that no positive
+ * time becomes none. 0 or -EINVAL. */
+static int parse_duration(const char *text, uint64_t *ret_ms)
+{
+    uint64_t number = 0; /* in 1/scale */
+    uint64_t scale = 1;
+    size_t whole = strspn(text, "0123456789");
+    size_t fraction = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
+    const char *unit = text + whole + (text[whole] == '.' ? 1 + fraction : 0);
+    uint64_t ms = unit_ms(unit);
+    if (whole == 0 || whole > 9 || fraction > 6 || ms == 0 ||
+        (text[whole] == '.' && fraction == 0)) {
+        return -EINVAL;
+    }
+    for (const char *p = text; p < unit; p++) {
+        if (*p != '.') {
+            number = number * 10 + (uint64_t)(*p - '0');
+            scale *= p > text + whole ? 10 : 1;
+        }
+    }
+    /* At most 10^15 by 86400000 does not fit in 64 bits. */
+    if (number / scale > DURATION_MAX_MS / ms || number > UINT64_MAX / ms - scale) {
+        return -EINVAL;
+    }
+    *ret_ms = (number * ms + scale - 1) / scale;
+    return *ret_ms <= DURATION_MAX_MS ? 0 : -EINVAL;
+}
+
+static int set_duration(uint64_t *member, const char *value, const char *what, sl_error *err)
+{
+    if (parse_duration(value, member) < 0) {
+        return sl_error_usage(err,
+                              "%s: '%.*s': expected a time: seconds ('90', '1.5') or a number with "
+                              "ms, s, m, h or d",
+                              what, SHOWN_MAX, value);
+    }
+    return 0;
+}
+
+static int set_string(char **member, const char *value, sl_error *err)
+{
+    char *copy = strdup(value);
+    if (copy == NULL) {
+        return sl_error_set(err, ENOMEM, "no memory for the policy");
+    }
+    free(*member);
+    *member = copy;
+    return 0;
+}
+
+static int add_item(sl_policy *policy, const sl_field *field, const char *value, sl_error *err)
+{
+    sl_strv *list = sl_field_member(policy, field);
+    const char *what = sl_field_what(field);
+    if (field->given_offset != SIZE_MAX) {
+        *(bool *)((char *)policy + field->given_offset) = true;
+    }
+    if (value[0] == '\0' && field->empty_ok) {
+        return 0;
+    }
+    if (list->count >= SL_POLICY_RULES_MAX) {
+        return sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
+    }
+    int r = field->take == NULL ? 0 : field->take(policy, value, what, err);
+    if (r == 0 && sl_strv_add(list, value) < 0) {
+        r = sl_error_set(err, ENOMEM, "no memory for the policy");
+    }
+    return r;
+}
+
+int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, sl_error *err)
+{
+    void *member = sl_field_member(policy, field);
+    const char *what = sl_field_what(field);
+    if (policy->frozen) {
+        return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
+    }
+    switch (field->type) {
+    case SL_FIELD_BOOL:
+        return set_bool(member, value, what, err);
+    case SL_FIELD_COUNT:
+        return set_count(member, value, what, err);
+    case SL_FIELD_DURATION:
+        return set_duration(member, value, what, err);
+    case SL_FIELD_LIST:
+        return add_item(policy, field, value, err);
+    case SL_FIELD_STRING:
+        break;
+    }
+    int r = field->take == NULL ? 0 : field->take(policy, value, what, err);
+    return r < 0 ? r : set_string(member, value, err);
+}
+
+static int add_rule_ports(sl_ports *ports, const sl_http_rule *rules, size_t count)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (rules[i].port != 0) {
+            r = sl_ports_add_range(ports, rules[i].port, rules[i].port);
+        }
+    }
+    return r;
+}
+
+static int complete_http_ports(sl_policy *p, sl_error *err)
+{
+    int r = sl_ports_add_range(&p->http_ports, 80, 80);
+    if (r == 0) {
+        r = sl_ports_add_range(&p->http_ports, 443, 443);
+    }
+    for (size_t i = 0; r == 0 && i < p->http_ports_given.count; i++) {
+        const sl_port_range *range = &p->http_ports_given.ranges[i];
+        r = sl_ports_add_range(&p->http_ports, range->lo, range->hi);
+    }
+    if (r == 0) {
+        r = add_rule_ports(&p->http_ports, p->http_allow, p->http_allow_count);
+    }
+    if (r == 0) {
+        r = add_rule_ports(&p->http_ports, p->http_deny, p->http_deny_count);
+    }
+    if (r == -ENOBUFS) {
+        return sl_error_usage(err, "HTTP rules name more than %d port ranges", SL_PORTS_MAX);
+    }
+    return r < 0 ? sl_error_set(err, -r, "no memory for ports") : 0;
+}
+
+int sl_policy_freeze(sl_policy *policy, sl_error *err)
+{
+    if (policy->frozen) {
+        return 0;
+    }
+    if ((policy->http_ca == NULL) != (policy->http_key == NULL)) {
+        return sl_error_usage(err, "%s needs %s: a CA is a certificate and its key",
+                              policy->http_ca == NULL ? "--http-key" : "--http-ca",
+                              policy->http_ca == NULL ? "--http-ca" : "--http-key");
+    }
+    int r = complete_http_ports(policy, err);
+    if (r == 0) {
+        policy->frozen = true;
+    }
+    return r;
+}

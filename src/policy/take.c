@@ -1,0 +1,253 @@
+/* Owns the checks of single values and their parsed forms. Never looks at the file system or at
+ * another field. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/policy_int.h"
+
+#define SHOWN_MAX    160
+#define NAME_MAX_LEN 64
+
+/* Room for one more element; NULL with the error set. */
+static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
+{
+    if (count >= SL_POLICY_RULES_MAX) {
+        (void)sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
+        return NULL;
+    }
+    /* Doubling at powers of two: the capacity follows from the count. */
+    if (count == 0 || (count & (count - 1)) == 0) {
+        void *more = realloc(*items, (count == 0 ? 1 : count * 2) * size);
+        if (more == NULL) {
+            (void)sl_error_set(err, ENOMEM, "no memory for %s", what);
+            return NULL;
+        }
+        *items = more;
+    }
+    return (char *)*items + count * size;
+}
+
+int sl_take_nonempty(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    return value[0] == '\0' ? sl_error_usage(err, "%s: expected a value, found ''", what) : 0;
+}
+
+int sl_take_path(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    if (value[0] == '\0' || strcmp(value, "?") == 0) {
+        return sl_error_usage(err, "%s: expected a path, found '%s'", what, value);
+    }
+    return 0;
+}
+
+int sl_take_name(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    size_t n = 0;
+    while (isalnum((unsigned char)value[n]) || (value[n] != '\0' && strchr("._-", value[n]))) {
+        n++;
+    }
+    if (n == 0 || n > NAME_MAX_LEN || value[n] != '\0' || value[0] == '.' || value[0] == '-') {
+        return sl_error_usage(err,
+                              "%s: '%.*s' is not a name: expected 1 to %d letters, digits, '.', "
+                              "'_' or '-'",
+                              what, SHOWN_MAX, value, NAME_MAX_LEN);
+    }
+    return 0;
+}
+
+int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    if (strncmp(value, "fd:", 3) == 0) {
+        size_t n = strspn(value + 3, "0123456789");
+        if (n == 0 || n > 6 || value[3 + n] != '\0') {
+            return sl_error_usage(err, "%s: '%.*s': expected 'fd:' and a descriptor number", what,
+                                  SHOWN_MAX, value);
+        }
+    }
+    return value[0] == '\0' ? sl_error_usage(err, "%s: expected FILE, fd:N or -, found ''", what)
+                            : 0;
+}
+
+int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    const char *equals = strchr(value, '=');
+    if (equals == NULL || equals == value) {
+        return sl_error_usage(err, "%s: '%.*s': expected NAME=VALUE", what, SHOWN_MAX, value);
+    }
+    return 0;
+}
+
+static int add_net(sl_net_rule **rules, size_t *count, const char *value, const char *what,
+                   sl_error *err)
+{
+    sl_net_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
+    if (slot == NULL) {
+        return -EINVAL;
+    }
+    int r = sl_net_rule_parse(value, slot, err);
+    if (r == 0) {
+        (*count)++;
+    }
+    return r;
+}
+
+int sl_take_net_allow(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_net(&policy->net_allow, &policy->net_allow_count, value, what, err);
+}
+
+int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_net(&policy->net_deny, &policy->net_deny_count, value, what, err);
+}
+
+static int add_http(sl_http_rule **rules, size_t *count, const char *value, const char *what,
+                    sl_error *err)
+{
+    sl_http_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
+    if (slot == NULL) {
+        return -EINVAL;
+    }
+    int r = sl_http_rule_parse(value, slot, err);
+    if (r == 0) {
+        (*count)++;
+    }
+    return r;
+}
+
+int sl_take_http_allow(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_http(&policy->http_allow, &policy->http_allow_count, value, what, err);
+}
+
+int sl_take_http_deny(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_http(&policy->http_deny, &policy->http_deny_count, value, what, err);
+}
+
+/* A name alone becomes the net rule that it means: TCP, any port. */
+int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    sl_host_pattern host;
+    char message[SHOWN_MAX + 32];
+    snprintf(message, sizeof(message), "%s '%.*s'", what, SHOWN_MAX, value);
+    if (strchr(value, ':') != NULL && value[0] != '[') {
+        return sl_error_usage(err,
+                              "%s: expected a host name alone (it grants TCP on any port); "
+                              "for one port write --net-allow '%.*s'",
+                              message, SHOWN_MAX, value);
+    }
+    int r = sl_host_pattern_parse(value, true, message, &host, err);
+    sl_net_rule *rule = NULL;
+    if (r == 0) {
+        rule = grow((void **)&policy->net_hosts, policy->net_host_count, sizeof(*rule), what, err);
+        r = rule == NULL ? -EINVAL : 0;
+    }
+    if (r == 0) {
+        *rule = (sl_net_rule){.text = strdup(value), .protos = SL_PROTO_TCP, .host = host};
+        if (rule->text == NULL) {
+            return sl_error_set(err, ENOMEM, "no memory for %s", what);
+        }
+        policy->net_host_count++;
+    }
+    return r;
+}
+
+int sl_take_net_connect(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return sl_ports_add(&policy->net_connect, value, false, what, err);
+}
+
+int sl_take_net_bind(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return sl_ports_add(&policy->net_bind, value, true, what, err);
+}
+
+int sl_take_http_ports(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return sl_ports_add(&policy->http_ports_given, value, false, what, err);
+}
+
+int sl_take_no_inspect(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    sl_host_pattern *slot = grow((void **)&policy->http_no_inspect, policy->http_no_inspect_count,
+                                 sizeof(*slot), what, err);
+    if (slot == NULL) {
+        return -EINVAL;
+    }
+    int r = sl_host_pattern_parse(value, false, what, slot, err);
+    if (r == 0) {
+        policy->http_no_inspect_count++;
+    }
+    return r;
+}
+
+/* "ADDR", "ADDR:PORT", "[V6]", "[V6]:PORT", "V6". */
+static int parse_resolved(const char *text, sl_resolve *entry)
+{
+    char addr[64];
+    const char *colon = strrchr(text, ':');
+    if (sl_addr_parse(text, &entry->addr) == 0) {
+        return 0;
+    }
+    if (colon == NULL || (size_t)(colon - text) >= sizeof(addr)) {
+        return -EINVAL;
+    }
+    memcpy(addr, text, (size_t)(colon - text));
+    addr[colon - text] = '\0';
+    if (strchr(addr, ':') != NULL && addr[0] != '[') {
+        return -EINVAL;
+    }
+    sl_ports ports = {0};
+    int r = sl_ports_add(&ports, colon + 1, false, "", NULL);
+    if (r == 0 && (ports.count != 1 || ports.ranges[0].lo != ports.ranges[0].hi)) {
+        r = -EINVAL;
+    }
+    if (r == 0) {
+        entry->port = ports.ranges[0].lo;
+        r = sl_addr_parse(addr, &entry->addr);
+    }
+    sl_ports_done(&ports);
+    return r;
+}
+
+int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    sl_resolve entry;
+    char name[SL_HOST_NAME_MAX + 1];
+    const char *equals = strchr(value, '=');
+    memset(&entry, 0, sizeof(entry));
+    size_t n = equals == NULL ? 0 : (size_t)(equals - value);
+    if (n == 0 || n >= sizeof(name)) {
+        return sl_error_usage(err, "%s: '%.*s': expected HOST=ADDRESS[:PORT]", what, SHOWN_MAX,
+                              value);
+    }
+    memcpy(name, value, n);
+    name[n] = '\0';
+    if (sl_addr_parse(name, &entry.addr) == 0 || sl_addr_looks_numeric(name) ||
+        sl_host_name_normalise(name, entry.name) < 0) {
+        return sl_error_usage(err, "%s: '%s' is not a host name: expected HOST=ADDRESS[:PORT]",
+                              what, name);
+    }
+    if (parse_resolved(equals + 1, &entry) < 0) {
+        return sl_error_usage(err,
+                              "%s: '%.*s' is not ADDRESS or ADDRESS:PORT: expected four decimal "
+                              "numbers, or IPv6 in brackets, and a port from 1 to 65535",
+                              what, SHOWN_MAX, equals + 1);
+    }
+    sl_resolve *slot =
+        grow((void **)&policy->resolve, policy->resolve_count, sizeof(*slot), what, err);
+    if (slot == NULL) {
+        return -EINVAL;
+    }
+    *slot = entry;
+    policy->resolve_count++;
+    return 0;
+}
