@@ -50,6 +50,10 @@ static int kill_children(pid_t spare, pid_t *ret_one)
 void sl_killall(pid_t spare)
 {
     pid_t one = 0;
+    siginfo_t info;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+        return; /* ECHILD: nobody is left, as mostly */
+    }
     while (kill_children(spare, &one) > 0) {
         sl_autoclose int pidfd = (int)syscall(SYS_pidfd_open, one, 0);
         struct pollfd p = {.fd = pidfd, .events = POLLIN};

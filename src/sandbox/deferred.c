@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "core/clock.h"
 #include "core/util.h"
@@ -22,6 +23,8 @@ struct sl_deferred_queue {
 
     /* loop thread */
     sl_deferred *active;
+    int epoll; /* the children's sockets: uv_poll would make them non-blocking, for the child too */
+    uv_poll_t ready;
     uv_async_t async;
     uv_timer_t sweep;
     bool closing;
@@ -34,6 +37,7 @@ int sl_deferred_new(sl_sandbox *sb)
         return -ENOMEM;
     }
     q->sb = sb;
+    q->epoll = -1;
     pthread_mutex_init(&q->lock, NULL);
     sb->deferred = q;
     return 0;
@@ -61,6 +65,7 @@ void sl_deferred_free(sl_sandbox *sb)
         d = next;
     }
     pthread_mutex_destroy(&q->lock);
+    sl_close(q->epoll);
     free(q);
     sb->deferred = NULL;
 }
@@ -100,11 +105,6 @@ sl_answer sl_deferred_put(sl_deferred *d)
     return SL_ANSWER_DEFER;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
-{
-    release(handle->data);
-}
-
 static void retire(struct sl_deferred_queue *q, sl_deferred *d)
 {
     d->done = true;
@@ -123,10 +123,9 @@ static void retire(struct sl_deferred_queue *q, sl_deferred *d)
         uv_timer_stop(&q->sweep);
     }
     if (d->polling) {
-        uv_close((uv_handle_t *)&d->poll, on_poll_closed);
-    } else {
-        release(d);
+        epoll_ctl(q->epoll, EPOLL_CTL_DEL, d->fd, NULL);
     }
+    release(d);
 }
 
 static void resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why)
@@ -139,12 +138,16 @@ static void resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why
     retire(q, d);
 }
 
+/* One at a time: a resume may end others that were ready with it. */
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
-    (void)status; /* an error of the socket is found by the call itself */
+    struct sl_deferred_queue *q = poll->data;
+    struct epoll_event event;
+    (void)status;
     (void)events;
-    sl_deferred *d = poll->data;
-    resume(d->call.sb->deferred, d, SL_WAKE_READY);
+    if (epoll_wait(q->epoll, &event, 1, 0) == 1) {
+        resume(q, event.data.ptr, SL_WAKE_READY);
+    }
 }
 
 static uint64_t status_mask(const char *text, const char *name)
@@ -191,15 +194,14 @@ static void on_sweep(uv_timer_t *timer)
 void sl_deferred_watch(sl_deferred *d)
 {
     struct sl_deferred_queue *q = d->call.sb->deferred;
-    if (!d->polling) {
-        if (uv_poll_init(q->sweep.loop, &d->poll, d->fd) != 0) {
-            d->deadline_ms = 1; /* the next sweep ends it */
-            return;
-        }
-        d->polling = true;
-        d->poll.data = d;
+    struct epoll_event event = {.data.ptr = d};
+    event.events = (d->events & UV_READABLE) != 0 ? EPOLLIN : EPOLLOUT;
+    int op = d->polling ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(q->epoll, op, d->fd, &event) < 0) {
+        d->deadline_ms = 1; /* the next sweep ends it */
+        return;
     }
-    uv_poll_start(&d->poll, d->events, on_ready);
+    d->polling = true;
 }
 
 static void activate(struct sl_deferred_queue *q, sl_deferred *d)
@@ -258,9 +260,13 @@ void sl_deferred_wake(sl_sandbox *sb, uint64_t key)
 int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop)
 {
     struct sl_deferred_queue *q = sb->deferred;
-    if (uv_async_init(loop, &q->async, on_incoming) != 0 || uv_timer_init(loop, &q->sweep) != 0) {
+    q->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (q->epoll < 0 || uv_poll_init(loop, &q->ready, q->epoll) != 0 ||
+        uv_async_init(loop, &q->async, on_incoming) != 0 || uv_timer_init(loop, &q->sweep) != 0) {
         return -ENOMEM;
     }
+    q->ready.data = q;
+    uv_poll_start(&q->ready, UV_READABLE, on_ready);
     q->async.data = q;
     q->sweep.data = q;
     pthread_mutex_lock(&q->lock);
@@ -283,6 +289,7 @@ void sl_sandbox_detach(sl_sandbox *sb)
     while (q->active != NULL) {
         retire(q, q->active);
     }
+    uv_close((uv_handle_t *)&q->ready, NULL);
     uv_close((uv_handle_t *)&q->async, NULL);
     uv_close((uv_handle_t *)&q->sweep, NULL);
 }

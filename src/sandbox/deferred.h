@@ -37,7 +37,6 @@ struct sl_deferred {
     void (*drop)(void *data); /* before that; may be NULL */
 
     /* private */
-    uv_poll_t poll;
     bool polling;
     bool done;
     sl_deferred *next;
