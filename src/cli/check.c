@@ -2,6 +2,7 @@
  * the sandbox room's. */
 #include <errno.h>
 #include <jansson.h>
+#include <string.h>
 
 #include "cli/cli_int.h"
 #include "core/util.h"
@@ -14,14 +15,16 @@ static const char *verdict(const sl_probe_result *row)
 
 static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
 {
-    int r = sl_buf_printf(out, "%-15s %-8s %-6s %s\n", "FEATURE", "HERE", "SINCE", "DETAIL");
+    int width = 0;
+    for (size_t i = 0; i < count; i++) {
+        width = SL_MAX(width, (int)strlen(rows[i].detail));
+    }
+    int r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", "FEATURE", "HERE", "SINCE", width,
+                          "DETAIL", "LOST WITHOUT IT");
     for (size_t i = 0; r == 0 && i < count; i++) {
         const sl_probe_result *row = &rows[i];
-        r = sl_buf_printf(out, "%-15s %-8s %-6s %s\n", row->name, verdict(row), row->since,
-                          row->detail);
-        if (r == 0 && !row->works) {
-            r = sl_buf_printf(out, "%-15s %-8s %-6s lost: %s\n", "", "", "", row->lost);
-        }
+        r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", row->name, verdict(row), row->since,
+                          width, row->detail, row->lost);
     }
     return r;
 }

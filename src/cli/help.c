@@ -96,7 +96,7 @@ static int add_run(sl_buf *out)
             r = add_group(out, fields, count, i);
         }
     }
-    r = r < 0 ? r : sl_buf_append_str(out, "\nthis program:\n");
+    r = r < 0 ? r : sl_buf_append_str(out, "\nThis program:\n");
     const sl_cli_option *own = sl_cli_own_options(&count);
     for (size_t i = 0; r == 0 && i < count; i++) {
         r = add_row(out, own[i].short_option, own[i].option, own[i].argument, own[i].help);
