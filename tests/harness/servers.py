@@ -239,27 +239,29 @@ class Witness:
         self.log = Log()
         if kind != socket.SOCK_DGRAM:
             self._socket.listen(1024)
+        self._stop_r, self._stop_w = os.pipe()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self):
         while True:
+            ready, _, _ = select.select([self._socket, self._stop_r], [], [])
+            if self._socket not in ready:
+                return
             if self.kind == socket.SOCK_DGRAM:
-                data, peer = self._socket.recvfrom(65536)
+                data = self._socket.recv(65536)
             else:
                 peer, _ = self._socket.accept()
                 peer.settimeout(DEADLINE)
                 data = self._stream(peer)
             self.log.add(data)
-            if data.startswith(b"#stop"):
-                self._socket.close()
-                return
 
     def _stream(self, peer):
         data = b""
         try:
             with peer:
-                peer.sendall(self.greet)
+                if self.greet:
+                    peer.sendall(self.greet)
                 while piece := peer.recv(65536):
                     data += piece
                     if data.startswith(b"#"):
@@ -276,10 +278,20 @@ class Witness:
     def received(self):
         """What arrived so far: one item a connection or datagram, empty connections included."""
         token = b"#%d" % time.monotonic_ns()
-        self._poke(token)
-        self.log.wait(lambda events: token in events)
+        for attempt in range(DEADLINE):  # a flooded datagram socket may have dropped the token
+            self._poke(token)
+            try:
+                self.log.wait(lambda events: token in events,
+                              timeout=1 if self.kind == socket.SOCK_DGRAM else DEADLINE)
+                break
+            except AssertionError:
+                if self.kind != socket.SOCK_DGRAM or attempt == DEADLINE - 1:
+                    raise
         return [e for e in self.log.events if not e.startswith(b"#")]
 
     def close(self):
-        self._poke(b"#stop")
+        os.write(self._stop_w, b"x")
         self._thread.join(DEADLINE)
+        self._socket.close()
+        os.close(self._stop_r)
+        os.close(self._stop_w)

@@ -1,0 +1,78 @@
+/* VERB ROUNDS HOST PORT HOST PORT: races against the check. The first destination is denied, the
+ * second allowed.
+ *   addr     a thread rewrites the sockaddr of connect(2)
+ *   addr_udp a thread rewrites the sockaddr of sendto(2) (datagrams hold "x")
+ *   iov_udp  a thread rewrites msg_name of sendmsg(2)
+ *   dup      a thread flips the fd between a TCP and a UDP socket; both destinations the same */
+#include "attack.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static struct sockaddr_in shared;
+static struct sockaddr_in sides[2];
+static struct msghdr message;
+static atomic_int stop;
+static const char *verb;
+static int slot = 200;
+
+static void *flip(void *arg)
+{
+    int *fds = arg;
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        if (strcmp(verb, "dup") == 0) {
+            dup2(fds[i & 1], slot);
+        } else if (strcmp(verb, "iov_udp") == 0) {
+            *(void *volatile *)&message.msg_name = &sides[i & 1];
+        } else {
+            *(volatile unsigned *)&shared.sin_addr.s_addr = sides[i & 1].sin_addr.s_addr;
+        }
+    }
+    return NULL;
+}
+
+static long one_connect(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct linger now = {1, 0};
+    long rc = connect(fd, (struct sockaddr *)&shared, sizeof(shared));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(fd);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 7) {
+        return 2;
+    }
+    verb = argv[1];
+    long rounds = strtol(argv[2], NULL, 10), done = 0;
+    for (int i = 0; i < 2; i++) {
+        place p = place_of(argv[3 + 2 * i], argv[4 + 2 * i]);
+        memcpy(&sides[i], &p.addr, sizeof(sides[i]));
+    }
+    shared = sides[1];
+    struct iovec iov = {"x", 1};
+    message = (struct msghdr){&sides[1], sizeof(sides[1]), &iov, 1, NULL, 0, 0};
+    int fds[2] = {socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0)};
+    dup2(fds[0], slot);
+    pthread_t thread;
+    pthread_create(&thread, NULL, flip, fds);
+    for (long i = 0; i < rounds; i++) {
+        if (strcmp(verb, "addr") == 0) {
+            done += one_connect() == 0;
+        } else if (strcmp(verb, "addr_udp") == 0) {
+            done += sendto(fds[1], "x", 1, 0, (struct sockaddr *)&shared, sizeof(shared)) == 1;
+        } else if (strcmp(verb, "iov_udp") == 0) {
+            done += sendmsg(fds[1], &message, 0) == 1;
+        } else {
+            connect(slot, (struct sockaddr *)&sides[0], sizeof(sides[0]));
+            done += send(fds[1], "x", 1, MSG_NOSIGNAL) == 1;
+        }
+    }
+    atomic_store(&stop, 1);
+    pthread_join(thread, NULL);
+    printf("done %ld\n", done);
+    return 0;
+}
