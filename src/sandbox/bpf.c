@@ -41,7 +41,7 @@ struct builder {
 
 int sl_bpf_add(sl_bpf_rules *rules, const sl_bpf_rule *rule)
 {
-    if (rule->nr < 0 || (uint32_t)rule->nr >= rules->known) {
+    if (rule->nr < 0 || rule->nr >= SL_BPF_NR_MAX || (uint32_t)rule->nr >= rules->known) {
         return -EINVAL;
     }
     if (rules->count == SL_BPF_RULES_MAX) {
@@ -195,6 +195,9 @@ static void make_runs(struct builder *b)
 
 int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned short *ret_len)
 {
+    if (rules->known > SL_BPF_NR_MAX) {
+        return -EINVAL;
+    }
     sl_autofree struct builder *b = calloc(1, sizeof(*b));
     if (b == NULL) {
         return -ENOMEM;

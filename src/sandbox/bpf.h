@@ -75,7 +75,8 @@ typedef struct sl_bpf_rules {
 /* 0, -E2BIG when the table is full, -EINVAL for a number out of range. */
 int sl_bpf_add(sl_bpf_rules *rules, const sl_bpf_rule *rule);
 
-/* Writes the program. `insns` has room for SL_BPF_INSNS_MAX. 0 with *ret_len, or -E2BIG. */
+/* Writes the program. `insns` has room for SL_BPF_INSNS_MAX. 0 with *ret_len, or -E2BIG,
+ * -EINVAL when `known` is past SL_BPF_NR_MAX. */
 int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned short *ret_len);
 
 #endif

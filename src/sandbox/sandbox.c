@@ -21,17 +21,11 @@
 #define CHILD_STACK      (64u * 1024u)
 #define DISPATCHER_STACK (256u * 1024u)
 
-static int add_rows(sl_sandbox *sb, const sl_feature *f, sl_bpf_rules *rules)
+static int add_traps(const sl_feature *f, sl_bpf_rules *rules)
 {
     for (size_t i = 0; i < f->row_count; i++) {
-        const sl_syscall_row *row = &f->rows[i];
-        sl_chain *chain = &sb->chains[row->nr];
-        if (chain->count == SL_CHAIN_MAX) {
-            return -E2BIG;
-        }
-        chain->rows[chain->count++] = row;
-        sl_bpf_rule rule = {.nr = row->nr, .action = SECCOMP_RET_USER_NOTIF};
-        memcpy(rule.conds, row->conds, sizeof(rule.conds));
+        sl_bpf_rule rule = {.nr = f->rows[i].nr, .action = SECCOMP_RET_USER_NOTIF};
+        memcpy(rule.conds, f->rows[i].conds, sizeof(rule.conds));
         int r = sl_bpf_add(rules, &rule);
         if (r < 0) {
             return r;
@@ -40,8 +34,40 @@ static int add_rows(sl_sandbox *sb, const sl_feature *f, sl_bpf_rules *rules)
     return 0;
 }
 
-/* First every answer the kernel can give alone, then the traps: the first rule that holds decides.
- */
+int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rules)
+{
+    rules->count = 0;
+    rules->known = SL_SYSCALLS_KNOWN;
+    int r = sl_syscalls_filter(policy, rules);
+    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
+        const sl_feature *f = sl_features[i];
+        if (f->wanted(policy) && f->filter != NULL) {
+            r = f->filter(policy, rules);
+        }
+    }
+    for (size_t i = 0; with_traps && r == 0 && i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(policy)) {
+            r = add_traps(sl_features[i], rules);
+        }
+    }
+    return r;
+}
+
+static int build_chains(sl_sandbox *sb)
+{
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        const sl_feature *f = sl_features[i];
+        for (size_t k = 0; f->wanted(sb->policy) && k < f->row_count; k++) {
+            sl_chain *chain = &sb->chains[f->rows[k].nr];
+            if (chain->count == SL_CHAIN_MAX) {
+                return -E2BIG;
+            }
+            chain->rows[chain->count++] = &f->rows[k];
+        }
+    }
+    return 0;
+}
+
 static int build_filter(sl_sandbox *sb, bool with_traps, sl_error *err)
 {
     sl_autofree sl_bpf_rules *rules = malloc(sizeof(*rules));
@@ -51,23 +77,9 @@ static int build_filter(sl_sandbox *sb, bool with_traps, sl_error *err)
     if (rules == NULL || sb->insns == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory for the system-call filter");
     }
-    rules->count = 0;
-    rules->known = SL_SYSCALLS_KNOWN;
-    int r = sl_syscalls_filter(sb->policy, rules);
-    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
-        const sl_feature *f = sl_features[i];
-        if (f->wanted(sb->policy) && f->filter != NULL) {
-            r = f->filter(sb->policy, rules);
-        }
-    }
-    for (size_t i = 0; with_traps && r == 0 && i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(sb->policy)) {
-            r = add_rows(sb, sl_features[i], rules);
-        }
-    }
-    if (r == 0) {
-        r = sl_bpf_build(rules, sb->insns, &sb->insn_count);
-    }
+    int r = sl_sandbox_rules(sb->policy, with_traps, rules);
+    r = r < 0 || !with_traps ? r : build_chains(sb);
+    r = r < 0 ? r : sl_bpf_build(rules, sb->insns, &sb->insn_count);
     if (r < 0) {
         return sl_error_set(err, -r, "cannot build the system-call filter: %s", strerror(-r));
     }

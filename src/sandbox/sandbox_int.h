@@ -60,6 +60,10 @@ struct sl_sandbox {
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
 #define SL_CANARY_ERRNO EXFULL
 
+/* The filter's rules of a policy: first every answer the kernel can give alone, then the traps; the
+ * first rule that holds decides. 0 or -errno. */
+int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rules);
+
 /* Answers the kernel. Called by dispatch, and for deferred calls by the loop thread. */
 void sl_sandbox_answer(sl_sandbox *sb, uint64_t id, const sl_answer *answer);
 
