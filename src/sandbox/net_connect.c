@@ -165,13 +165,24 @@ static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest)
     return SL_ANSWER_VALUE(r);
 }
 
+/* A datagram connect to where TCP may go: getaddrinfo(3) sorts addresses so (RFC 6724), and no packet
+ * was meant. */
+static bool is_sorting(const sl_call *call, const sl_dest *dest)
+{
+    sl_dest tcp = *dest;
+    sl_net_verdict verdict;
+    tcp.proto = SL_PROTO_TCP;
+    sl_dest_judge(call, &tcp, &verdict);
+    return verdict.action != SL_NET_DENY;
+}
+
 static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *dest,
                                 const sl_net_verdict *verdict, const void *sa, socklen_t len)
 {
     if (dest->proto == SL_PROTO_TCP && sl_listen_is_ours(call, dest)) {
         return sl_connect_direct(call, sock, sa, len);
     }
-    if (dest->proto == SL_PROTO_UDP && dest->name != NULL) {
+    if (dest->proto == SL_PROTO_UDP && (dest->name != NULL || is_sorting(call, dest))) {
         return connect_sink(call, sock, dest);
     }
     sl_sock_done(sock);
