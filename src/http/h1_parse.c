@@ -17,6 +17,7 @@ typedef struct parsing {
     bool keep;
     unsigned lengths;
     unsigned encodings;
+    unsigned flags; /* llhttp's at the end of the head; an empty body clears them */
 } parsing;
 
 static const struct {
@@ -48,7 +49,7 @@ static const struct {
     {"range", SL_H1_PROTECTED},
     {"date", SL_H1_PROTECTED},
     {"cache-control", SL_H1_PROTECTED},
-    {"sandlock-verdict", SL_H1_PROTECTED},
+    {"sandlock-verdict", SL_H1_HOP}, /* only we say it */
 };
 
 enum sl_h1_id sl_h1_identify(const char *name, size_t len)
@@ -127,7 +128,9 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
 
 static int on_complete(llhttp_t *p)
 {
-    ((parsing *)p->data)->complete = true;
+    parsing *s = p->data;
+    s->complete = true;
+    s->flags = p->flags;
     return 0;
 }
 
@@ -263,11 +266,11 @@ static void note_field(parsing *s, sl_h1_field *f)
 }
 
 /* The parser and our own reading must agree on what frames the message. */
-static bool agrees(const llhttp_t *p, const parsing *s)
+static bool agrees(const parsing *s)
 {
     const sl_h1_head *h = s->head;
-    return s->lengths <= 1 && s->encodings <= 1 && ((p->flags & F_CHUNKED) != 0) == h->chunked &&
-           ((p->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
+    return s->lengths <= 1 && s->encodings <= 1 && ((s->flags & F_CHUNKED) != 0) == h->chunked &&
+           ((s->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
 }
 
 int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret)
@@ -300,7 +303,7 @@ int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret)
     }
     h->keep_alive = !s.close && (h->one_one || s.keep); /* close wins, RFC 9112 section 9.3 */
     h->upgrade = h->upgrade && sl_h1_find(h, SL_H1_UPGRADE) != NULL;
-    return agrees(&p, &s) ? 0 : -EBADMSG;
+    return agrees(&s) ? 0 : -EBADMSG;
 }
 
 const sl_h1_field *sl_h1_find(const sl_h1_head *head, enum sl_h1_id id)
