@@ -244,7 +244,9 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
     if (kind == SL_SNIFF_TLS) {
         decide_tls(flow);
     } else if (kind == SL_SNIFF_BAD) {
-        refuse_tls(flow, "malformed_tls", ALERT_DECODE_ERROR);
+        bool name = flow->hello.has_sni; /* it is the name that is wrong */
+        refuse_tls(flow, name ? "sni" : "malformed_tls",
+                   name ? ALERT_UNRECOGNIZED_NAME : ALERT_DECODE_ERROR);
     } else if (inspect && kind == SL_SNIFF_HTTP1) {
         sl_flow_become(flow, &sl_protocol_h1);
     } else if (inspect && kind == SL_SNIFF_HTTP2) {

@@ -166,9 +166,8 @@ static int send_trust(sl_gateway *gw, int bundle_fd, sl_error *err)
     sl_buf bundle;
     sl_buf_init(&bundle, SL_ROOTS_BUNDLE_MAX + SL_LINK_PEM_MAX);
     int r = read_content(bundle_fd, SL_LINK_PEM_MAX, &user, &user_len, err);
-    if (r == 0 && user_len > 0) {
-        r = sl_buf_append(&bundle, user, user_len);
-        r = r == 0 && user[user_len - 1] != '\n' ? sl_buf_append(&bundle, "\n", 1) : r;
+    if (r == 0 && user_len > 0) { /* its certificates: a key beside them is not for the child */
+        r = sl_roots_add_pem(&bundle, user, user_len);
     }
     const char *pem = sl_ca_pem(gw->ca);
     r = r == 0 ? sl_roots_bundle(NULL, 0, pem, &bundle, err) : r;

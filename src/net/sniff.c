@@ -262,15 +262,15 @@ static enum sl_sniff_kind sniff_tls(const uint8_t *data, size_t len, sl_client_h
     sl_client_hello hello = {0};
     w = (struct walk){0};
     walk_records(data, len, &w, message);
-    if (!read_hello(
-            (struct view){.data = message + MESSAGE_HEADER, .len = w.message_len - MESSAGE_HEADER},
-            &hello)) {
-        return SL_SNIFF_BAD;
+    struct view body = {.data = message + MESSAGE_HEADER, .len = w.message_len - MESSAGE_HEADER};
+    bool ok = read_hello(body, &hello);
+    if (!ok) { /* a name that is there, and no host name */
+        hello = (sl_client_hello){.has_sni = hello.has_sni && hello.sni[0] == '\0'};
     }
     if (ret_hello != NULL) {
         *ret_hello = hello;
     }
-    return SL_SNIFF_TLS;
+    return ok ? SL_SNIFF_TLS : SL_SNIFF_BAD;
 }
 
 /* Methods are letters, '-' and '_' wherever one has been registered. A wider net would take

@@ -168,8 +168,10 @@ static void test_sni(void **state)
     assert_string_equal(hello.sni, "a_b.x-1.test");
     assert_int_equal(sniff_sni(label, 63, &hello), SL_SNIFF_TLS);
 
-    /* TLS-03 */
+    /* TLS-03: the name is named as what is wrong */
     assert_int_equal(sniff_sni(BYTES("granted.test\0.evil.test"), &hello), SL_SNIFF_BAD);
+    assert_true(hello.has_sni);
+    assert_string_equal(hello.sni, "");
     assert_int_equal(sniff_sni(BYTES("granted.test."), &hello), SL_SNIFF_BAD);
     assert_int_equal(sniff_sni(BYTES("granted\x01.test"), &hello), SL_SNIFF_BAD);
     assert_int_equal(sniff_sni(BYTES("granted.test\n"), &hello), SL_SNIFF_BAD);
@@ -231,7 +233,9 @@ static void test_sni_lists(void **state)
     e.len = 0;
     put_sni(&e, BYTES("a.test"));
     put_sni(&e, BYTES("b.test"));
-    assert_int_equal(sniff_extensions(&e, NULL), SL_SNIFF_BAD); /* twice */
+    sl_client_hello hello;
+    assert_int_equal(sniff_extensions(&e, &hello), SL_SNIFF_BAD); /* twice */
+    assert_false(hello.has_sni);
 }
 
 static void test_other_extensions(void **state)
