@@ -45,7 +45,8 @@ void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
         x->flow->deadline_ms = now + SL_TIMEOUT_LINGER_MS;
         break;
     default:
-        x->flow->deadline_ms = 0; /* quiet bodies and streams may be quiet for ever */
+        /* Quiet bodies and streams may be quiet for ever, while somebody waits for them. */
+        x->flow->deadline_ms = x->client.eof ? now + SL_TIMEOUT_GONE_MS : 0;
         break;
     }
 }
@@ -194,7 +195,11 @@ static bool step(sl_exchange *x)
         if (x->state == SL_EXCHANGE_RELAY && x->req.done) {
             sl_exchange_watch_client(x);
         }
-        return (x->state == SL_EXCHANGE_RELAY && sl_exchange_step_response(x)) || up;
+        bool down = x->state == SL_EXCHANGE_RELAY && sl_exchange_step_response(x);
+        if (down && x->state == SL_EXCHANGE_RELAY && x->client.eof) {
+            x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_GONE_MS; /* not quiet */
+        }
+        return down || up;
     }
     case SL_EXCHANGE_DRAIN:
         watch_upstream(x);
@@ -329,7 +334,9 @@ static void break_client(sl_exchange *x)
 static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
-    bool clean = !x->running && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
+    /* Only between two exchanges: half a response on it would be the answer to somebody else. */
+    bool between = !x->running && !x->broken && x->req.done && x->resp.done;
+    bool clean = between && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
                  x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0 &&
                  !x->tunnel_ready;
     sl_exchange_log(x, "ended", NULL);

@@ -153,10 +153,11 @@ bool sl_exchange_step_head(sl_exchange *x)
     if (skip == v.len) {
         return sl_side_keep(&x->client, &v, skip, false) == 0;
     }
+    bool begins = x->request_scan.pos == 0;
     enum sl_head_result h =
         sl_head_scan_next(&x->request_scan, v.data + skip, v.len - skip, false, &len);
     if (h == SL_HEAD_MORE) {
-        if (x->client.in.len == 0) {
+        if (begins) {
             x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_HEAD_MS;
         }
         if (sl_side_keep(&x->client, &v, skip, true) < 0) {
@@ -324,6 +325,19 @@ static bool splice_body(sl_exchange *x)
     return r > 0;
 }
 
+/* Half a request is up there: end both, and the upstream sees that it is incomplete. */
+static void malformed_body(sl_exchange *x)
+{
+    sl_exchange_drop_upstream(x);
+    if (x->head_sent) {
+        sl_exchange_break(x);
+        return;
+    }
+    x->running = false;
+    x->client_keep = false;
+    sl_answer_status(x, 400, "malformed chunked body");
+}
+
 bool sl_exchange_step_body(sl_exchange *x)
 {
     sl_view v;
@@ -346,18 +360,15 @@ bool sl_exchange_step_body(sl_exchange *x)
     }
     r = sl_body_take(&x->req, v.data, v.len, &len, &used);
     if (r < 0) {
-        /* Half a request is up there: end both, and the upstream sees that it is incomplete. */
-        sl_exchange_drop_upstream(x);
-        if (x->head_sent) {
-            sl_exchange_break(x);
-            return true;
-        }
-        x->running = false;
-        x->client_keep = false;
-        sl_answer_status(x, 400, "malformed chunked body");
+        malformed_body(x);
         return true;
     }
-    if (sl_body_send(x->gw, &x->req, &x->upstream, NULL, v.data, len) < 0) {
+    r = sl_body_send(x->gw, &x->req, &x->upstream, NULL, v.data, len);
+    if (r == -EBADMSG) { /* in the trailer, of which nothing was sent */
+        malformed_body(x);
+        return true;
+    }
+    if (r < 0) {
         upstream_deaf(x);
     }
     if (sl_side_keep(&x->client, &v, used, false) < 0) {

@@ -76,6 +76,8 @@ static int start(sl_flow *flow)
     if (hopeless(&flow->hello, flow->target.alpn) || sl_pool_has(gw->pool, &flow->target)) {
         return begin_client(flow);
     }
+    /* What comes meanwhile, its end included, waits in the socket; to watch it would be to spin. */
+    sl_conn_want(flow->client, false, false);
     const char *failed = gw->open(gw, &flow->target, on_opened, flow, &flow->opening);
     if (failed == NULL) {
         return 0;

@@ -58,6 +58,7 @@ static int start(sl_flow *flow)
     flow->client = NULL;
     flow->state = t;
     flow->deadline_ms = 0;
+    sl_conn_want(t->client, false, false); /* until there is somewhere to put what comes */
     const char *failed = flow->gw->open(flow->gw, &flow->target, on_opened, flow, &flow->opening);
     if (failed != NULL) {
         sl_flow_log(flow, kind_of(flow), failed, NULL, 0, 0);

@@ -35,6 +35,9 @@ static int bio_read(BIO *bio, char *data, size_t cap, size_t *ret_n)
     tls_filter *t = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     *ret_n = 0;
+    if (t->broken != 0) {
+        return 0; /* or a flood of messages without data would be read for as long as it lasts */
+    }
     ssize_t n = sl_filter_recv(t->filter.next, data, cap);
     if (n > 0) {
         *ret_n = (size_t)n;
