@@ -603,14 +603,53 @@ def test_unknown_protocols_are_closed(start):
 
 
 def test_upstream_refused_is_502(start, free_port):
-    connect, upstream = start(answer_ok)
-    front = connect.gateway.front(NAME, free_port)
-    stream = Stream(socket.create_connection(("127.0.0.1", front), 20))
+    connect, upstream = start(answer_ok, extra={"resolve": [f"{NAME}=127.0.0.1:{free_port}"]})
+    stream = connect()
     stream.send(request())
     line, fields, body = stream.message()
-    if line.startswith("HTTP/1.1 403"):
-        pytest.fail("the port is not an HTTP port of this policy")
     assert line.startswith("HTTP/1.1 502") and json.loads(body)["reason"] == "refused"
+    stream.send(request(path="/deny"))  # the connection goes on
+    assert stream.message()[0].startswith("HTTP/1.1 403")
+
+
+def test_a_private_address_behind_a_wildcard_is_502(start):
+    connect, upstream = start(answer_ok, extra={"http_allow": ["GET *.test/*"],
+                                                "http_deny": [], "resolve": []})
+    front = connect.gateway.front("localhost.example.test", upstream.port)
+    stream = Stream(socket.create_connection(("127.0.0.1", front), 20))
+    stream.send(request(host="localhost.example.test"))
+    assert stream.message()[0].startswith("HTTP/1.1 502") and upstream.accepted == 0
+
+
+def test_tls_passes_untouched_where_no_http_rule_is(start):
+    connect, upstream = start(answer_ok, tls_server(pki.leaf(NAME)),
+                              extra={"http_deny": [], "http_no_inspect": [NAME]})
+    context = ssl.create_default_context(cafile=pki.root())
+    stream = wrap(connect, NAME, context)
+    stream.send(request(path="/deny", host="whatever.test"))
+    assert stream.message()[2] == b"ok"
+    with pytest.raises(ssl.SSLError, match="(?i)unrecognized"):
+        wrap(connect, "other.test", context)
+    clear = connect()
+    clear.send(request())
+    assert clear.ended() and upstream.accepted == 1
+
+
+def test_raw_protocols_pass_where_a_net_rule_names_them(start):
+    def script(stream):
+        stream.send(b"220 ready\r\n")
+        line = stream.line()
+        stream.send(b"echo " + line + b"\r\n")
+
+    connect, upstream = start(script, extra={"http_allow": ["GET other.test/*"], "http_deny": [],
+                                             "net_allow": [f"{NAME}:1-65535"]})
+    stream = connect()
+    assert stream.line() == b"220 ready"  # the server speaks first
+    stream.send(b"HELP\r\n")
+    assert stream.line() == b"echo HELP"
+    stream = connect()
+    stream.send(b"\x00\x01first\r\n")  # the client does
+    assert stream.line() == b"220 ready" and stream.line() == b"echo \x00\x01first"
 
 
 def tls_server(pair):
@@ -739,3 +778,11 @@ def test_a_client_that_vanishes_is_logged(start):
     stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.sock.close()
     assert gone.wait(20)
+
+
+def test_a_head_that_never_ends_is_408(start):
+    connect, upstream = start(answer_ok)
+    stream = connect()
+    stream.sock.settimeout(60)
+    stream.send(b"GET / HTTP/1.1\r\nHost: ")
+    assert stream.head()[0].startswith("HTTP/1.1 408") and upstream.accepted == 0

@@ -1,0 +1,39 @@
+/* The gateway's HTTP/1 machine without sockets to anywhere: one client end, one upstream end, both
+ * in the hands of the test. Used by unit tests and fuzzers. */
+#ifndef SANDLOCK_TESTS_HTTP_RIG_H
+#define SANDLOCK_TESTS_HTTP_RIG_H
+
+#include "core/buf.h"
+#include "http/gateway_int.h"
+
+#define RIG_NAME "example.test"
+#define RIG_PORT 80
+
+typedef struct rig {
+    sl_gateway gw;
+    uv_loop_t loop;
+    int client;   /* the child's end */
+    int upstream; /* the newest upstream connection's far end, or -1 */
+    unsigned opened;
+    sl_buf from_gateway; /* what the child got */
+    sl_buf to_upstream;  /* what all upstream connections got, in order */
+    const char *refuse;  /* a reason: opening fails with it */
+    sl_upstream_cb cb;   /* an opening that waits */
+    void *arg;
+    bool client_ended;
+} rig;
+
+/* Allows everything on RIG_NAME but "/deny". */
+void rig_init(rig *r);
+void rig_done(rig *r);
+/* A new flow of the child; the one before is ended. */
+void rig_flow(rig *r);
+/* One turn: the loop, and whatever arrived at both ends. True when something happened. */
+bool rig_turn(rig *r);
+/* Turns until nothing happens any more. */
+void rig_settle(rig *r);
+void rig_client_says(rig *r, const void *data, size_t len);
+void rig_upstream_says(rig *r, const void *data, size_t len);
+void rig_upstream_ends(rig *r);
+
+#endif
