@@ -88,8 +88,8 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
     ssize_t n = readlink(link, exe, sizeof(exe) - 1);
     exe[n > 0 ? n : 0] = '\0';
     json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s*, s:s*}", "time", sl_clock_iso(when),
-        "sandlock.verdict", allowed ? "allow" : "deny", "network.transport",
+        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s*, s:s*}", "timestamp", sl_clock_iso(when),
+        "sandlock.verdict", allowed ? "allow" : "deny", "sandlock.kind", "net", "network.transport",
         proto_name(dest->proto), "server.address", address, "server.port", (int)dest->port,
         "process.pid", (int)pid, "process.executable.path", exe[0] == '\0' ? NULL : exe,
         "sandlock.rule", verdict->rule, "sandlock.reason", allowed ? NULL : verdict->reason);
