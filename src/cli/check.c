@@ -1,90 +1,101 @@
-/* Owns the command `check`: prints what the probe found. Decides nothing. */
+/* Owns `sandlock check`: what this kernel can do, as text and as JSON. It only tells; the tries are
+ * the sandbox room's. */
+#include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/cli_int.h"
+#include "core/util.h"
 #include "sandbox/probe.h"
 
-static void print_json_string(const char *text)
+static const char *verdict(const sl_probe_result *row)
 {
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            printf("\\%c", c);
-        } else if (c < 0x20 || c >= 0x7f) {
-            printf("\\u%04x", c);
-        } else {
-            putchar(c);
-        }
-    }
-    putchar('"');
+    return row->works ? "works" : row->required ? "MISSING" : "missing";
 }
 
-static void print_json_member(const char *name, const char *value)
+static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
 {
-    printf("\"%s\": ", name);
-    print_json_string(value == NULL ? "" : value);
-    fputs(", ", stdout);
-}
-
-static void print_json(const sl_probe_result *rows, size_t count)
-{
-    fputs("[", stdout);
+    int width = 0;
     for (size_t i = 0; i < count; i++) {
-        fputs(i == 0 ? "\n  {" : ",\n  {", stdout);
-        print_json_member("name", rows[i].name);
-        print_json_member("since", rows[i].since);
-        print_json_member("detail", rows[i].detail);
-        print_json_member("lost", rows[i].lost);
-        printf("\"required\": %s, \"works\": %s}", rows[i].required ? "true" : "false",
-               rows[i].works ? "true" : "false");
+        width = SL_MAX(width, (int)strlen(rows[i].detail));
     }
-    fputs("\n]\n", stdout);
-}
-
-static void print_table(const sl_probe_result *rows, size_t count)
-{
-    printf("%-22s %-8s %-7s %s\n", "feature", "", "since", "detail");
-    for (size_t i = 0; i < count; i++) {
+    int r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", "FEATURE", "HERE", "SINCE", width,
+                          "DETAIL", "LOST WITHOUT IT");
+    for (size_t i = 0; r == 0 && i < count; i++) {
         const sl_probe_result *row = &rows[i];
-        const char *state = row->works ? "ok" : row->required ? "MISSING" : "no";
-        printf("%-22s %-8s %-7s %s\n", row->name, state, row->since, row->detail);
-        if (!row->works && row->lost != NULL) {
-            printf("%-22s          %s without it: %s\n", "", row->required ? "required;" : "",
-                   row->lost);
-        }
+        r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", row->name, verdict(row), row->since,
+                          width, row->detail, row->lost);
     }
+    return r;
 }
 
-int sl_cli_check(char *const *argv)
+static int print_summary(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
+{
+    if (missing == 0) {
+        return sl_buf_append_str(out, "sandlock run works here\n");
+    }
+    int r = sl_buf_append_str(out, "sandlock run refuses here, for want of:");
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (rows[i].required && !rows[i].works) {
+            r = sl_buf_printf(out, " %s", rows[i].name);
+        }
+    }
+    return r < 0 ? r : sl_buf_append_str(out, "\n");
+}
+
+static int append_json(const char *data, size_t size, void *out)
+{
+    return sl_buf_append(out, data, size) < 0 ? -1 : 0;
+}
+
+static int print_json(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
+{
+    json_t *features = json_array();
+    int r = features == NULL ? -1 : 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const sl_probe_result *row = &rows[i];
+        r = json_array_append_new(features,
+                                  json_pack("{s:s, s:b, s:b, s:s, s:s, s:s}", "name", row->name,
+                                            "works", row->works, "required", row->required, "since",
+                                            row->since, "lost", row->lost, "detail", row->detail));
+    }
+    if (r < 0) {
+        json_decref(features);
+        return -ENOMEM;
+    }
+    json_t *all =
+        json_pack("{s:s, s:b, s:i, s:o}", "version", SANDLOCK_VERSION, "runs", missing == 0,
+                  "landlock_abi", sl_probe_landlock_abi(), "features", features);
+    r = all == NULL ? -1
+                    : json_dump_callback(all, append_json, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    json_decref(all);
+    return r < 0 ? -ENOMEM : sl_buf_append_str(out, "\n");
+}
+
+int sl_cli_check_main(int argc, char **argv)
 {
     bool json = false;
-    for (; *argv != NULL; argv++) {
-        if (strcmp(*argv, "--help") == 0 || strcmp(*argv, "-h") == 0) {
-            sl_cli_help_check(stdout);
-            return 0;
-        }
-        if (strcmp(*argv, "--json") != 0) {
-            sl_error err;
-            (void)sl_error_usage(&err, "check: unknown word '%.120s'; expected --json or nothing",
-                                 *argv);
-            sl_cli_say(err.message);
-            return SL_EXIT_USAGE;
-        }
-        json = true;
+    int code = 0;
+    sl_error err;
+    int r = sl_cli_simple_options(argc, argv, &json, &code, &err);
+    if (r != 0) {
+        return r < 0 ? sl_cli_fail(&err) : code;
     }
     sl_probe_result rows[SL_PROBE_MAX];
     size_t count = sl_probe_all(rows);
-    bool ready = true;
+    size_t missing = 0;
     for (size_t i = 0; i < count; i++) {
-        ready = ready && (rows[i].works || !rows[i].required);
+        missing += rows[i].required && !rows[i].works;
     }
+    sl_buf out;
+    sl_buf_init(&out, SL_CLI_OUTPUT_MAX);
     if (json) {
-        print_json(rows, count);
+        r = print_json(rows, count, missing, &out);
     } else {
-        print_table(rows, count);
-        puts(ready ? "\n'sandlock run' works here."
-                   : "\n'sandlock run' refuses to start here (see --allow-degraded).");
+        r = print_rows(rows, count, &out);
+        r = r < 0 ? r : print_summary(rows, count, missing, &out);
     }
-    return ready ? 0 : 1;
+    code = sl_cli_put(r, &out);
+    sl_buf_done(&out);
+    return code == 0 && missing > 0 ? 1 : code;
 }

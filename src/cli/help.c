@@ -1,112 +1,163 @@
-/* Owns the help texts. Each ends with an example that works as it stands. */
+/* Owns the help texts. The options of `run` come from the tables that also read them, so that none
+ * can be missing here. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/cli_int.h"
+#include "cli/options.h"
+#include "core/util.h"
 
-#define COLUMN 34 /* where explanations begin */
+#define HELP_COLUMN 34
 
-void sl_cli_help(FILE *to)
+static const char run_head[] =
+    "usage: sandlock run [OPTION]... [--] COMMAND [ARGUMENT]...\n"
+    "\n"
+    "Runs COMMAND with what the options grant and nothing else. Without -r, -w and --fs-deny it\n"
+    "reads everything but well-known secrets and writes the current directory and /tmp.\n"
+    "\n"
+    "example: one API may be asked, one directory written\n"
+    "  sandlock run -r / -w . --http-allow 'POST api.example.com/v1/*' -- python3 agent.py\n";
+
+static const char run_tail[] =
+    "\n"
+    "exit code: the command's own; 128+n when signal n ended it; 124 timeout; 125 sandlock itself\n"
+    "failed; 126 not executable; 127 not found; 2 a command line that cannot be understood\n";
+
+static const struct {
+    const char *command;
+    const char *text;
+} simple[] = {
+    {"check",
+     "usage: sandlock check [--json]\n"
+     "\n"
+     "Tries every kernel feature that sandlock uses and tells what is lost without it. Exits\n"
+     "with 1 if 'sandlock run' would refuse here.\n"
+     "\n"
+     "example:\n"
+     "  sandlock check --json\n"},
+    {"version", "usage: sandlock version [--json]\n"
+                "\n"
+                "Prints the version.\n"
+                "\n"
+                "example:\n"
+                "  sandlock version\n"},
+    {"help", "usage: sandlock help [COMMAND]\n"
+             "\n"
+             "Prints the help of COMMAND, as 'sandlock COMMAND --help' does.\n"
+             "\n"
+             "example:\n"
+             "  sandlock help run\n"},
+};
+
+static int add_row(sl_buf *out, char letter, const char *option, const char *argument,
+                   const char *help)
 {
-    fputs("sandlock confines a command and decides every HTTP request it makes.\n"
-          "\n"
-          "Usage: sandlock COMMAND [...]\n"
-          "\n"
-          "  run       run a command, confined\n"
-          "  check     try what this kernel can do\n"
-          "  version   print the version\n"
-          "  help      show help for a command: sandlock help run\n"
-          "\n"
-          "Example: let curl read one API and nothing else on the network\n"
-          "\n"
-          "  sandlock run --http-allow 'GET api.example.com/v1/*' -- \\\n"
-          "    curl https://api.example.com/v1/models\n",
-          to);
+    char left[128];
+    char head[8] = "    ";
+    if (letter != 0) {
+        snprintf(head, sizeof(head), "-%c, ", letter);
+    }
+    int n = snprintf(left, sizeof(left), "  %s%s%s%s", head, option, argument == NULL ? "" : " ",
+                     argument == NULL ? "" : argument);
+    if (n >= HELP_COLUMN) {
+        return sl_buf_printf(out, "%s\n%*s%s\n", left, HELP_COLUMN, "", help);
+    }
+    return sl_buf_printf(out, "%-*s%s\n", HELP_COLUMN, left, help);
 }
 
-static void print_row(FILE *to, char short_option, const char *option, const char *argument,
-                      const char *help)
+/* The first field of a group prints the whole group, in the table's order. */
+static int add_group(sl_buf *out, const sl_field *fields, size_t count, size_t first)
 {
-    char left[96];
-    char dash[5] = "    ";
-    if (short_option != 0) {
-        snprintf(dash, sizeof(dash), "-%c, ", short_option);
+    const char *group = fields[first].group;
+    for (size_t i = 0; i < first; i++) {
+        if (fields[i].option != NULL && strcmp(fields[i].group, group) == 0) {
+            return 0;
+        }
     }
-    snprintf(left, sizeof(left), "  %s%s%s%s", dash, option, argument == NULL ? "" : " ",
-             argument == NULL ? "" : argument);
-    if (strlen(left) >= COLUMN) {
-        fprintf(to, "%s\n%*s%s\n", left, COLUMN, "", help);
-    } else {
-        fprintf(to, "%-*s%s\n", COLUMN, left, help);
+    int r = sl_buf_printf(out, "\n%s:\n", group);
+    for (size_t i = first; r == 0 && i < count; i++) {
+        const sl_field *f = &fields[i];
+        if (f->option != NULL && strcmp(f->group, group) == 0) {
+            r = add_row(out, f->short_option, f->option,
+                        f->type == SL_FIELD_BOOL ? NULL : f->argument, f->help);
+        }
     }
+    return r;
 }
 
-static void print_fields(FILE *to)
+static int add_run(sl_buf *out)
 {
     size_t count;
+    int r = sl_buf_append_str(out, run_head);
     const sl_field *fields = sl_fields(&count);
-    const char *group = "";
-    for (size_t i = 0; i < count; i++) {
-        const sl_field *f = &fields[i];
-        if (f->option == NULL) {
-            continue;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (fields[i].option != NULL) {
+            r = add_group(out, fields, count, i);
         }
-        if (strcmp(group, f->group) != 0) {
-            group = f->group;
-            fprintf(to, "\n%s\n", group);
+    }
+    r = r < 0 ? r : sl_buf_append_str(out, "\nThis program:\n");
+    const sl_cli_option *own = sl_cli_own_options(&count);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = add_row(out, own[i].short_option, own[i].option, own[i].argument, own[i].help);
+    }
+    return r < 0 ? r : sl_buf_append_str(out, run_tail);
+}
+
+static int add_program(sl_buf *out)
+{
+    size_t count;
+    const sl_cli_command *commands = sl_cli_commands(&count);
+    int r = sl_buf_append_str(out, "usage: sandlock COMMAND ...\n"
+                                   "\n"
+                                   "Runs programs with what you grant them and nothing else.\n"
+                                   "\n"
+                                   "commands:\n");
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = sl_buf_printf(out, "  %-10s%s\n", commands[i].name, commands[i].help);
+    }
+    return r < 0 ? r
+                 : sl_buf_append_str(out, "\n"
+                                          "example:\n"
+                                          "  sandlock run -r / --http-allow 'GET example.com/*' -- "
+                                          "curl https://example.com/\n"
+                                          "\n"
+                                          "'sandlock help COMMAND' tells more.\n");
+}
+
+int sl_cli_help_print(const char *command)
+{
+    sl_buf out;
+    sl_buf_init(&out, SL_CLI_OUTPUT_MAX);
+    int r = -ENOENT;
+    if (command == NULL) {
+        r = add_program(&out);
+    } else if (strcmp(command, "run") == 0) {
+        r = add_run(&out);
+    }
+    for (size_t i = 0; command != NULL && i < SL_ARRAY_LEN(simple); i++) {
+        if (strcmp(command, simple[i].command) == 0) {
+            r = sl_buf_append_str(&out, simple[i].text);
         }
-        print_row(to, f->short_option, f->option, f->argument, f->help);
     }
+    int code = sl_cli_put(r, &out);
+    sl_buf_done(&out);
+    return code;
 }
 
-void sl_cli_help_run(FILE *to)
+int sl_cli_help_main(int argc, char **argv)
 {
-    fputs("Runs COMMAND with only the files, destinations and HTTP requests that are named.\n"
-          "\n"
-          "Usage: sandlock run [OPTION...] [--] COMMAND [ARG...]\n"
-          "       sandlock run [OPTION...] -e 'SHELL COMMAND'\n",
-          to);
-    print_fields(to);
-    for (int i = 0; i < SL_CLI_OPTION_COUNT; i++) {
-        const sl_cli_option *o = &sl_cli_options[i];
-        print_row(to, o->short_option, o->option, o->argument, o->help);
+    if (argc > 2) {
+        sl_error err;
+        sl_error_usage(&err, "unexpected word '%s'; expected 'sandlock help [COMMAND]'", argv[2]);
+        return sl_cli_fail(&err);
     }
-    fputs("\n"
-          "Without -r, -w and --fs-deny it reads all but well-known secrets, and writes the\n"
-          "current directory and /tmp. Without network options the network is open; with any\n"
-          "HTTP or net rule, what no rule names is denied.\n"
-          "\n"
-          "Exit code: the command's own; 128+n for signal n; 124 timeout; 125 sandlock itself;\n"
-          "126 not executable; 127 not found; 2 a command line that cannot be understood.\n"
-          "\n"
-          "Example: an agent that may read one API, post to one path, and use one database\n"
-          "\n"
-          "  sandlock run -r /usr -r /etc -w . \\\n"
-          "    --http-allow 'GET api.example.com/v1/*' \\\n"
-          "    --http-allow 'POST api.example.com/v1/chat/completions' \\\n"
-          "    --net-allow db.example.com:5432 -- python3 agent.py\n",
-          to);
-}
-
-void sl_cli_help_check(FILE *to)
-{
-    fputs("Tries every kernel feature that sandlock uses and says what is lost without it.\n"
-          "\n"
-          "Usage: sandlock check [--json]\n"
-          "\n"
-          "      --json   print a JSON array\n"
-          "\n"
-          "Exit code: 0 if 'sandlock run' works here, 1 if it would refuse.\n"
-          "\n"
-          "Example: sandlock check && echo ready\n",
-          to);
-}
-
-void sl_cli_help_version(FILE *to)
-{
-    fputs("Prints the version.\n"
-          "\n"
-          "Usage: sandlock version\n"
-          "\n"
-          "Example: sandlock version\n",
-          to);
+    if (argc < 2) {
+        return sl_cli_help_print(NULL);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        return sl_cli_help_print("help");
+    }
+    return sl_cli_command_find(argv[1]) == NULL ? sl_cli_command_unknown(argv[1])
+                                                : sl_cli_help_print(argv[1]);
 }

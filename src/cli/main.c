@@ -1,95 +1,129 @@
-/* Owns the program's first word: which command. Does nothing else before it, so that `run` starts
- * fast. */
-#include <stdint.h>
+/* Owns the first word after `sandlock`, and what is printed. It sets no locale and starts no
+ * library: the way to a run's first process is part of its start time. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/cli_int.h"
+#include "core/fd.h"
 #include "core/util.h"
 #include "policy/suggest.h"
 
-static int cmd_version(char *const *argv)
-{
-    if (*argv != NULL && (strcmp(*argv, "--help") == 0 || strcmp(*argv, "-h") == 0)) {
-        sl_cli_help_version(stdout);
-        return 0;
-    }
-    if (*argv != NULL) {
-        sl_error err;
-        (void)sl_error_usage(&err, "version: unexpected word '%.120s'", *argv);
-        sl_cli_say(err.message);
-        return SL_EXIT_USAGE;
-    }
-    puts("sandlock " SANDLOCK_VERSION);
-    return 0;
-}
-
-static int cmd_help(char *const *argv);
-
-static const struct {
-    const char *name;
-    int (*run)(char *const *argv);
-    void (*help)(FILE *to);
-} commands[] = {
-    {"run", sl_cli_run, sl_cli_help_run},
-    {"check", sl_cli_check, sl_cli_help_check},
-    {"version", cmd_version, sl_cli_help_version},
-    {"help", cmd_help, sl_cli_help},
+static const sl_cli_command commands[] = {
+    {"run", "run a command, confined", sl_cli_run_main},
+    {"check", "tell what this kernel can do", sl_cli_check_main},
+    {"version", "print the version", sl_cli_version_main},
+    {"help", "print the help of a command", sl_cli_help_main},
 };
 
-static int unknown_command(const char *word)
+const sl_cli_command *sl_cli_commands(size_t *ret_count)
 {
-    const char *nearest = NULL;
-    size_t least = SIZE_MAX;
-    sl_error err;
-    for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++) {
-        size_t distance = sl_suggest_distance(word, commands[i].name);
-        if (distance < least) {
-            least = distance;
-            nearest = commands[i].name;
-        }
-    }
-    if (nearest != NULL && sl_suggest_near(least, strlen(word))) {
-        (void)sl_error_usage(&err, "unknown command '%.120s'; did you mean '%s'?", word, nearest);
-    } else {
-        (void)sl_error_usage(&err, "unknown command '%.120s'; expected run, check, version or help",
-                             word);
-    }
-    sl_cli_say(err.message);
-    return SL_EXIT_USAGE;
+    *ret_count = SL_ARRAY_LEN(commands);
+    return commands;
 }
 
-static int cmd_help(char *const *argv)
+const sl_cli_command *sl_cli_command_find(const char *name)
 {
-    if (*argv == NULL || argv[0][0] == '-') {
-        sl_cli_help(stdout);
-        return 0;
-    }
     for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++) {
-        if (strcmp(*argv, commands[i].name) == 0) {
-            commands[i].help(stdout);
-            return 0;
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
         }
     }
-    return unknown_command(*argv);
+    return NULL;
+}
+
+int sl_cli_command_unknown(const char *name)
+{
+    sl_error err;
+    const char *near = NULL;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++) {
+        size_t d = sl_suggest_distance(name, commands[i].name);
+        if (d < best) {
+            best = d;
+            near = commands[i].name;
+        }
+    }
+    if (name[0] == '-') {
+        sl_error_usage(&err,
+                       "unknown option '%s'; expected a command before options, as in "
+                       "'sandlock run -r / -- ls'",
+                       name);
+    } else if (sl_suggest_near(best, strlen(name))) {
+        sl_error_usage(&err, "unknown command '%s'; did you mean '%s'?", name, near);
+    } else {
+        sl_error_usage(&err,
+                       "unknown command '%s'; expected one of 'run', 'check', 'version', "
+                       "'help' ('sandlock run -- %s' runs a program)",
+                       name, name);
+    }
+    return sl_cli_fail(&err);
+}
+
+/* A word of the command line may hold anything; one failure is one line all the same. */
+int sl_cli_fail(const sl_error *err)
+{
+    char line[SL_ERROR_MESSAGE_MAX + 16];
+    int n = snprintf(line, sizeof(line) - 1, "sandlock: %s", err->message);
+    size_t len = n < 0 ? 0 : SL_MIN((size_t)n, sizeof(line) - 2);
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
+            line[i] = '?';
+        }
+    }
+    line[len++] = '\n';
+    sl_fd_write_all(STDERR_FILENO, line, len);
+    return sl_error_exit_code(err->kind);
+}
+
+int sl_cli_put(int r, const sl_buf *out)
+{
+    if (r == 0 && out->len > 0) {
+        r = sl_fd_write_all(STDOUT_FILENO, sl_buf_head(out), out->len);
+    }
+    if (r == 0) {
+        return 0;
+    }
+    sl_error err;
+    sl_error_set(&err, -r, "cannot write to standard output: %s", strerror(-r));
+    return sl_cli_fail(&err);
+}
+
+int sl_cli_simple_options(int argc, char **argv, bool *ret_json, int *ret_code, sl_error *err)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *ret_code = sl_cli_help_print(argv[0]);
+            return 1;
+        }
+        if (ret_json != NULL && strcmp(argv[i], "--json") == 0) {
+            *ret_json = true;
+        } else if (argv[i][0] == '-') {
+            return sl_error_usage(err, "unknown option '%s'; expected '--json' or '--help'",
+                                  argv[i]);
+        } else {
+            return sl_error_usage(err, "unexpected word '%s'; 'sandlock %s' takes none", argv[i],
+                                  argv[0]);
+        }
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        sl_cli_help(stderr);
-        return SL_EXIT_USAGE;
+        sl_error err;
+        sl_error_usage(&err, "no command given; expected one of 'run', 'check', 'version', 'help' "
+                             "(see 'sandlock help')");
+        return sl_cli_fail(&err);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        return cmd_help(argv + 2);
+        return sl_cli_help_print(NULL);
     }
     if (strcmp(argv[1], "--version") == 0) {
-        return cmd_version(argv + 2);
+        return sl_cli_version_main(1, argv);
     }
-    for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argv + 2);
-        }
-    }
-    return unknown_command(argv[1]);
+    const sl_cli_command *command = sl_cli_command_find(argv[1]);
+    return command == NULL ? sl_cli_command_unknown(argv[1]) : command->main(argc - 1, argv + 1);
 }

@@ -1,62 +1,89 @@
-/* Owns the command `run`: from words to a frozen policy and into the engine. Never runs anything
- * before all of it was understood. */
-#include <stdlib.h>
+/* Owns `sandlock run`: from the words to the engine. Every bad word ends it before anything runs.
+ * It judges no rule and looks at no path: policy and engine do. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/cli_int.h"
+#include "cli/options.h"
 #include "core/fd.h"
+#include "core/util.h"
 #include "engine/run.h"
 
-#define TOML_MAX (16u << 20)
-
-static int print_policy(const sl_policy *policy, sl_error *err)
+/* A missing standard descriptor would be filled by the first file that is opened, and the command
+ * would then write into it. */
+static int fill_standard(sl_error *err)
 {
-    sl_buf out;
-    sl_buf_init(&out, TOML_MAX);
-    int r = sl_policy_to_toml(policy, &out, err);
-    if (r == 0) {
-        r = sl_fd_write_all(STDOUT_FILENO, sl_buf_head(&out), out.len);
-        if (r < 0) {
-            r = sl_error_set(err, -r, "cannot write the policy to standard output");
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) {
+            return sl_error_set(err, errno, "cannot open '/dev/null': %s", strerror(errno));
         }
     }
-    sl_buf_done(&out);
-    return r;
+    return 0;
 }
 
-int sl_cli_run(char *const *argv)
+static int check_status_fd(int fd, sl_error *err)
 {
-    sl_run_args args;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) {
+        return sl_error_set(err, EBADF, "option '--status-fd': descriptor '%d' is not open", fd);
+    }
+    if ((flags & O_ACCMODE) == O_RDONLY) {
+        return sl_error_set(err, EBADF,
+                            "option '--status-fd': descriptor '%d' cannot be written to", fd);
+    }
+    /* It tells of the command; the command itself has no business with it. */
+    return fd <= STDERR_FILENO ? 0 : sl_fd_set_cloexec(fd, true);
+}
+
+static int print_policy(const sl_policy *policy)
+{
+    sl_error err = {.code = 0};
+    sl_buf out;
+    sl_buf_init(&out, SL_CLI_OUTPUT_MAX);
+    int r = sl_policy_to_toml(policy, &out, &err);
+    int code = r < 0 && err.code != 0 ? sl_cli_fail(&err) : sl_cli_put(r, &out);
+    sl_buf_done(&out);
+    return code;
+}
+
+static int run_policy(const sl_cli_run *run)
+{
     sl_error err;
-    int code = 0;
-    int r = sl_run_args_parse(argv, &args, &err);
-    if (r == 0 && args.help) {
-        sl_cli_help_run(stdout);
-        goto out;
+    int r = fill_standard(&err);
+    if (r == 0 && run->status_fd >= 0) {
+        r = check_status_fd(run->status_fd, &err);
     }
-    if (r == 0) {
-        r = sl_policy_freeze(args.policy, &err);
-    }
-    if (r == 0 && args.print_policy) {
-        r = print_policy(args.policy, &err);
-        goto out;
-    }
-    if (r == 0) {
-        sl_run_options options = {
-            .policy = args.policy,
-            .argv = args.command,
-            .environ = environ,
-            .status_fd = args.status_fd,
-            .quiet = args.quiet,
-            .no_supervisor = args.no_supervisor,
-        };
-        code = sl_run(&options);
-    }
-out:
     if (r < 0) {
-        sl_cli_say(err.message);
-        code = sl_error_exit_code(err.kind);
+        return sl_cli_fail(&err);
     }
-    sl_run_args_done(&args);
+    sl_run_options options = {
+        .policy = run->policy,
+        .argv = run->argv,
+        .environ = environ,
+        .status_fd = run->status_fd,
+        .quiet = run->quiet,
+        .no_supervisor = run->no_supervisor,
+    };
+    return sl_run(&options);
+}
+
+int sl_cli_run_main(int argc, char **argv)
+{
+    sl_error err;
+    sl_cli_run run;
+    if (sl_cli_run_parse(argc, argv, &run, &err) < 0) {
+        return sl_cli_fail(&err);
+    }
+    int code;
+    if (run.help) {
+        code = sl_cli_help_print("run");
+    } else if (run.print_policy) {
+        code = print_policy(run.policy);
+    } else {
+        code = run_policy(&run);
+    }
+    sl_cli_run_done(&run);
     return code;
 }

@@ -1,9 +1,10 @@
-/* Owns messages to the terminal. Never lets a byte of the user's words act on it (CWE-117). */
-#include <stdint.h>
+/* Owns what the program writes: messages and output. Never lets a byte of the user's words act on
+ * it (CWE-117). */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/cli_int.h"
 #include "core/fd.h"
 
 /* Length of the printable character at `s`, or 0: control byte, C1, or no UTF-8. */
@@ -24,7 +25,7 @@ static size_t printable_length(const unsigned char *s)
     return n;
 }
 
-const char *sl_cli_printable(const char *text, char *out, size_t size)
+static const char *printable(const char *text, char *out, size_t size)
 {
     const unsigned char *s = (const unsigned char *)text;
     size_t n = 0;
@@ -46,12 +47,26 @@ const char *sl_cli_printable(const char *text, char *out, size_t size)
     return out;
 }
 
-void sl_cli_say(const char *message)
+int sl_cli_fail(const sl_error *err)
 {
     char line[SL_ERROR_MESSAGE_MAX * 4 + 16] = "sandlock: ";
     size_t n = strlen(line);
-    (void)sl_cli_printable(message, line + n, sizeof(line) - n - 1);
+    (void)printable(err->message, line + n, sizeof(line) - n - 1);
     n = strlen(line);
     line[n++] = '\n';
     (void)sl_fd_write_all(STDERR_FILENO, line, n);
+    return sl_error_exit_code(err->kind);
+}
+
+int sl_cli_put(int r, const sl_buf *out)
+{
+    if (r == 0 && out->len > 0) {
+        r = sl_fd_write_all(STDOUT_FILENO, sl_buf_head(out), out->len);
+    }
+    if (r == 0) {
+        return 0;
+    }
+    sl_error err;
+    sl_error_set(&err, -r, "cannot write to standard output: %s", strerror(-r));
+    return sl_cli_fail(&err);
 }
