@@ -1,5 +1,5 @@
-/* Owns the first word after `sandlock`, and what is printed. It sets no locale and starts no
- * library: the way to a run's first process is part of its start time. */
+/* Owns the first word after `sandlock`. It sets no locale and starts no library: the way to a run's
+ * first process is part of its start time. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
