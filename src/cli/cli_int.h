@@ -34,7 +34,7 @@ int sl_cli_simple_options(int argc, char **argv, bool *ret_json, int *ret_code, 
 /* Prints the help of a command (NULL: of the program) on stdout. Returns the exit code. */
 int sl_cli_help_print(const char *command);
 
-/* One line "sandlock: ..." on stderr, control bytes made harmless. Returns the exit code. */
+/* One line "sandlock: ..." on stderr, control bytes shown as \xNN. Returns the exit code. */
 int sl_cli_fail(const sl_error *err);
 
 /* Writes to stdout. Returns the exit code: 0, or 125 after saying why it failed. `r` is the result

@@ -1,12 +1,9 @@
 /* Owns the first word after `sandlock`. It sets no locale and starts no library: the way to a run's
  * first process is part of its start time. */
-#include <errno.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli_int.h"
-#include "core/fd.h"
 #include "core/util.h"
 #include "policy/suggest.h"
 
@@ -58,35 +55,6 @@ int sl_cli_command_unknown(const char *name)
                        "'help' ('sandlock run -- %s' runs a program)",
                        name, name);
     }
-    return sl_cli_fail(&err);
-}
-
-/* A word of the command line may hold anything; one failure is one line all the same. */
-int sl_cli_fail(const sl_error *err)
-{
-    char line[SL_ERROR_MESSAGE_MAX + 16];
-    int n = snprintf(line, sizeof(line) - 1, "sandlock: %s", err->message);
-    size_t len = n < 0 ? 0 : SL_MIN((size_t)n, sizeof(line) - 2);
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
-            line[i] = '?';
-        }
-    }
-    line[len++] = '\n';
-    sl_fd_write_all(STDERR_FILENO, line, len);
-    return sl_error_exit_code(err->kind);
-}
-
-int sl_cli_put(int r, const sl_buf *out)
-{
-    if (r == 0 && out->len > 0) {
-        r = sl_fd_write_all(STDOUT_FILENO, sl_buf_head(out), out->len);
-    }
-    if (r == 0) {
-        return 0;
-    }
-    sl_error err;
-    sl_error_set(&err, -r, "cannot write to standard output: %s", strerror(-r));
     return sl_cli_fail(&err);
 }
 
