@@ -22,6 +22,9 @@
 #define DATA_ARG(n)  ((uint32_t)(offsetof(struct seccomp_data, args) + 8u * (n)))
 #define DATA_HIGH(n) (DATA_ARG(n) + 4u)
 
+#define REACH       255
+#define RETURNS_MAX 32
+
 /* A run of system calls [first, next run's first) with the same constant answer, or one system call
  * whose answer depends on its arguments. */
 struct run {
@@ -30,13 +33,28 @@ struct run {
     int32_t rule; /* index of the first rule of this number, or -1 */
 };
 
+/* The program is written from its end to its start: every jump goes forward to a place that is
+ * known already, and equal answers share one return. */
 struct builder {
     const sl_bpf_rules *rules;
     struct run runs[SL_BPF_NR_MAX * 2 + 2];
     size_t run_count;
     struct sock_filter *insns;
-    size_t len;
+    size_t pos; /* of the last one written; it moves down */
     bool full;
+    struct {
+        uint32_t action;
+        size_t at;
+    } returns[RETURNS_MAX];
+    size_t return_count;
+};
+
+/* Where the test of a condition begins, for those who have its value loaded already. */
+struct entry {
+    size_t at;   /* with the load */
+    size_t test; /* behind the load */
+    uint8_t arg;
+    uint32_t mask; /* 0: nobody may skip the load */
 };
 
 int sl_bpf_add(sl_bpf_rules *rules, const sl_bpf_rule *rule)
@@ -51,117 +69,119 @@ int sl_bpf_add(sl_bpf_rules *rules, const sl_bpf_rule *rule)
     return 0;
 }
 
-static void emit(struct builder *b, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+static size_t emit(struct builder *b, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
-    if (b->len == SL_BPF_INSNS_MAX) {
+    if (b->pos == 0) {
         b->full = true;
-        return;
+        return 0;
     }
-    b->insns[b->len++] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
+    b->insns[--b->pos] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
+    return b->pos;
 }
 
-static void emit_ret(struct builder *b, uint32_t action)
+static size_t emit_return(struct builder *b, uint32_t action)
 {
-    emit(b, BPF_RET | BPF_K, action, 0, 0);
-}
-
-/* The condition's test: falls through when it holds; a failing test jumps with jf or jt to be
- * patched, marked by 0xff. */
-#define FAIL 0xff
-
-static void emit_cond(struct builder *b, const sl_bpf_cond *c)
-{
-    switch (c->op) {
-    case SL_BPF_EQ:
-    case SL_BPF_NE:
-        emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_ARG(c->arg), 0, 0);
-        if (c->mask != 0xffffffffu) {
-            emit(b, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
-        }
-        emit(b, BPF_JMP | BPF_JEQ | BPF_K, c->value, c->op == SL_BPF_EQ ? 0 : FAIL,
-             c->op == SL_BPF_EQ ? FAIL : 0);
-        break;
-    case SL_BPF_NULL:
-        emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_ARG(c->arg), 0, 0);
-        emit(b, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, FAIL);
-        emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_HIGH(c->arg), 0, 0);
-        emit(b, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, FAIL);
-        break;
-    case SL_BPF_NOT_NULL:
-        emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_ARG(c->arg), 0, 0);
-        emit(b, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
-        emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_HIGH(c->arg), 0, 0);
-        emit(b, BPF_JMP | BPF_JEQ | BPF_K, 0, FAIL, 0);
-        break;
-    default:
-        break;
-    }
-}
-
-/* One rule: its conditions, then its answer; a failing condition goes on behind it. */
-static void emit_rule(struct builder *b, const sl_bpf_rule *rule)
-{
-    size_t start = b->len;
-    for (size_t i = 0; i < SL_BPF_CONDS_MAX && rule->conds[i].op != SL_BPF_NONE; i++) {
-        emit_cond(b, &rule->conds[i]);
-    }
-    emit_ret(b, rule->action);
-    for (size_t i = start; i < b->len; i++) {
-        struct sock_filter *f = &b->insns[i];
-        if (BPF_CLASS(f->code) == BPF_JMP && BPF_OP(f->code) != BPF_JA) {
-            uint8_t over = (uint8_t)(b->len - i - 1);
-            f->jt = f->jt == FAIL ? over : f->jt;
-            f->jf = f->jf == FAIL ? over : f->jf;
+    for (size_t i = 0; i < b->return_count; i++) {
+        if (b->returns[i].action == action && b->returns[i].at - b->pos <= REACH) {
+            return b->returns[i].at;
         }
     }
+    size_t at = emit(b, BPF_RET | BPF_K, action, 0, 0);
+    size_t slot = 0;
+    while (slot < b->return_count && b->returns[slot].action != action) {
+        slot++;
+    }
+    if (slot < RETURNS_MAX) {
+        b->returns[slot].action = action;
+        b->returns[slot].at = at;
+        b->return_count = SL_MAX(b->return_count, slot + 1);
+    }
+    return at;
 }
 
-static void emit_run(struct builder *b, const struct run *run)
+/* A place that a conditional jump written next can reach (its offset has eight bits). `spare`: how
+ * many instructions may come in between. */
+static size_t within_reach(struct builder *b, size_t target, size_t spare)
 {
-    if (run->rule < 0) {
-        emit_ret(b, run->action);
-        return;
+    if (target - b->pos + spare <= REACH) {
+        return target;
     }
-    int nr = b->rules->items[run->rule].nr;
-    for (size_t i = (size_t)run->rule; i < b->rules->count; i++) {
+    if (b->insns[target].code == (BPF_RET | BPF_K)) {
+        return emit_return(b, b->insns[target].k);
+    }
+    return emit(b, BPF_JMP | BPF_JA, (uint32_t)(target - b->pos), 0, 0);
+}
+
+static size_t emit_jump(struct builder *b, uint16_t test, uint32_t k, size_t yes, size_t no)
+{
+    yes = within_reach(b, yes, 2);
+    no = within_reach(b, no, 1);
+    return emit(b, BPF_JMP | test | BPF_K, k, (uint8_t)(yes - b->pos), (uint8_t)(no - b->pos));
+}
+
+static size_t emit_load(struct builder *b, uint32_t offset)
+{
+    return emit(b, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+}
+
+/* One condition: to `yes` when it holds, else to `no`, behind whose load it may arrive. */
+static struct entry emit_cond(struct builder *b, const sl_bpf_cond *c, size_t yes, struct entry no)
+{
+    struct entry e = {.arg = c->arg};
+    if (c->op == SL_BPF_NULL || c->op == SL_BPF_NOT_NULL) {
+        size_t zero = c->op == SL_BPF_NULL ? yes : no.at;
+        size_t some = c->op == SL_BPF_NULL ? no.at : yes;
+        size_t high = emit_jump(b, BPF_JEQ, 0, zero, some);
+        high = emit_load(b, DATA_HIGH(c->arg));
+        emit_jump(b, BPF_JEQ, 0, high, some);
+        e.at = emit_load(b, DATA_ARG(c->arg));
+        return e;
+    }
+    size_t fail = no.mask == c->mask && no.arg == c->arg ? no.test : no.at;
+    e.mask = c->mask;
+    e.test = c->op == SL_BPF_EQ ? emit_jump(b, BPF_JEQ, c->value, yes, fail)
+                                : emit_jump(b, BPF_JEQ, c->value, fail, yes);
+    if (c->mask != 0xffffffffu) {
+        emit(b, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
+    }
+    e.at = emit_load(b, DATA_ARG(c->arg));
+    return e;
+}
+
+/* The rules of one number, the last first: each falls to the one behind it. */
+static size_t emit_rules(struct builder *b, int nr)
+{
+    struct entry next = {.at = emit_return(b, SECCOMP_RET_ALLOW)};
+    for (size_t i = b->rules->count; i-- > 0;) {
         const sl_bpf_rule *rule = &b->rules->items[i];
         if (rule->nr != nr) {
             continue;
         }
-        emit_rule(b, rule);
-        if (rule->conds[0].op == SL_BPF_NONE) {
-            return; /* unconditional: nothing behind it can be reached */
+        struct entry place = {.at = emit_return(b, rule->action)};
+        size_t conds = 0;
+        while (conds < SL_BPF_CONDS_MAX && rule->conds[conds].op != SL_BPF_NONE) {
+            conds++;
         }
+        while (conds-- > 0) {
+            place = emit_cond(b, &rule->conds[conds], place.at, next);
+        }
+        next = place;
     }
-    emit_ret(b, SECCOMP_RET_ALLOW);
+    return next.at;
 }
 
-/* The tree over runs [lo, hi): `A` holds the number. */
-static void emit_tree(struct builder *b, size_t lo, size_t hi)
+/* The tree over runs [lo, hi): the accumulator holds the number. */
+static size_t emit_tree(struct builder *b, size_t lo, size_t hi)
 {
     if (hi - lo == 1) {
-        emit_run(b, &b->runs[lo]);
-        return;
+        const struct run *run = &b->runs[lo];
+        return run->rule < 0 ? emit_return(b, run->action)
+                             : emit_rules(b, b->rules->items[run->rule].nr);
     }
     size_t mid = lo + (hi - lo) / 2;
-    size_t test = b->len;
-    emit(b, BPF_JMP | BPF_JGE | BPF_K, b->runs[mid].first, 0, 1);
-    emit(b, BPF_JMP | BPF_JA, 0, 0, 0);
-    emit_tree(b, lo, mid);
-    if (b->full) {
-        return;
-    }
-    size_t left = b->len - test - 2;
-    if (left + 1 <= 255) {
-        /* Near enough for the conditional jump alone: take the long jump out again. */
-        memmove(&b->insns[test + 1], &b->insns[test + 2], left * sizeof(*b->insns));
-        b->len--;
-        b->insns[test].jt = (uint8_t)left;
-        b->insns[test].jf = 0;
-    } else {
-        b->insns[test + 1].k = (uint32_t)left;
-    }
-    emit_tree(b, mid, hi);
+    size_t right = emit_tree(b, mid, hi);
+    size_t left = emit_tree(b, lo, mid);
+    return b->full ? 0 : emit_jump(b, BPF_JGE, b->runs[mid].first, right, left);
 }
 
 static void add_run(struct builder *b, uint32_t first, uint32_t action, int32_t rule)
@@ -204,16 +224,25 @@ int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned 
     }
     b->rules = rules;
     b->insns = insns;
+    b->pos = SL_BPF_INSNS_MAX;
     make_runs(b);
-    emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_ARCH, 0, 0);
-    emit(b, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_HERE, 1, 0);
-    emit_ret(b, SECCOMP_RET_KILL_PROCESS);
-    emit(b, BPF_LD | BPF_W | BPF_ABS, DATA_NR, 0, 0);
+    size_t tree = emit_tree(b, 0, b->run_count);
     /* x32 numbers are unknown numbers too: ENOSYS. */
-    emit_tree(b, 0, b->run_count);
+    size_t foreign = emit_return(b, SECCOMP_RET_KILL_PROCESS);
     if (b->full) {
         return -E2BIG;
     }
-    *ret_len = (unsigned short)b->len;
+    if (tree != b->pos) {
+        tree = emit(b, BPF_JMP | BPF_JA, (uint32_t)(tree - b->pos), 0, 0);
+    }
+    tree = emit_load(b, DATA_NR);
+    emit_jump(b, BPF_JEQ, AUDIT_ARCH_HERE, tree, foreign);
+    emit_load(b, DATA_ARCH);
+    if (b->full) {
+        return -E2BIG;
+    }
+    size_t len = SL_BPF_INSNS_MAX - b->pos;
+    memmove(insns, insns + b->pos, len * sizeof(*insns));
+    *ret_len = (unsigned short)len;
     return 0;
 }

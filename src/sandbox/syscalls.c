@@ -126,48 +126,45 @@ static const sl_bpf_rule by_argument[] = {
     {.nr = SYS_prlimit64, .action = DENY(EPERM), .conds = {SL_ARG_NE(0, 0), SL_ARG_NOT_NULL(2)}},
 };
 
-/* The protocols with verdicts: everything else would carry bytes past them. */
+/* The protocols with verdicts; everything else would carry bytes past them. Masks fold what is
+ * equal: AF_INET (2) and AF_INET6 (10) differ in one bit, and what they let through besides does
+ * not exist. */
 static const sl_bpf_rule sockets[] = {
 #define SOCKET(answer, ...)                                                                        \
     {                                                                                              \
         .nr = SYS_socket, .action = (answer), .conds = { __VA_ARGS__ }                             \
     }
+#define IS_INET    SL_ARG_MASK_EQ(0, ~8u, AF_INET)
+#define IS_TYPE(t) SL_ARG_MASK_EQ(1, LOW_TYPE, t)
     SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_UNIX)),
     /* netlink: routes only, which the unprivileged can only read */
     SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_NETLINK), SL_ARG_EQ(2, 0)),
     SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_NETLINK)),
-#define INET(family)                                                                               \
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_STREAM),      \
-           SL_ARG_EQ(2, 0)),                                                                       \
-        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_STREAM),  \
-               SL_ARG_EQ(2, IPPROTO_TCP)),                                                         \
-        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),   \
-               SL_ARG_EQ(2, 0)),                                                                   \
-        SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, family), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),   \
-               SL_ARG_EQ(2, IPPROTO_UDP))
-    INET(AF_INET),
-    INET(AF_INET6),
+    /* streams: protocol 0 or IPPROTO_TCP (6); 2 and 4 are no stream protocols */
+    SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_STREAM), SL_ARG_MASK_EQ(2, ~6u, 0)),
 };
 
-static const sl_bpf_rule sockets_end[] = {
-    /* MPTCP, SCTP, DCCP, UDP-Lite, raw: Landlock and the handlers do not see them (NET-04, NET-19)
-     */
-    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_INET)),
-    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_INET6)),
-    SOCKET(DENY(EAFNOSUPPORT)),
-};
-
-static const sl_bpf_rule raw_sockets[] = {
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_RAW)),
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET6), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_RAW)),
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_PACKET)),
+static const sl_bpf_rule no_ping_sockets[] = {
+    SOCKET(DENY(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_ICMP)),
 };
 
 static const sl_bpf_rule ping_sockets[] = {
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),
-           SL_ARG_EQ(2, IPPROTO_ICMP)),
-    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_INET6), SL_ARG_MASK_EQ(1, LOW_TYPE, SOCK_DGRAM),
-           SL_ARG_EQ(2, IPPROTO_ICMPV6)),
+    SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_ICMPV6)),
+};
+
+static const sl_bpf_rule raw_sockets[] = {
+    SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_RAW)),
+    SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_PACKET)),
+};
+
+static const sl_bpf_rule sockets_end[] = {
+    /* datagrams: protocol 0, IPPROTO_UDP (17), or IPPROTO_ICMP (1) where it was not refused above
+     */
+    SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_MASK_EQ(2, ~17u, 0)),
+    /* MPTCP, SCTP, DCCP, UDP-Lite, raw: Landlock and the handlers do not see them (NET-04, NET-19)
+     */
+    SOCKET(DENY(EACCES), IS_INET),
+    SOCKET(DENY(EAFNOSUPPORT)),
 };
 
 static int add_all(sl_bpf_rules *rules, const sl_bpf_rule *items, size_t count)
@@ -203,8 +200,9 @@ int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
     if (r == 0) {
         r = add_all(rules, sockets, SL_ARRAY_LEN(sockets));
     }
-    if (r == 0 && wants_ping(policy)) {
-        r = add_all(rules, ping_sockets, SL_ARRAY_LEN(ping_sockets));
+    if (r == 0) {
+        r = wants_ping(policy) ? add_all(rules, ping_sockets, SL_ARRAY_LEN(ping_sockets))
+                               : add_all(rules, no_ping_sockets, SL_ARRAY_LEN(no_ping_sockets));
     }
     /* Raw sockets write their own addresses: no verdict could stand beside them. */
     if (r == 0 && !policy->no_raw_sockets && !sl_policy_restricts_net(policy)) {
