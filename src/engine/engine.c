@@ -23,6 +23,9 @@
 
 #define GOODBYE_MS 3000 /* how long the gateway may take for its summary */
 
+const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
+const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
+
 enum state { STARTING, RUNNING, SAYING_GOODBYE, OVER };
 
 struct engine {
@@ -264,6 +267,10 @@ static int start_gateway(struct engine *e, sl_error *err)
     if (p->http_ca != NULL || p->http_ca_out != NULL || p->http_upstream_ca.count > 0) {
         sl_gateway_events events = {.arg = e, .on_ready = on_ready};
         r = sl_gateway_wait_ready(e->gateway, &events, err);
+        if (r < 0 && p->http_ca != NULL) {
+            sl_error_prefix(err, "cannot use CA '%s' with key '%s'", p->http_ca,
+                            p->http_key != NULL ? p->http_key : "");
+        }
         if (r == 0 && e->end.message != NULL) {
             r = sl_error_set(err, EIO, "%s", e->end.message);
         }
@@ -278,6 +285,8 @@ static int start_child(struct engine *e, sl_error *err)
                       .environ = run->env.items,
                       .path = run->program,
                       .pgid = run->pgid,
+                      .changed = sl_engine_ignored,
+                      .changed_count = sl_engine_ignored_count,
                       .ignored = run->ignored,
                       .mask = run->mask,
                       .set_nofile = true,
@@ -379,8 +388,9 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
         return 125; /* it is gone already */
     }
     setpgid(0, 0);
-    signal(SIGTTOU, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sl_engine_ignored_count; i++) {
+        signal(sl_engine_ignored[i], SIG_IGN);
+    }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "sandlock-engine");
     sigemptyset(&chld);

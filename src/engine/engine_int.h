@@ -11,6 +11,10 @@
 #include "engine/rundir.h"
 #include "sandbox/sandbox.h"
 
+/* Signals whose disposition the engine changes: the child gets the caller's back. */
+extern const int sl_engine_ignored[];
+extern const size_t sl_engine_ignored_count;
+
 struct sl_run {
     const sl_run_options *options;
     const sl_policy *policy;
@@ -20,7 +24,7 @@ struct sl_run {
     sl_gateway_files files;
     sl_strv env;
     char *program;
-    sigset_t ignored; /* of the caller */
+    sigset_t ignored; /* by the caller, of sl_engine_ignored */
     sigset_t mask;
     struct rlimit nofile;
     pid_t pgid;

@@ -22,10 +22,12 @@ static int drop_capabilities(void)
         return 0; /* nothing to lose; the bounding set gives nothing under NO_NEW_PRIVS */
     }
     if ((data[0].effective & (1u << CAP_SETPCAP)) != 0) {
-        for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-            if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
-                return -errno;
-            }
+        unsigned cap = 0;
+        while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0) {
+            cap++;
+        }
+        if (errno != EINVAL || cap == 0) { /* EINVAL: one past the last that this kernel knows */
+            return -errno;
         }
     }
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/fd.h"
+#include "core/text.h"
 #include "core/util.h"
 
 struct line {
@@ -123,7 +124,10 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         bool v6 = strchr(host, ':') != NULL;
         snprintf(what, sizeof(what), "%s://%s%s%s:%u", proto_name(dest->proto), v6 ? "[" : "", host,
                  v6 ? "]" : "", dest->port);
-        sl_policy_suggest_net(dest, allow_with);
+        allow_with[0] = '\0';
+        if (verdict->rule == NULL) { /* a deny rule would win over any flag */
+            sl_policy_suggest_net(dest, allow_with);
+        }
         r->denied++;
         add_line(r, what, allow_with, 1);
     }
@@ -147,16 +151,6 @@ void sl_report_bye(sl_report *r, const struct sl_link_bye *bye)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Terminals obey control bytes; nothing that a child chose may contain one. */
-static void make_printable(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f) {
-            *text = '?';
-        }
-    }
-}
-
 static int by_count(const void *a, const void *b)
 {
     uint64_t x = ((const struct line *)a)->count;
@@ -173,8 +167,8 @@ void sl_report_summary(sl_report *r)
     fprintf(stderr, "sandlock: %llu denied; to allow:\n", (unsigned long long)r->denied);
     for (size_t i = 0; i < r->count && i < SL_REPORT_SHOWN_MAX; i++) {
         struct line *line = &r->lines[i];
-        make_printable(line->what);
-        make_printable(line->allow_with);
+        sl_printable(line->what);
+        sl_printable(line->allow_with);
         fprintf(stderr, "sandlock:   %s", line->what);
         if (line->count > 1) {
             fprintf(stderr, " (%llu times)", (unsigned long long)line->count);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/text.h"
 #include "core/util.h"
 #include "engine/engine_int.h"
 #include "engine/environ.h"
@@ -24,10 +25,11 @@
 void sl_run_say(const char *message)
 {
     char line[SL_ERROR_MESSAGE_MAX + 16];
-    int n = snprintf(line, sizeof(line), "sandlock: %s\n", message);
-    if (n > 0) {
-        sl_fd_write_all(STDERR_FILENO, line, SL_MIN((size_t)n, sizeof(line) - 1));
-    }
+    int n = snprintf(line, sizeof(line) - 1, "sandlock: %s", message);
+    size_t len = n < 0 ? 0 : SL_MIN((size_t)n, sizeof(line) - 2);
+    sl_printable(line);
+    line[len] = '\n';
+    sl_fd_write_all(STDERR_FILENO, line, len + 1);
 }
 
 static int read_pem(const char *path, const char *what, sl_buf *to, sl_error *err)
@@ -37,6 +39,9 @@ static int read_pem(const char *path, const char *what, sl_buf *to, sl_error *er
     int r = sl_fd_read_file(path, PEM_MAX, &text, &len);
     if (r == 0 && len == 0) {
         return sl_error_set(err, EINVAL, "cannot use %s '%s': the file is empty", what, path);
+    }
+    if (r == 0 && strstr(text, "-----BEGIN ") == NULL) {
+        return sl_error_set(err, EINVAL, "cannot use %s '%s': it is no PEM file", what, path);
     }
     if (r == 0) {
         r = sl_buf_append(to, text, len);
@@ -49,12 +54,12 @@ static int read_pem(const char *path, const char *what, sl_buf *to, sl_error *er
     return 0;
 }
 
-/* "FILE", "fd:N" or "-". */
+/* "FILE", "fd:N", or "-" for standard error: standard output is the command's. */
 static int open_audit(const char *where, int *ret_fd, sl_error *err)
 {
     int fd;
     if (strcmp(where, "-") == 0) {
-        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     } else if (strncmp(where, "fd:", 3) == 0) {
         fd = fcntl((int)strtol(where + 3, NULL, 10), F_DUPFD_CLOEXEC, 3);
     } else {
@@ -115,9 +120,27 @@ static int prepare_dir(struct sl_run *run, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
+/* Names of features that may be missing. Everything but Landlock is what verdicts are made with. */
+static int check_degraded(const sl_policy *policy, sl_error *err)
+{
+    for (size_t i = 0; i < policy->allow_degraded.count; i++) {
+        if (strcmp(policy->allow_degraded.items[i], "landlock") != 0) {
+            return sl_error_usage(err,
+                                  "--allow-degraded '%s': only 'landlock' can be done without "
+                                  "('sandlock check' lists the features)",
+                                  policy->allow_degraded.items[i]);
+        }
+    }
+    return 0;
+}
+
 static int prepare(struct sl_run *run, sl_error *err)
 {
-    int r = sl_environ_make(run->policy, run->options->environ, &run->env);
+    int r = check_degraded(run->policy, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_environ_make(run->policy, run->options->environ, &run->env);
     if (r < 0) {
         return sl_error_set(err, -r, "not enough memory");
     }
@@ -134,10 +157,11 @@ static int prepare(struct sl_run *run, sl_error *err)
 static void remember_caller(struct sl_run *run)
 {
     sigemptyset(&run->ignored);
-    for (int s = 1; s < NSIG; s++) {
+    for (size_t i = 0; i < sl_engine_ignored_count; i++) {
         struct sigaction action;
-        if (sigaction(s, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
-            sigaddset(&run->ignored, s);
+        int sig = sl_engine_ignored[i];
+        if (sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
+            sigaddset(&run->ignored, sig);
         }
     }
     sigprocmask(SIG_BLOCK, NULL, &run->mask);

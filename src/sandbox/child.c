@@ -93,15 +93,14 @@ static int take_descriptors(const struct sl_child_args *args)
     return unshare(CLONE_FILES) < 0 ? -errno : 0;
 }
 
-/* The caller's dispositions and mask, not ours: nohup(1) must still mean something inside. */
+/* The caller's dispositions and mask, not ours. Handlers fall to the default by execve(2), and what
+ * nohup(1) ignores stays ignored. */
 static void reset_signals(const struct sl_child_args *args)
 {
-    for (int s = 1; s < NSIG; s++) {
-        if (s != SIGKILL && s != SIGSTOP) {
-            struct sigaction action = {.sa_handler =
-                                           sigismember(&args->ignored, s) == 1 ? SIG_IGN : SIG_DFL};
-            sigaction(s, &action, NULL);
-        }
+    for (size_t i = 0; i < args->changed_count; i++) {
+        bool ignore = sigismember(&args->ignored, args->changed[i]) == 1;
+        struct sigaction action = {.sa_handler = ignore ? SIG_IGN : SIG_DFL};
+        sigaction(args->changed[i], &action, NULL);
     }
     sigprocmask(SIG_SETMASK, &args->mask, NULL);
 }

@@ -38,7 +38,9 @@ struct sl_child_args {
     atomic_int *listener;
     const char *canary_path;
     bool close_fds;
-    sigset_t ignored; /* what the caller of sandlock ignored */
+    const int *changed; /* signals that the engine ignores */
+    size_t changed_count;
+    sigset_t ignored; /* those of them that the caller of sandlock ignored */
     sigset_t mask;    /* what it blocked */
     pid_t pgid;
     pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */

@@ -165,8 +165,8 @@ static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest)
     return SL_ANSWER_VALUE(r);
 }
 
-/* A datagram connect to where TCP may go: getaddrinfo(3) sorts addresses so (RFC 6724), and no packet
- * was meant. */
+/* A datagram connect to where TCP may go: getaddrinfo(3) sorts addresses so (RFC 6724), and no
+ * packet was meant. */
 static bool is_sorting(const sl_call *call, const sl_dest *dest)
 {
     sl_dest tcp = *dest;

@@ -257,6 +257,8 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .listener = &sb->listener,
         .canary_path = sb->landlock_fd >= 0 ? sb->canary_path : NULL,
         .close_fds = sb->policy->close_fds,
+        .changed = spawn->changed,
+        .changed_count = spawn->changed_count,
         .ignored = spawn->ignored,
         .mask = spawn->mask,
         .pgid = spawn->pgid,

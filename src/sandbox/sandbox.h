@@ -57,9 +57,11 @@ void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd);
 typedef struct sl_spawn {
     char *const *argv;
     char *const *environ;
-    const char *path; /* the program, resolved; tried as execve(2) does */
-    pid_t pgid;       /* group to join, 0: leave */
-    sigset_t ignored; /* dispositions and mask that the child starts with */
+    const char *path;   /* the program, resolved; tried as execve(2) does */
+    pid_t pgid;         /* group to join, 0: leave */
+    const int *changed; /* signals whose disposition is put back: ignored, or default */
+    size_t changed_count;
+    sigset_t ignored;
     sigset_t mask;
     bool set_nofile;
     struct rlimit nofile; /* the caller's, where the engine raised its own */
