@@ -2,12 +2,14 @@
  * relied on alone: the gateway keeps no right that its work does not need. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -103,8 +105,12 @@ static int restrict_files(sl_error *err)
     if (file != NULL) {
         allow_read(ruleset, file);
     }
-    if (dir != NULL) {
-        allow_read(ruleset, dir);
+    for (const char *p = dir; p != NULL && *p != '\0';) { /* a list, openssl-env(7) */
+        char path[PATH_MAX];
+        size_t len = strcspn(p, ":");
+        snprintf(path, sizeof(path), "%.*s", (int)SL_MIN(len, sizeof(path) - 1), p);
+        allow_read(ruleset, path);
+        p += len + (p[len] == ':' ? 1 : 0);
     }
     long r = syscall(SYS_landlock_restrict_self, ruleset, 0);
     int code = errno;
