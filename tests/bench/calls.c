@@ -1,0 +1,184 @@
+/* What single system calls cost. Prints "NAME NANOSECONDS" for each: the fastest of the batches.
+ * Owns: what `./dev bench syscalls` measures. Never: measures a call that failed.
+ *
+ *   calls DIRECTORY PORT      PORT: something on 127.0.0.1 that accepts; 0 leaves connect out
+ *   calls -s                  such a something: prints its port, accepts and closes until killed */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCHES 7
+
+extern char **environ;
+static char file_path[4096];
+static struct sockaddr_in peer = {.sin_family = AF_INET};
+static int pair[2];
+
+static int do_getppid(void)
+{
+    return syscall(SYS_getppid) < 0;
+}
+
+static int do_open(void)
+{
+    int fd = open(file_path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 || close(fd);
+}
+
+static int do_stat(void)
+{
+    struct stat st;
+    return stat(file_path, &st);
+}
+
+static int do_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd < 0 || close(fd);
+}
+
+static int do_connect(void)
+{
+    struct linger reset = {.l_onoff = 1}; /* no TIME_WAIT: ports would run out */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int bad = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
+              connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+    return close(fd) || bad;
+}
+
+static int do_send(void)
+{
+    char c = 'x';
+    return send(pair[0], &c, 1, 0) != 1 || recv(pair[1], &c, 1, 0) != 1;
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static int do_thread(void)
+{
+    pthread_t thread;
+    return pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL);
+}
+
+static int reap(pid_t pid)
+{
+    int status = 0;
+    return pid < 0 || waitpid(pid, &status, 0) != pid || status;
+}
+
+static int do_fork(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(0);
+    }
+    return reap(pid);
+}
+
+static int do_spawn(void)
+{
+    char *argv[] = {"/bin/true", NULL};
+    pid_t pid;
+    return posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) || reap(pid);
+}
+
+static const struct {
+    const char *name;
+    int (*call)(void);
+    unsigned count; /* a batch */
+} calls[] = {
+    {"getppid", do_getppid, 50000},     {"open+close", do_open, 5000},
+    {"stat", do_stat, 10000},           {"socket+close", do_socket, 5000},
+    {"connect+close", do_connect, 400}, {"send+recv", do_send, 10000},
+    {"thread+join", do_thread, 400},    {"fork+wait", do_fork, 100},
+    {"spawn true+wait", do_spawn, 40},
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int measure(size_t which)
+{
+    double best = 0;
+    for (int batch = 0; batch <= BATCHES; batch++) {
+        uint64_t start = now_ns();
+        for (unsigned i = 0; i < calls[which].count; i++) {
+            if (calls[which].call()) {
+                fprintf(stderr, "calls: %s: %s\n", calls[which].name, strerror(errno));
+                return 1;
+            }
+        }
+        double each = (double)(now_ns() - start) / calls[which].count;
+        if (batch == 1 || (batch > 1 && each < best)) {
+            best = each; /* batch 0 warms up */
+        }
+    }
+    printf("%s\t%.0f\n", calls[which].name, best);
+    fflush(stdout);
+    return 0;
+}
+
+static int sink(void)
+{
+    socklen_t len = sizeof(peer);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&peer, sizeof(peer)) || listen(fd, 4096) ||
+        getsockname(fd, (struct sockaddr *)&peer, &len)) {
+        perror("calls");
+        return 1;
+    }
+    printf("%u\n", ntohs(peer.sin_port));
+    fflush(stdout);
+    for (;;) {
+        int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        if (got >= 0) {
+            close(got);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "-s") == 0) {
+        return sink();
+    }
+    if (argc != 3) {
+        fprintf(stderr, "usage: calls DIRECTORY PORT | calls -s\n");
+        return 2;
+    }
+    unsigned long port = strtoul(argv[2], NULL, 10);
+    peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    peer.sin_port = htons((uint16_t)port);
+    snprintf(file_path, sizeof(file_path), "%s/file", argv[1]);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+        perror("calls");
+        return 1;
+    }
+    int bad = 0;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        if (calls[i].call != do_connect || port != 0) {
+            bad |= measure(i);
+        }
+    }
+    return bad;
+}
