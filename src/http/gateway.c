@@ -15,6 +15,7 @@
 #include "http/dns.h"
 #include "http/gateway_int.h"
 #include "http/h1_chunk.h"
+#include "http/spin.h"
 #include "net/roots.h"
 
 #define POLICY_MAX      (16u << 20)
@@ -399,6 +400,6 @@ int sl_gateway_run(int link)
     }
     uv_prepare_start(&s->reaper, on_turn);
     uv_poll_start(&s->link_poll, UV_READABLE, on_link);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
+    sl_spin_run(&s->loop);
     return 125; /* the loop ends only by leaving */
 }

@@ -219,6 +219,13 @@ bool sl_conn_is_quiet(sl_conn *c)
 
 /* ---- the loop ---- */
 
+static uint64_t events_seen;
+
+uint64_t sl_conn_events(void)
+{
+    return events_seen;
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 static void arm(sl_conn *c, int events)
@@ -237,6 +244,7 @@ static void arm(sl_conn *c, int events)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     sl_conn *c = handle->data;
+    events_seen++;
     c->sock.drained = false;
     if (status < 0) {
         /* An error condition: libuv has stopped watching. The holder's next call says which. */
@@ -312,6 +320,7 @@ int sl_conn_new(uv_loop_t *loop, int fd, sl_conn **ret_conn)
         free(c);
         return r;
     }
+    events_seen++;
     c->poll.data = c;
     c->handles = 1;
     c->sock.filter.ops = &socket_ops;

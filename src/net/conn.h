@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <uv.h>
@@ -67,6 +68,9 @@ void sl_conn_kick(sl_conn *c);
 
 /* Whether the other end closed or sent something while nobody was reading; one system call. */
 bool sl_conn_is_quiet(sl_conn *c);
+
+/* How many events connections have had, being made included, for whoever tunes the loop. */
+uint64_t sl_conn_events(void);
 
 /* For filters: the next one's part. */
 ssize_t sl_filter_recv(sl_filter *f, void *data, size_t cap);
