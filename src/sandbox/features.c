@@ -6,6 +6,7 @@ const sl_feature *const sl_features[] = {
     &sl_feature_processes,
     &sl_feature_trust,
     &sl_feature_net,
+    &sl_feature_signals,
 };
 
 const size_t sl_feature_count = SL_ARRAY_LEN(sl_features);

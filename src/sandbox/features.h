@@ -8,5 +8,6 @@ extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
+extern const sl_feature sl_feature_signals;
 
 #endif
