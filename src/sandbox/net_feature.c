@@ -18,6 +18,7 @@
 #ifndef TCP_FASTOPEN_NO_COOKIE
 #define TCP_FASTOPEN_NO_COOKIE 34
 #endif
+#define SO_ZEROCOPY_OPTION      60
 #define SO_BINDTOIFINDEX_OPTION 62
 #define IPV6_OPTION_RTHDR       57
 #define IPV6_OPTION_2292RTHDR   5
@@ -61,6 +62,8 @@ static const sl_bpf_rule refused[] = {
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292RTHDR),
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292OPTIONS),
     NO_OPTION(IPPROTO_IPV6, 75), /* IPV6_TRANSPARENT */
+    /* its completions would be the engine's, for memory of the engine's */
+    NO_OPTION(SOL_SOCKET, SO_ZEROCOPY_OPTION),
     /* A send without an address and without flags that matter goes where connect was judged. */
     {.nr = SYS_sendto, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},
     {.nr = SYS_recvfrom, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},

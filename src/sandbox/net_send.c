@@ -16,6 +16,11 @@
 #include "sandbox/net_int.h"
 #include "sandbox/net_send_int.h"
 
+/* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
+ * reading our copy after it was freed. */
+#define FLAGS_KEPT                                                                                 \
+    (MSG_OOB | MSG_DONTROUTE | MSG_DONTWAIT | MSG_EOR | MSG_CONFIRM | MSG_NOSIGNAL | MSG_MORE)
+
 void sl_outgoing_done(struct sl_outgoing *out)
 {
     for (size_t i = 0; i < out->fd_count; i++) {
@@ -186,7 +191,7 @@ static sl_answer send_one(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
 
 sl_answer sl_net_handle_sendto(sl_call *call)
 {
-    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3]};
+    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3] & FLAGS_KEPT};
     sl_sock sock;
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
@@ -208,7 +213,7 @@ sl_answer sl_net_handle_sendto(sl_call *call)
 
 sl_answer sl_net_handle_sendmsg(sl_call *call)
 {
-    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[2]};
+    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[2] & FLAGS_KEPT};
     sl_sock sock;
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
@@ -240,7 +245,7 @@ sl_answer sl_net_handle_sendmmsg(sl_call *call)
     size_t sent = 0;
     sl_answer answer = SL_ANSWER_VALUE(0);
     while (sent < count) {
-        struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3]};
+        struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3] & FLAGS_KEPT};
         uint64_t at = call->args[1] + sent * sizeof(struct mmsghdr);
         r = sl_outgoing_from_msghdr(call, &sock, at, &out);
         if (r == 0 && !sl_call_valid(call)) {

@@ -557,7 +557,7 @@ static void options_that_turn_packets_are_refused(void **state)
         int option;
     } options[] = {
         {6, 30}, {6, 34},  {1, 25}, {1, 62}, {1, 36},  {0, 19},
-        {0, 4},  {41, 57}, {41, 5}, {41, 6}, {41, 75},
+        {0, 4},  {41, 57}, {41, 5}, {41, 6}, {41, 75}, {1, 60},
     };
     sl_autofree struct compiled *c = compile(variant("addresses"));
     sl_autofree struct compiled *open = compile(variant("defaults"));
