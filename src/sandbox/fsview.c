@@ -313,8 +313,13 @@ static int add_all(struct builder *b, sl_error *err)
     for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(always); i++) {
         const char *denied = NULL;
         sl_autoclose int fd = open(always[i].path, O_PATH | O_CLOEXEC);
-        if (fd >= 0 && relate(b, always[i].path, &denied) == APART) {
-            r = add_rule(b, fd, always[i].rights, always[i].path, err);
+        if (fd < 0 || relate(b, always[i].path, &denied) != APART) {
+            continue;
+        }
+        r = add_rule(b, fd, always[i].rights, always[i].path, err);
+        if (r == 0 && always[i].rights == SL_LANDLOCK_WRITE &&
+            sl_strv_add(&b->view->writable, always[i].path) < 0) {
+            r = sl_error_set(err, ENOMEM, "not enough memory");
         }
     }
     if (r == 0 && b->carved > SL_FSVIEW_RULES_SAY) {
