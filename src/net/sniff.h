@@ -30,9 +30,9 @@ typedef struct sl_client_hello {
 
 #define SL_SNIFF_MAX 16704 /* the most bytes ever needed before a decision */
 
-/* `data` is everything since the flow began. `ret_hello` may be NULL; it is filled for SL_SNIFF_TLS,
- * and for SL_SNIFF_BAD says by has_sni that the name is what is wrong. Never SL_SNIFF_MORE from
- * SL_SNIFF_MAX bytes on. */
+/* `data` is everything since the flow began. `ret_hello` may be NULL; it is filled for
+ * SL_SNIFF_TLS, and for SL_SNIFF_BAD says by has_sni that the name is what is wrong. Never
+ * SL_SNIFF_MORE from SL_SNIFF_MAX bytes on. */
 enum sl_sniff_kind sl_sniff(const uint8_t *data, size_t len, sl_client_hello *ret_hello);
 
 #endif
