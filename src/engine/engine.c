@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "core/util.h"
 #include "engine/engine_int.h"
+#include "engine/environ.h"
 #include "engine/killall.h"
 #include "engine/report.h"
 #include "policy/verdict.h"
@@ -247,16 +248,53 @@ static void on_failed(void *arg, const char *message)
     fail_run(e, message);
 }
 
-static int start_gateway(struct engine *e, sl_error *err)
+static bool must_wait_for_gateway(const sl_policy *p)
+{
+    return p->http_ca != NULL || p->http_ca_out != NULL || p->http_upstream_ca.count > 0;
+}
+
+static int run_gateway(struct engine *e, sl_error *err)
 {
     struct sl_run *run = e->run;
-    const sl_policy *p = run->policy;
-    int r = sl_gateway_spawn(run->gateway_path, &e->gateway, err);
-    r = r < 0 ? r : sl_gateway_hello(e->gateway, p, &run->files, err);
+    int r = sl_environ_read_trust(&run->trusted, &run->files.bundle);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    r = sl_gateway_hello(e->gateway, run->policy, &run->files, err);
+    r = r < 0 ? r : sl_gateway_start(e->gateway, run->gateway_path, err);
+    if (r == 0) {
+        sl_sandbox_set_helper(run->sandbox, sl_gateway_pid(e->gateway));
+    }
+    return r;
+}
+
+/* One's own certificates are checked before anything runs. */
+static int wait_for_gateway(struct engine *e, sl_error *err)
+{
+    const sl_policy *p = e->run->policy;
+    sl_gateway_events events = {.arg = e, .on_ready = on_ready};
+    int r = run_gateway(e, err);
     if (r < 0) {
         return r;
     }
-    sl_sandbox_set_helper(run->sandbox, sl_gateway_pid(e->gateway));
+    r = sl_gateway_wait_ready(e->gateway, &events, err);
+    if (r < 0 && p->http_ca != NULL) {
+        sl_error_prefix(err, "cannot use CA '%s' with key '%s'", p->http_ca,
+                        p->http_key != NULL ? p->http_key : "");
+    }
+    if (r == 0 && e->end.message != NULL) {
+        r = sl_error_set(err, EIO, "%s", e->end.message);
+    }
+    return r;
+}
+
+static int prepare_gateway(struct engine *e, sl_error *err)
+{
+    struct sl_run *run = e->run;
+    int r = sl_gateway_new(&e->gateway, err);
+    if (r < 0) {
+        return r;
+    }
     sl_sandbox_set_synth(run->sandbox, sl_gateway_synth(e->gateway));
     sl_sandbox_set_hooks(run->sandbox, &(sl_sandbox_hooks){.flow_arg = e->gateway,
                                                            .report_arg = e->report,
@@ -264,18 +302,7 @@ static int start_gateway(struct engine *e, sl_error *err)
                                                            .dns = hook_dns,
                                                            .resolve = hook_resolve,
                                                            .decided = hook_decided});
-    if (p->http_ca != NULL || p->http_ca_out != NULL || p->http_upstream_ca.count > 0) {
-        sl_gateway_events events = {.arg = e, .on_ready = on_ready};
-        r = sl_gateway_wait_ready(e->gateway, &events, err);
-        if (r < 0 && p->http_ca != NULL) {
-            sl_error_prefix(err, "cannot use CA '%s' with key '%s'", p->http_ca,
-                            p->http_key != NULL ? p->http_key : "");
-        }
-        if (r == 0 && e->end.message != NULL) {
-            r = sl_error_set(err, EIO, "%s", e->end.message);
-        }
-    }
-    return r;
+    return must_wait_for_gateway(run->policy) ? wait_for_gateway(e, err) : 0;
 }
 
 static int start_child(struct engine *e, sl_error *err)
@@ -340,14 +367,21 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
     return r;
 }
 
+/* The gateway's process comes after the child's: what it has to do at its start would take the time
+ * of what the user waits for, and what the child asks meanwhile waits in the link. */
 static int start(struct engine *e, sl_error *err)
 {
-    int r = e->run->gateway_path != NULL ? start_gateway(e, err) : 0;
-    if (r == 0 && e->gateway == NULL) {
+    if (e->run->gateway_path == NULL) {
         sl_sandbox_set_hooks(e->run->sandbox,
                              &(sl_sandbox_hooks){.report_arg = e->report, .decided = hook_decided});
+        return start_child(e, err);
     }
-    return r < 0 ? r : start_child(e, err);
+    int r = prepare_gateway(e, err);
+    r = r < 0 ? r : start_child(e, err);
+    if (r == 0 && sl_gateway_pid(e->gateway) == 0) {
+        r = run_gateway(e, err);
+    }
+    return r;
 }
 
 /* Everybody's last words: status line, then the summary. */

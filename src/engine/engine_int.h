@@ -22,6 +22,7 @@ struct sl_run {
     sl_rundir *dir;     /* NULL: no place, and none is needed */
     char *gateway_path; /* NULL: no gateway */
     sl_gateway_files files;
+    sl_strv trusted; /* bundles that the caller's environment named */
     sl_strv env;
     char *program;
     sigset_t ignored; /* by the caller, of sl_engine_ignored */

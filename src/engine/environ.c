@@ -54,25 +54,22 @@ int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *r
     return r;
 }
 
-/* The user's own bundle goes on being believed: its content joins the merged one. */
-static int merge_file(const char *path, sl_strv *seen, sl_buf *pem)
+int sl_environ_read_trust(const sl_strv *files, sl_buf *ret_pem)
 {
-    sl_autofree char *text = NULL;
-    size_t len;
-    if (path[0] != '/' || sl_strv_has(seen, path)) {
-        return 0;
-    }
-    int r = sl_strv_add(seen, path);
-    if (r == 0 && sl_fd_read_file(path, SL_ENVIRON_BUNDLE_MAX, &text, &len) == 0) {
-        r = sl_buf_append(pem, text, len);
-        r = r < 0 ? r : sl_buf_append(pem, "\n", 1);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < files->count; i++) {
+        sl_autofree char *text = NULL;
+        size_t len;
+        if (sl_fd_read_file(files->items[i], SL_ENVIRON_BUNDLE_MAX, &text, &len) == 0) {
+            r = sl_buf_append(ret_pem, text, len);
+            r = r < 0 ? r : sl_buf_append(ret_pem, "\n", 1);
+        }
     }
     return r == -ENOBUFS ? 0 : r;
 }
 
-int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_buf *ret_pem)
+int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_strv *ret_files)
 {
-    sl_strv seen = {0};
     int r = 0;
     const char *end;
     for (const char *p = trust_env_table; r == 0 && p < trust_env_table_end; p = end + 1) {
@@ -86,14 +83,13 @@ int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_buf *r
         memcpy(name, p, (size_t)(space - p));
         name[space - p] = '\0';
         const char *before = sl_strv_env_get(env, name);
-        if (before != NULL) {
-            r = merge_file(before, &seen, ret_pem);
+        if (before != NULL && before[0] == '/' && !sl_strv_has(ret_files, before)) {
+            r = sl_strv_add(ret_files, before);
         }
         if (r == 0) {
             r = sl_strv_env_set(env, name, end - space == 3 ? ca : bundle);
         }
     }
-    sl_strv_done(&seen);
     return r;
 }
 

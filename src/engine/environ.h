@@ -13,8 +13,11 @@
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env);
 
 /* Points the trust variables (conf/trust-env) at the run's files. The files they named before are
- * appended to `ret_pem`, each once: they stay believed. */
-int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_buf *ret_pem);
+ * listed in `ret_files`, each once: they stay believed. 0 or -ENOMEM. */
+int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_strv *ret_files);
+
+/* Appends the content of those files that can be read. 0 or -ENOMEM. */
+int sl_environ_read_trust(const sl_strv *files, sl_buf *ret_pem);
 
 /* The path that execvp(3) would try for `name` with this PATH: the first that exists and may be
  * executed. Kind of failure NOT_FOUND or NOT_EXEC. Caller frees. */

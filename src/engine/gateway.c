@@ -31,6 +31,7 @@ struct message {
 struct sl_gateway {
     pid_t pid;
     int link;
+    int peer; /* its end, until it has started */
     int synth_fd;
     sl_synth_map *synth;
 
@@ -38,7 +39,7 @@ struct sl_gateway {
     struct message *first; /* under lock */
     struct message **last; /* under lock */
     size_t queued;         /* under lock */
-    bool closed;           /* under lock */
+    bool greeted;          /* under lock: HELLO is sent */
     atomic_bool used;
 
     sl_gateway_events events;
@@ -119,7 +120,7 @@ static pid_t spawn(const char *path, int link)
     return pid;
 }
 
-int sl_gateway_spawn(const char *path, sl_gateway **ret_gateway, sl_error *err)
+int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err)
 {
     int pair[2];
     sl_gateway *g = calloc(1, sizeof(*g));
@@ -127,6 +128,7 @@ int sl_gateway_spawn(const char *path, sl_gateway **ret_gateway, sl_error *err)
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     g->link = -1;
+    g->peer = -1;
     g->last = &g->first;
     pthread_mutex_init(&g->lock, NULL);
     g->synth_fd = sl_synth_create();
@@ -137,15 +139,20 @@ int sl_gateway_spawn(const char *path, sl_gateway **ret_gateway, sl_error *err)
         return sl_error_set(err, error, "cannot make the gateway's link: %s", strerror(error));
     }
     g->link = pair[0];
-    g->pid = spawn(path, pair[1]);
-    close(pair[1]);
-    if (g->pid < 0) {
-        int error = errno;
-        g->pid = 0;
-        sl_gateway_free(g);
+    g->peer = pair[1];
+    *ret_gateway = g;
+    return 0;
+}
+
+int sl_gateway_start(sl_gateway *g, const char *path, sl_error *err)
+{
+    pid_t pid = spawn(path, g->peer);
+    int error = errno;
+    sl_close(sl_steal_fd(&g->peer));
+    if (pid < 0) {
         return sl_error_set(err, error, "cannot start '%s': %s", path, strerror(error));
     }
-    *ret_gateway = g;
+    g->pid = pid;
     return 0;
 }
 
@@ -163,6 +170,7 @@ void sl_gateway_free(sl_gateway *g)
     sl_synth_map_close(g->synth);
     sl_close(g->synth_fd);
     sl_close(g->link);
+    sl_close(g->peer);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
@@ -216,6 +224,9 @@ int sl_gateway_hello(sl_gateway *g, const sl_policy *policy, const sl_gateway_fi
     for (size_t i = 0; i < count; i++) {
         sl_close(fds[i]);
     }
+    pthread_mutex_lock(&g->lock);
+    g->greeted = r == 0;
+    pthread_mutex_unlock(&g->lock);
     return r < 0 ? sl_error_set(err, -r, "cannot talk to the gateway: %s", strerror(-r)) : 0;
 }
 
@@ -349,7 +360,7 @@ static void watch(sl_gateway *g);
 /* Sends what waits. Called with the lock held. */
 static int flush(sl_gateway *g)
 {
-    while (g->first != NULL) {
+    while (g->first != NULL && g->greeted) {
         struct message *m = g->first;
         int r = sl_fd_send(g->link, m->data, m->len, &m->fd, m->fd >= 0 ? 1 : 0, MSG_DONTWAIT);
         if (r < 0) {
@@ -447,7 +458,7 @@ int sl_gateway_send(sl_gateway *g, const void *message, size_t len, int fd)
     atomic_store_explicit(&g->used, true, memory_order_relaxed);
     pthread_mutex_lock(&g->lock);
     int r = -EAGAIN;
-    if (g->first == NULL) {
+    if (g->first == NULL && g->greeted) {
         r = sl_fd_send(g->link, message, len, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT);
     }
     if (r == -EAGAIN) {

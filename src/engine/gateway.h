@@ -38,11 +38,13 @@ typedef struct sl_gateway_files {
 /* The path of the gateway program: beside ours, or in ../libexec/sandlock. Caller frees. */
 int sl_gateway_find(char **ret_path, sl_error *err);
 
+/* Makes the link and the map; what is sent waits until the gateway was greeted. */
+int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err);
 /* Starts the process. It gets nothing but its end of the link and our standard error. */
-int sl_gateway_spawn(const char *path, sl_gateway **ret_gateway, sl_error *err);
+int sl_gateway_start(sl_gateway *g, const char *path, sl_error *err);
 void sl_gateway_free(sl_gateway *g);
 
-/* Sends the policy, the map and the files. */
+/* Sends the policy, the map and the files: the first message, whatever was given to send before. */
 int sl_gateway_hello(sl_gateway *g, const sl_policy *policy, const sl_gateway_files *files,
                      sl_error *err);
 /* Blocks until READY or FAILED, for policies whose own CA must be checked before anything runs. */

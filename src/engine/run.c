@@ -115,7 +115,7 @@ static int prepare_dir(struct sl_run *run, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = sl_environ_trust(&run->env, run->dir->ca, run->dir->bundle, &run->files.bundle);
+    r = sl_environ_trust(&run->env, run->dir->ca, run->dir->bundle, &run->trusted);
     r = r < 0 ? r : sl_sandbox_expect_trust(run->sandbox, run->dir->ca, run->dir->bundle);
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
@@ -190,6 +190,7 @@ static void done(struct sl_run *run)
     free(run->gateway_path);
     free(run->program);
     sl_strv_done(&run->env);
+    sl_strv_done(&run->trusted);
     sl_close(run->files.audit_fd);
     if (run->files.key.data != NULL) {
         explicit_bzero(run->files.key.data, run->files.key.cap);
