@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -204,6 +205,13 @@ class Recorder:
 
     def reset(self):
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def server_context(pair):
+    """TLS for a server of Python's own, with a certificate of harness.pki."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    return context
 
 
 def raw_answer(*pieces, repeat=1):
