@@ -38,7 +38,7 @@ static int make_canary(int base)
     return fd < 0 ? -errno : 0;
 }
 
-static int try_base(sl_rundir *dir, const char *top, const char *below)
+static int try_base(sl_rundir *dir, const char *top, const char *below, const char *name)
 {
     char real[PATH_MAX];
     if (top == NULL || top[0] != '/') {
@@ -58,7 +58,7 @@ static int try_base(sl_rundir *dir, const char *top, const char *below)
             return -errno;
         }
     }
-    sl_autoclose int fd = open_private(below != NULL ? mid : top_fd, "sandlock");
+    sl_autoclose int fd = open_private(below != NULL ? mid : top_fd, name);
     if (fd < 0) {
         return fd;
     }
@@ -85,10 +85,15 @@ static int try_base(sl_rundir *dir, const char *top, const char *below)
 int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *path), void *arg,
                    sl_error *err)
 {
+    char of_user[32];
+    snprintf(of_user, sizeof(of_user), "sandlock-%u", (unsigned)geteuid());
     const struct {
         const char *top;
         const char *below;
-    } candidates[] = {{getenv("XDG_RUNTIME_DIR"), NULL}, {getenv("HOME"), ".cache"}};
+        const char *name;
+    } candidates[] = {{getenv("XDG_RUNTIME_DIR"), NULL, "sandlock"},
+                      {getenv("HOME"), ".cache", "sandlock"},
+                      {"/var/tmp", NULL, of_user}}; /* a home below /tmp, or none at all */
     SL_AUTO(sl_rundir) dir = calloc(1, sizeof(*dir));
     if (dir == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
@@ -96,7 +101,7 @@ int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *pa
     dir->run_fd = -1;
     dir->base_fd = -1;
     for (size_t i = 0; i < SL_ARRAY_LEN(candidates); i++) {
-        if (try_base(dir, candidates[i].top, candidates[i].below) == 0) {
+        if (try_base(dir, candidates[i].top, candidates[i].below, candidates[i].name) == 0) {
             if (usable(arg, dir->base)) {
                 *ret_dir = sl_steal(&dir);
                 return 0;
@@ -106,8 +111,8 @@ int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *pa
         }
     }
     return sl_error_set(err, ENOENT,
-                        "no place for private files: neither $XDG_RUNTIME_DIR nor ~/.cache is "
-                        "there, ours, and outside every path given with -w");
+                        "no place for private files: neither $XDG_RUNTIME_DIR nor ~/.cache nor "
+                        "/var/tmp is there, ours, and outside every path given with -w");
 }
 
 /* Removes one run's directory by the names we make in it. */

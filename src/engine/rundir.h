@@ -10,7 +10,8 @@
 
 typedef struct sl_rundir {
     int base_fd;
-    char base[PATH_MAX];   /* "$XDG_RUNTIME_DIR/sandlock" or "~/.cache/sandlock" */
+    char base[PATH_MAX];   /* "$XDG_RUNTIME_DIR/sandlock", "~/.cache/sandlock" or
+                              "/var/tmp/sandlock-UID" */
     char canary[PATH_MAX]; /* an empty 0600 file */
     int run_fd;            /* -1: this run has no directory of its own */
     char run_name[64];

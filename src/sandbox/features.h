@@ -4,6 +4,7 @@
 
 #include "sandbox/feature.h"
 
+extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_trust;

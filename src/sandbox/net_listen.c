@@ -1,5 +1,5 @@
-/* Owns listen(2) and getpeername(2) under network rules. Listeners are remembered by cookie: a
- * connect to one of the tree's own needs no rule. */
+/* Owns listen(2) and getpeername(2) under network rules, and listen under bind rules alone.
+ * Listeners are remembered by cookie: a connect to one of the tree's own needs no rule. */
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -7,9 +7,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/util.h"
+#include "sandbox/features.h"
 #include "sandbox/net_int.h"
 
 #define TCP_LISTEN_STATE 10
@@ -33,7 +35,7 @@ sl_answer sl_net_handle_listen(sl_call *call)
     } else {
         r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
     }
-    if (r == 0 && inet) {
+    if (r == 0 && inet && call->sb->net != NULL) {
         sl_known_put(call->sb->net, &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
     }
     sl_sock_done(&sock);
@@ -136,3 +138,16 @@ sl_answer sl_net_handle_getpeername(sl_call *call)
     }
     return SL_ANSWER_VALUE(0);
 }
+
+static const sl_syscall_row bind_rows[] = {
+    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+};
+
+/* net_bind alone: Landlock judges bind(2), but listen(2) on an unbound socket chooses a port too.
+ */
+const sl_feature sl_feature_bind = {
+    .name = "bind",
+    .wanted = sl_policy_restricts_bind,
+    .rows = bind_rows,
+    .row_count = SL_ARRAY_LEN(bind_rows),
+};
