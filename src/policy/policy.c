@@ -160,18 +160,16 @@ static int add_item(sl_policy *policy, const sl_field *field, const char *value,
 {
     sl_strv *list = sl_field_member(policy, field);
     const char *what = sl_field_what(field);
-    if (field->given_offset != SIZE_MAX) {
-        *(bool *)((char *)policy + field->given_offset) = true;
-    }
-    if (value[0] == '\0' && field->empty_ok) {
-        return 0;
-    }
+    bool none = value[0] == '\0' && field->empty_ok;
     if (list->count >= SL_POLICY_RULES_MAX) {
         return sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
     }
-    int r = field->take == NULL ? 0 : field->take(policy, value, what, err);
-    if (r == 0 && sl_strv_add(list, value) < 0) {
+    int r = none || field->take == NULL ? 0 : field->take(policy, value, what, err);
+    if (r == 0 && !none && sl_strv_add(list, value) < 0) {
         r = sl_error_set(err, ENOMEM, "no memory for the policy");
+    }
+    if (r == 0 && field->given_offset != SIZE_MAX) {
+        *(bool *)((char *)policy + field->given_offset) = true;
     }
     return r;
 }

@@ -20,8 +20,8 @@ typedef struct sl_ports {
     size_t count;
 } sl_ports;
 
-/* Adds what `text` names to the set. Ports are 1..65535 (0 only where `zero_ok`: bind's "any").
- * 0, -EINVAL (message names `what` and the word at fault) or -ENOMEM. */
+/* Adds what `text` names to the set, all of it or nothing. Ports are 1..65535 (0 only where
+ * `zero_ok`: bind's "any"). 0, -EINVAL (message names `what` and the word at fault) or -ENOMEM. */
 int sl_ports_add(sl_ports *ports, const char *text, bool zero_ok, const char *what, sl_error *err);
 int sl_ports_add_range(sl_ports *ports, uint16_t lo, uint16_t hi);
 bool sl_ports_has(const sl_ports *ports, uint16_t port);

@@ -166,7 +166,7 @@ const char *sl_verdict_net_allowed(const sl_policy *p, const sl_dest *dest)
         return rule->text;
     }
     /* Beside other rules net_connect is one more, for TCP to any host. */
-    if (!sl_verdict_is_open(p) && dest->proto == SL_PROTO_TCP &&
+    if (!sl_verdict_is_open(p) && dest->proto == SL_PROTO_TCP && p->net_connect_text.count > 0 &&
         sl_ports_has(&p->net_connect, dest->port) && host_allows(&any, dest)) {
         return p->net_connect_text.items[0];
     }

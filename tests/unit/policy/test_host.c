@@ -92,6 +92,7 @@ static void test_ports_refused(void **state)
     sl_error err;
     assert_int_equal(sl_ports_add(&ports, "80,65536", false, "x", &err), -EINVAL);
     assert_non_null(strstr(err.message, "'65536'")); /* the word at fault, not the whole */
+    assert_int_equal(ports.count, 0);                /* half a list is no list */
     sl_ports_done(&ports);
 }
 
