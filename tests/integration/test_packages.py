@@ -1,0 +1,133 @@
+"""npm and pip install from a registry that granted paths alone reach. A package that is not granted
+is refused with words that a person can read, and nothing of it is asked for."""
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+from conftest import Api
+
+NPM = "--http-allow=GET npm.test/greet"
+NPM_FILE = "--http-allow=GET npm.test/greet/-/*"
+PIP = ("--http-allow=GET pypi.test/simple/greet/", "--http-allow=GET pypi.test/files/greet-*")
+
+
+def npm_package(root, name, code):
+    """A registry's document and tarball, as static files."""
+    data = io.BytesIO()
+    manifest = {"name": name, "version": "1.0.0", "main": "index.js"}
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for file, text in (("package.json", json.dumps(manifest)), ("index.js", code)):
+            entry = tarfile.TarInfo(f"package/{file}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    digest = base64.b64encode(hashlib.sha512(data.getvalue()).digest()).decode()
+    manifest["dist"] = {"tarball": f"https://npm.test/{name}/-/{name}-1.0.0.tgz",
+                        "integrity": f"sha512-{digest}"}
+    (root / name / "-").mkdir(parents=True)
+    (root / name / "-" / f"{name}-1.0.0.tgz").write_bytes(data.getvalue())
+    (root / name / "index.json").write_text(json.dumps(
+        {"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": manifest}}))
+
+
+def wheel(root, name, code):
+    """A wheel (PEP 427) and its page of a simple index (PEP 503)."""
+    info, file = f"{name}-1.0.dist-info", f"{name}-1.0-py3-none-any.whl"
+    members = {f"{name}.py": code,
+               f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+               f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+                                "Tag: py3-none-any\n"}
+    members[f"{info}/RECORD"] = "".join(f"{m},,\n" for m in [*members, f"{info}/RECORD"])
+    for folder in ("files", f"simple/{name}"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(root / "files" / file, "w") as archive:
+        for member, text in members.items():
+            archive.writestr(member, text)
+    digest = hashlib.sha256((root / "files" / file).read_bytes()).hexdigest()
+    (root / "simple" / name / "index.html").write_text(
+        f'<!DOCTYPE html><a href="/files/{file}#sha256={digest}">{file}</a>')
+
+
+@pytest.fixture
+def npm(outside, tmp_path):
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    for name in ("greet", "hidden"):
+        npm_package(tmp_path / "registry", name, f"module.exports = 'hello from {name}';")
+    return Api(outside.api("npm.test", options=(f"--root={tmp_path / 'registry'}",)), "npm.test")
+
+
+@pytest.fixture
+def pypi(outside, tmp_path):
+    for name in ("greet", "hidden"):
+        wheel(tmp_path / "index", name, f"TEXT = 'hello from {name}'\n")
+    return Api(outside.api("pypi.test", options=(f"--root={tmp_path / 'index'}",)), "pypi.test")
+
+
+def npm_install(sandlock, npm, *names, rules=(NPM, NPM_FILE)):
+    # the cache in the working directory: the home is not granted for writing
+    return sandlock(*npm.options, *rules, cmd=[
+        "npm", "install", "--registry=https://npm.test/", "--cache=.npm", "--fetch-retries=0",
+        *names])
+
+
+def pip_install(sandlock, pypi, *names, rules=PIP):
+    return sandlock(*pypi.options, *rules, cmd=[
+        sys.executable, "-m", "pip", "install", "--target=site", "--retries=0",
+        "--index-url=https://pypi.test/simple/", *names])
+
+
+def test_npm_install(sandlock, npm):
+    npm_install(sandlock, npm, "greet").ok()
+    run = sandlock.bare(["node", "-p", "require('greet')"])
+    assert run.ok().out == "hello from greet\n"
+    assert npm.seen() == ["GET /greet", "GET /greet/-/greet-1.0.0.tgz"]
+
+
+@pytest.mark.parametrize("names", [("hidden",), ("greet", "hidden")])
+def test_npm_install_of_another_package(sandlock, npm, names):
+    run = npm_install(sandlock, npm, *names)
+    assert run.rc not in (0, 125) and "403 Forbidden" in run.err, str(run)
+    assert "denied_by_sandlock" in run.err, "npm says who refused"
+    assert "--http-allow 'GET npm.test/hidden'" in run.err, "and the summary says the way out"
+    assert not any("hidden" in line for line in npm.seen())
+    assert not (sandlock.work / "node_modules" / "hidden").exists()
+
+
+def test_npm_tarball_refused(sandlock, npm):
+    """The document alone is granted."""
+    run = npm_install(sandlock, npm, "greet", rules=(NPM,))
+    assert run.rc not in (0, 125) and "403 Forbidden" in run.err, str(run)
+    assert npm.seen() == ["GET /greet"]
+
+
+def test_pip_install(sandlock, pypi):
+    pip_install(sandlock, pypi, "greet").ok()
+    run = sandlock.bare([sys.executable, "-c", "import greet; print(greet.TEXT)"],
+                        env={"PYTHONPATH": str(sandlock.work / "site")})
+    assert run.ok().out == "hello from greet\n"
+    assert set(pypi.seen()) == {"GET /simple/greet/", "GET /files/greet-1.0-py3-none-any.whl"}
+
+
+@pytest.mark.parametrize("names", [("hidden",), ("greet", "hidden")])
+def test_pip_install_of_another_package(sandlock, pypi, names):
+    run = pip_install(sandlock, pypi, *names)
+    assert run.rc == 1 and "No matching distribution found for hidden" in run.err, str(run)
+    assert "--http-allow 'GET pypi.test/simple/hidden/'" in run.err, str(run)
+    assert not any("hidden" in line for line in pypi.seen())
+    assert not (sandlock.work / "site" / "hidden.py").exists()
+
+
+def test_pip_file_refused(sandlock, pypi):
+    """The page alone is granted."""
+    run = pip_install(sandlock, pypi, "greet", rules=PIP[:1])
+    assert run.rc == 1 and "403" in run.err, str(run)
+    assert "--http-allow 'GET pypi.test/files/greet-1.0-py3-none-any.whl'" in run.err, str(run)
+    assert set(pypi.seen()) == {"GET /simple/greet/"}
