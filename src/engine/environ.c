@@ -36,17 +36,25 @@ static int set_pair(sl_strv *env, const char *pair)
     return name == NULL ? -ENOMEM : sl_strv_env_set(env, name, equals + 1);
 }
 
+/* True for what a clean environment keeps. */
+static bool is_kept(const char *pair)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(clean_names); i++) {
+        size_t n = strlen(clean_names[i]);
+        if (strncmp(pair, clean_names[i], n) == 0 && pair[n] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env)
 {
     int r = 0;
     for (char *const *e = environ_in; r == 0 && *e != NULL; e++) {
-        if (!policy->clean_env) {
+        if (!policy->clean_env || is_kept(*e)) {
             r = sl_strv_add(ret_env, *e);
         }
-    }
-    for (size_t i = 0; r == 0 && policy->clean_env && i < SL_ARRAY_LEN(clean_names); i++) {
-        const char *value = getenv(clean_names[i]);
-        r = value == NULL ? 0 : sl_strv_env_set(ret_env, clean_names[i], value);
     }
     for (size_t i = 0; r == 0 && i < policy->env.count; i++) {
         r = set_pair(ret_env, policy->env.items[i]);

@@ -16,13 +16,15 @@
 #define LIST_MAX 65536 /* bytes of the list that one round looks at; the rest comes next round */
 #define WAIT_MS  10
 
-/* Kills and reaps what is our direct child now. Returns how many are still there, and one of them.
+/* Kills and reaps what is our direct child now. Returns how many there were, reaped ones too, since
+ * their own children may have become ours only then; *ret_one is one that is still there, or 0.
  * Only the main thread forks, and orphans are given to the first living thread: one list is all. */
 static int kill_children(pid_t spare, pid_t *ret_one)
 {
     static char list[LIST_MAX];
     char path[64];
-    int left = 0;
+    int seen = 0;
+    *ret_one = 0;
     snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
     sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
@@ -34,15 +36,15 @@ static int kill_children(pid_t spare, pid_t *ret_one)
     for (char *p = list;; p = end) {
         pid_t pid = (pid_t)strtol(p, &end, 10);
         if (end == p || (*end != ' ' && *end != '\n')) {
-            return left; /* the end, or a number that was cut */
+            return seen; /* the end, or a number that was cut */
         }
         if (pid == spare || pid <= 0) {
             continue;
         }
+        seen++;
         kill(pid, SIGKILL);
         if (waitpid(pid, NULL, WNOHANG) != pid) {
             *ret_one = pid;
-            left++;
         }
     }
 }
@@ -55,6 +57,9 @@ void sl_killall(pid_t spare)
         return; /* ECHILD: nobody is left, as mostly */
     }
     while (kill_children(spare, &one) > 0) {
+        if (one == 0) {
+            continue;
+        }
         sl_autoclose int pidfd = (int)syscall(SYS_pidfd_open, one, 0);
         struct pollfd p = {.fd = pidfd, .events = POLLIN};
         if (pidfd >= 0) {
