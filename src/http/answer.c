@@ -158,6 +158,8 @@ void sl_answer_failed(sl_exchange *x, const char *reason, const char *detail)
     (void)sl_buf_append_str(&body, "}\n");
     x->status = 502;
     sl_exchange_log(x, reason, detail);
-    send_answer(x, 502, false, can_drain(x), &body);
+    /* After nonsense from upstream nothing more is tried on this connection. */
+    bool keep = strcmp(reason, "protocol") != 0 && can_drain(x);
+    send_answer(x, 502, false, keep, &body);
     sl_buf_done(&body);
 }

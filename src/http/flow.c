@@ -253,8 +253,10 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
         refuse_h2(flow);
     } else if (flow->verdict.raw) {
         sl_flow_become(flow, &sl_protocol_tunnel);
+    } else if (inspect) { /* no HTTP either: its reader says so, and how */
+        sl_flow_become(flow, &sl_protocol_h1);
     } else {
-        refuse(flow, "tcp", inspect ? "not_http" : "not_tls");
+        refuse(flow, "tcp", "not_tls");
     }
 }
 
