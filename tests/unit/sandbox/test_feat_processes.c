@@ -52,7 +52,7 @@ static int program_forks(char **args)
     int life[2];
     int error = 0;
     (void)args;
-    for (int round = 0; round < 3; round++) {
+    for (volatile int round = 0; round < 3; round++) {
         LIVE_CHECK(pipe(life) == 0);
         LIVE_CHECK(fill(life, &error) == LIMIT - 1);
         LIVE_CHECK(error == EAGAIN);
