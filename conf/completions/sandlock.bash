@@ -1,0 +1,82 @@
+# bash completion for sandlock; installed as share/bash-completion/completions/sandlock.
+# Behind the options of `run` the completion of the confined command goes on.
+
+_sandlock_run()
+{
+    local files='-r --fs-read -w --fs-write --fs-deny --http-ca --http-key --http-ca-out
+        --http-upstream-ca --audit'
+    local values='--http-allow --http-deny --http-ports --http-port --http-no-inspect --resolve
+        --net-allow --net-deny --net-allow-host --net-connect --net-bind -P --max-processes
+        -t --timeout --env --name --allow-degraded -e --exec-shell --status-fd'
+    local flags='--allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --clean-env --quiet
+        --print-policy --no-supervisor -h --help'
+    local i word
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $word == -- ]]; then
+            _sandlock_command $((i + 1))
+            return
+        elif [[ $word != -* ]]; then
+            _sandlock_command "$i"
+            return
+        elif [[ " $files $values --cwd " == *[[:space:]]"$word"[[:space:]]* ]]; then
+            # Its value is the next word; bash splits "--option=value" at the sign.
+            [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+            ((i++))
+            if ((i >= COMP_CWORD)); then
+                _sandlock_value "$word" "$files"
+                return
+            fi
+        fi
+    done
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$files $values --cwd $flags" -- "$cur")
+    else
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    fi
+}
+
+_sandlock_value()
+{
+    local word=$1 files=$2
+    [[ $cur == = ]] && cur=
+    if [[ $word == --cwd ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    elif [[ " $files " == *[[:space:]]"$word"[[:space:]]* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    elif [[ $word == --allow-degraded ]]; then
+        mapfile -t COMPREPLY < <(compgen -W landlock -- "$cur")
+    fi
+}
+
+_sandlock_command()
+{
+    local at=$1
+    if ((COMP_CWORD == at)); then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$at"
+    else
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+}
+
+_sandlock()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W 'run check version help --help --version' -- "$cur")
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    run) _sandlock_run ;;
+    check | version) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W 'run check version help' -- "$cur") ;;
+    esac
+}
+
+complete -F _sandlock sandlock

@@ -1,0 +1,55 @@
+# fish completion for sandlock; installed as share/fish/vendor_completions.d/sandlock.fish.
+
+function __sandlock_in_run
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and test $words[2] = run
+end
+
+complete -c sandlock -f -n __fish_use_subcommand -a run -d 'run a command, confined'
+complete -c sandlock -f -n __fish_use_subcommand -a check -d 'tell what this kernel can do'
+complete -c sandlock -f -n __fish_use_subcommand -a version -d 'print the version'
+complete -c sandlock -f -n __fish_use_subcommand -a help -d 'print the help of a command'
+complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run check version help'
+complete -c sandlock -f -n '__fish_seen_subcommand_from check version' -l json -d 'print JSON'
+complete -c sandlock -s h -l help -d 'show help'
+
+function __sandlock_run
+    complete -c sandlock -n __sandlock_in_run $argv
+end
+__sandlock_run -s r -l fs-read -r -d 'let it read PATH and below'
+__sandlock_run -s w -l fs-write -r -d 'let it read and write PATH and below'
+__sandlock_run -l fs-deny -r -d 'keep PATH and below away'
+__sandlock_run -l cwd -x -a '(__fish_complete_directories)' -d 'start in DIR'
+__sandlock_run -l http-allow -x -d 'allow requests: METHOD host[:port][/path]'
+__sandlock_run -l http-deny -x -d 'deny requests; wins over --http-allow'
+__sandlock_run -l http-ports -x -d 'ports that speak HTTP, beside 80 and 443'
+__sandlock_run -l http-port -x -d 'ports that speak HTTP, beside 80 and 443'
+__sandlock_run -l http-ca -r -d 'certificate of the inspecting CA'
+__sandlock_run -l http-key -r -d 'its private key'
+__sandlock_run -l http-ca-out -r -d 'write the CA certificate there'
+__sandlock_run -l http-upstream-ca -r -d 'believe these roots, too'
+__sandlock_run -l http-no-inspect -x -a '(__fish_print_hostnames)' -d 'pass TLS to HOST through'
+__sandlock_run -l resolve -x -d 'use ADDR for HOST: HOST=ADDR[:PORT]'
+__sandlock_run -l net-allow -x -d 'allow [tcp://|udp://|icmp://]host[:ports]'
+__sandlock_run -l net-deny -x -d 'deny destinations; wins over every allow rule'
+__sandlock_run -l net-allow-host -x -a '(__fish_print_hostnames)' -d 'allow TCP to NAME on any port'
+__sandlock_run -l net-connect -x -d 'allow TCP connects to these ports only'
+__sandlock_run -l net-bind -x -d 'allow TCP binds to these ports only'
+__sandlock_run -l allow-raw-sockets -d 'do not refuse raw sockets'
+__sandlock_run -l no-udp -d 'no UDP but to our resolver'
+__sandlock_run -l isolate-ipc -d 'no abstract Unix sockets from outside'
+__sandlock_run -l isolate-signals -d 'no signals to processes outside'
+__sandlock_run -s P -l max-processes -x -d 'processes alive at once'
+__sandlock_run -s t -l timeout -x -d 'end the run after TIME'
+__sandlock_run -l clean-env -d 'pass on PATH, HOME, USER, TERM and LANG only'
+__sandlock_run -l env -x -d 'set a variable: NAME=VALUE'
+__sandlock_run -l name -x -d 'name of the run'
+__sandlock_run -l audit -r -d 'write one JSON line for each decision'
+__sandlock_run -l allow-degraded -x -a landlock -d 'start although FEATURE is missing'
+__sandlock_run -s e -l exec-shell -x -d 'run CMD with /bin/sh -c'
+__sandlock_run -l status-fd -x -d 'write one JSON line about the end to descriptor N'
+__sandlock_run -l quiet -d 'no warnings, no summary'
+__sandlock_run -l print-policy -d 'print the policy as TOML, run nothing'
+__sandlock_run -l no-supervisor -d 'kernel rules alone'
+__sandlock_run -a '(__fish_complete_subcommand --fcs-skip=2)'
+functions -e __sandlock_run
