@@ -261,6 +261,7 @@ static int run_gateway(struct engine *e, sl_error *err)
         return sl_error_set(err, -r, "not enough memory");
     }
     r = sl_gateway_hello(e->gateway, run->policy, &run->files, err);
+    sl_gateway_files_wipe(&run->files);
     r = r < 0 ? r : sl_gateway_start(e->gateway, run->gateway_path, err);
     if (r == 0) {
         sl_sandbox_set_helper(run->sandbox, sl_gateway_pid(e->gateway));

@@ -53,6 +53,17 @@ static const char *const passed_env[] = {"SSL_CERT_FILE", "SSL_CERT_DIR",  "ASAN
                                          "LSAN_OPTIONS",  "UBSAN_OPTIONS", "RES_OPTIONS",
                                          "LOCALDOMAIN"};
 
+void sl_gateway_files_wipe(sl_gateway_files *files)
+{
+    if (files->key.data != NULL) {
+        explicit_bzero(files->key.data, files->key.cap);
+    }
+    sl_buf *bufs[] = {&files->ca, &files->key, &files->upstream_ca, &files->bundle};
+    for (size_t i = 0; i < SL_ARRAY_LEN(bufs); i++) {
+        sl_buf_done(bufs[i]);
+    }
+}
+
 int sl_gateway_find(char **ret_path, sl_error *err)
 {
     char self[PATH_MAX];

@@ -35,6 +35,9 @@ typedef struct sl_gateway_files {
     sl_buf bundle;
 } sl_gateway_files;
 
+/* Overwrites the key and frees every text. The descriptor stays. */
+void sl_gateway_files_wipe(sl_gateway_files *files);
+
 /* The path of the gateway program: beside ours, or in ../libexec/sandlock. Caller frees. */
 int sl_gateway_find(char **ret_path, sl_error *err);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,15 +193,21 @@ static void done(struct sl_run *run)
     sl_strv_done(&run->env);
     sl_strv_done(&run->trusted);
     sl_close(run->files.audit_fd);
-    if (run->files.key.data != NULL) {
-        explicit_bzero(run->files.key.data, run->files.key.cap);
-    }
-    sl_buf *bufs[] = {&run->files.ca, &run->files.key, &run->files.upstream_ca, &run->files.bundle};
-    for (size_t i = 0; i < SL_ARRAY_LEN(bufs); i++) {
-        sl_buf_done(bufs[i]);
-    }
+    sl_gateway_files_wipe(&run->files);
     sl_close(run->signal_pipe[0]);
     sl_close(run->signal_pipe[1]);
+}
+
+/* What the guardian does not need: the key, which is the gateway's alone, and the memory of what
+ * the engine now has. */
+static void forget(struct sl_run *run)
+{
+    sl_gateway_files_wipe(&run->files);
+    sl_sandbox_free(run->sandbox);
+    run->sandbox = NULL;
+    sl_strv_done(&run->env);
+    sl_strv_done(&run->trusted);
+    malloc_trim(0);
 }
 
 static int fork_engine(struct sl_run *run, sl_error *err)
@@ -224,10 +231,7 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         run->signal_pipe[1] = -1;
         _exit(sl_engine_main(run, guardian));
     }
-    /* The key is the gateway's alone. */
-    if (run->files.key.data != NULL) {
-        explicit_bzero(run->files.key.data, run->files.key.cap);
-    }
+    forget(run);
     return sl_guardian_main(run, engine);
 }
 

@@ -3,6 +3,7 @@
 #include "http/gateway.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -407,6 +408,7 @@ int sl_gateway_run(int link)
     r = r == 0 ? load_policy(&s->gw, &h, &err) : r;
     r = r == 0 ? sl_confine_self(&err) : r;
     r = r == 0 ? make_trust(&s->gw, &h, &err) : r;
+    malloc_trim(0); /* bundles were read; most runs need little from here on */
     if (r < 0) {
         return fail(link, &err);
     }
