@@ -16,7 +16,7 @@ from harness import build, dns, netns, paths, pki, sandbox, servers  # noqa: E40
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "netns: needs a network namespace of our own")
-    config._sandlock_dir = Path(tempfile.mkdtemp(prefix="sandlock-test-"))
+    config._sandlock_dir = Path(tempfile.mkdtemp(prefix="sandlock-test-", dir="/var/tmp"))
     config._sandlock_dir.chmod(0o755)
     pki.directory()  # made outside, while there may be other users of the tree
     if os.environ.get("SANDLOCK_TEST_NETNS", "1") != "0":
@@ -46,9 +46,10 @@ def program():
 
 
 @pytest.fixture
-def sandlock(tmp_path):
-    # The default view lets the child write /tmp; what must be out of reach lies elsewhere.
-    box = sandbox.Sandbox(tmp_path)
+def sandlock(tmp_path, request):
+    # The default view lets the child write /tmp; the home, as any home, lies elsewhere.
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=request.config._sandlock_dir))
+    box = sandbox.Sandbox(tmp_path, home)
     yield box
     left = [p for p, (_, state, name) in sandbox.processes().items()
             if name.startswith("sandlock") and state not in "ZX" and _ours(p, tmp_path)]

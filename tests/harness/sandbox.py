@@ -105,11 +105,11 @@ class Running:
 class Sandbox:
     """The fixture: call it with options and a command."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, home):
         self.tmp = tmp_path
-        self.home = tmp_path / "home"
+        self.home = home
         self.work = tmp_path / "work"
-        self.home.mkdir(mode=0o700)
+        (home / ".cache").mkdir(mode=0o700)
         self.work.mkdir()
         self._count = 0
 

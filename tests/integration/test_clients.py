@@ -68,7 +68,7 @@ def outcomes(text):
     found = []
     for section in re.split(r"^== \d+$", text, flags=re.M)[1:]:
         status = re.search(r"(?:^|\s)(?:status|HTTP/1\.1) (\d\d\d)", section)
-        found.append(int(status[1]) if status else "error")
+        found.append(int(status[1]) if status and status[1] != "000" else "error")
     return found
 
 

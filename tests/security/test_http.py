@@ -19,7 +19,7 @@ def head(target=b"/pub/x", method=b"GET", host=b"api.test", version=b"HTTP/1.1",
 
 
 def statuses(text):
-    return [int(s) for s in re.findall(r"^HTTP/1\.1 (\d\d\d)", text, flags=re.M)]
+    return [int(s) for s in re.findall(r"HTTP/1\.1 (\d\d\d) ", text)]
 
 
 @pytest.fixture
@@ -37,12 +37,16 @@ def check_allowed(send, api):
     assert api.seen()[-1] == "GET /pub/control"
 
 
-def check_refused(send, api, data, wanted=(400,), last=True):
-    """400C: that status, connection closed, upstream saw no byte of it."""
+def check_refused(send, api, data, wanted=(400,)):
+    """400C: that status, connection closed, upstream saw no byte of it. What does not begin like
+    HTTP at all is closed without an answer."""
     before = len(api.raw())
     run = send(data)
     found = statuses(run.out)
-    assert found and found[-1] in wanted, f"{data[:200]!r}\n{run}"
+    if re.match(rb"[A-Za-z]{1,32} ", data):
+        assert found and found[-1] in wanted, f"{data[:200]!r}\n{run}"
+    else:
+        assert found == [] or found[-1] in wanted, f"{data[:200]!r}\n{run}"
     assert "closed" in run.err or "reset" in run.err, f"not closed\n{run}"
     assert len(api.raw()) == before, f"upstream saw {api.raw()[before:]!r}"
     return run
@@ -54,7 +58,7 @@ def table(cases):
 
 def test_HTTP_01_host_other_than_the_flow(send, api):
     check_allowed(send, api)
-    run = send(head(host=b"other.test"), "--http-allow=GET other.test/*")
+    run = send(head(host=b"other.test", extra=b"Connection: close\r\n"), "--http-allow=GET other.test/*")
     assert statuses(run.out)[0] in (403, 421), str(run)
     assert api.seen() == ["GET /pub/control"]
     assert run.denies(), str(run)
@@ -238,7 +242,7 @@ CHUNKED = head(b"/pub/up", b"POST", extra=b"Transfer-Encoding: chunked\r\n")
 def test_HTTP_12_chunks(send, api, body):
     """Streaming may have begun: what matters is that upstream never sees a complete request and
     that the connection ends."""
-    run = send(CHUNKED + BODY)
+    send(CHUNKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + BODY)
     assert api.requests()[-1]["body_len"] == 5
     before = len(api.requests())
     run = send(CHUNKED + body)
@@ -294,13 +298,13 @@ def test_HTTP_16_h2c(send, api):
 
 WS = (b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
       b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
-FRAME = b"\x81\x85\x01\x02\x03\x04iglhn"  # "hello" masked
+FRAME = b"\x81\x85\x01\x02\x03\x04igohn"  # "hello" masked
 CLOSE = b"\x88\x80\0\0\0\0"
 
 
 def test_HTTP_17_websocket(send, api, sandlock, attack):
     run = send(head(b"/ws", extra=WS) + FRAME + CLOSE)
-    assert statuses(run.out) == [101] and "hello"[1:] in run.out, str(run)
+    assert statuses(run.out) == [101] and "hello" in run.out, str(run)
     before = len(api.raw())
     run = send(head(b"/ws-secret", extra=WS + b"Content-Length: 0\r\n") + FRAME + CLOSE)
     assert statuses(run.out)[0] == 403, str(run)
@@ -337,7 +341,7 @@ def test_HTTP_19_methods(send, api):
     before = len(api.raw())
     for method in (b"get", b"Get", b"GETT", b"G\x00ET", b"GET\t", b"G(T", b"DELETE"):
         run = send(head(method=method, extra=b"Connection: close\r\n"))
-        assert statuses(run.out)[0] in (400, 403, 405, 501), str(run)
+        assert statuses(run.out)[:1] in ([], [400], [403], [405], [501]), str(run)
     assert len(api.raw()) == before
 
 
@@ -465,7 +469,7 @@ ACCOMPLICE = {
 def test_HTTP_29_answers_of_an_accomplice(sandlock, outside, attack, answer):
     server = outside.raw(servers.raw_answer(answer))
     run = sandlock(f"--resolve=api.test=127.0.0.1:{server.port}", *RULES,
-                   cmd=[attack("raw"), "api.test", 80], data=head() + head(b"/pub/second"))
+                   cmd=[attack("raw"), "api.test", 80], data=head() + head(b"/pub/second", extra=b"Connection: close\r\n"))
     assert "open" not in run.err, str(run)
     assert "Set-Cookie" not in run.out and "raw" not in run.out.split("\r\n\r\n")[-1][:3], str(run)
     found = [s for s in statuses(run.out) if s >= 200]

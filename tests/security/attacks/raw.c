@@ -38,6 +38,7 @@ static int receive(int fd)
     ssize_t n = read(fd, data, sizeof(data));
     if (n > 0) {
         fwrite(data, 1, (size_t)n, stdout);
+        fflush(stdout);
         return 0;
     }
     fprintf(stderr, n == 0 ? "closed\n" : "reset\n");

@@ -284,8 +284,10 @@ static void restricted_binding_covers_listen(void **state)
 {
     (void)state;
     SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "net_allow", "", NULL);
+    SL_AUTO(sl_policy) bind = live_policy("fs_readable", "/", "net_bind", "8080", NULL);
     assert_int_equal(live_run(&(struct live_run){.policy = policy, .program = "listens_unbound"}),
                      0);
+    assert_int_equal(live_run(&(struct live_run){.policy = bind, .program = "listens_unbound"}), 0);
 }
 
 int main(int argc, char **argv)

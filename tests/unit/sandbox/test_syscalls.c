@@ -423,14 +423,54 @@ static void blocklist_names_what_it_means(void **state)
     assert_int_equal(ask(c, 435, 0, 0, 0), E(ENOSYS));
 }
 
-/* A policy with file rules alone traps nothing but the canary's one call. */
-static void file_rules_alone_trap_nothing(void **state)
+/* A policy with file rules alone traps no call that programs make often. */
+static void file_rules_alone_trap_nothing_hot(void **state)
 {
     (void)state;
+    static const int hot[] = {
+        SYS_read,
+        SYS_write,
+        SYS_openat,
+        SYS_openat2,
+        SYS_newfstatat,
+        SYS_statx,
+        SYS_close,
+        SYS_mmap,
+        SYS_munmap,
+        SYS_brk,
+        SYS_futex,
+        SYS_epoll_wait,
+        SYS_socket,
+        SYS_connect,
+        SYS_accept4,
+        SYS_sendto,
+        SYS_sendmsg,
+        SYS_recvfrom,
+        SYS_recvmsg,
+        SYS_clone,
+        SYS_execve,
+        SYS_wait4,
+        SYS_listen,
+        SYS_getpeername,
+        SYS_fcntl,
+        SYS_ioctl,
+        SYS_prctl,
+        SYS_poll,
+        SYS_sched_setaffinity,
+#ifdef __x86_64__
+        SYS_open,
+        SYS_fork,
+        SYS_vfork,
+        SYS_stat,
+        SYS_getsockopt,
+        SYS_setsockopt,
+#endif
+    };
     sl_autofree struct compiled *c = compile(variant("files only, no count"));
-    for (int nr = 0; nr < SL_SYSCALLS_KNOWN; nr++) {
-        if (ask(c, nr, 0, 0, 0) == SECCOMP_RET_USER_NOTIF) {
-            fail_msg("call %d is trapped", nr);
+    for (size_t i = 0; i < SL_ARRAY_LEN(hot); i++) {
+        if (ask(c, hot[i], 0, 0, 0) == SECCOMP_RET_USER_NOTIF ||
+            ask(c, hot[i], 3, 0, 0) == SECCOMP_RET_USER_NOTIF) {
+            fail_msg("call %d is trapped", hot[i]);
         }
     }
     assert_int_equal(ask(c, SYS_connect, UINT32_MAX, 0, 0), SECCOMP_RET_USER_NOTIF);
@@ -578,7 +618,7 @@ int main(void)
         cmocka_unit_test(program_says_what_the_rules_say),
         cmocka_unit_test(program_says_what_libseccomp_says),
         cmocka_unit_test(blocklist_names_what_it_means),
-        cmocka_unit_test(file_rules_alone_trap_nothing),
+        cmocka_unit_test(file_rules_alone_trap_nothing_hot),
         cmocka_unit_test(sockets_without_verdicts_are_refused),
         cmocka_unit_test(raw_sockets_only_without_network_rules),
         cmocka_unit_test(ping_only_where_a_rule_says_so),

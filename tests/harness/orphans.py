@@ -1,0 +1,63 @@
+"""Who is left of a run, seen from outside: this process adopts whatever loses its parents."""
+
+import ctypes
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+from .sandbox import describe_tree
+
+PR_SET_CHILD_SUBREAPER = 36
+DEADLINE = 10  # seconds: only ever reached when something survives
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def children(pid="self"):
+    """The direct children of all threads of `pid`, nearest first."""
+    found = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(p) for p in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+class Orphans:
+    """with Orphans() as orphans: start and end a run; orphans.left() is then empty.
+
+    Sessions, process groups and double forks do not matter: a process below us has us as its last
+    ancestor, whatever it does."""
+
+    def __enter__(self):
+        assert _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        self._before = set(children())
+        return self
+
+    def left(self):
+        """What does not end by itself, told as lines (and ended, for the tests that follow)."""
+        end = time.monotonic() + DEADLINE
+        while now := [p for p in children() if p not in self._before]:
+            if time.monotonic() > end:
+                lines = [describe_tree(p) for p in now]
+                for pid in now:
+                    os.kill(pid, signal.SIGKILL)
+                return lines
+            for pid in now:
+                self._reap(pid, end)
+        return []
+
+    @staticmethod
+    def _reap(pid, end):
+        fd = os.pidfd_open(pid)  # our child: the number is taken until we reap it
+        try:
+            select.select([fd], [], [], max(0, end - time.monotonic()))
+            os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG)
+        finally:
+            os.close(fd)
+
+    def __exit__(self, *exc):
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

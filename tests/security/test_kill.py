@@ -1,0 +1,144 @@
+"""SIGKILL at any moment, 200 times: no survivor, no leaked file or socket, the right exit code, and
+never an open network.
+
+The moment is the n-th answered request, or the birth of the victim, plus a random number of turns
+of a loop; a seed makes it the same each time. Killing guardian and engine both is not among it: then
+PDEATHSIG ends the first process, and what other processes of the tree are left can make no trapped
+call (test_sup.py, SUP-01)."""
+
+import os
+import random
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from harness.orphans import Orphans, children
+from harness.sandbox import TIMEOUT
+
+pytestmark = pytest.mark.netns
+
+SEED = 20260
+EXIT = {"guardian": -signal.SIGKILL, "engine": 125, "gateway": 125, "child": 137}
+LISTENING = "0A"
+
+
+def comm(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def find(guardian, victim):
+    """The victim's pid; None while it is not there. The engine's other children keep its name until
+    they have become what they are to be: "newborn"."""
+    if victim == "guardian":
+        return guardian
+    engine = next(iter(children(guardian)), None)
+    if victim == "engine" or engine is None:
+        return engine
+    for pid in children(engine):
+        name = comm(pid)
+        kind = ("gateway" if name.startswith("sandlock-gatewa") else "child"
+                if name.startswith("kill_load") else "newborn" if name else None)
+        if kind == victim:
+            return pid
+    return None
+
+
+def sockets():
+    """What listens, and every datagram socket, of this network namespace."""
+    found = []
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            words = line.split()
+            if name.startswith("udp") or words[3] == LISTENING:
+                found.append((name, words[1]))
+    return sorted(found)
+
+
+class Scene:
+    """One server that is allowed, one that is not, and runs to be killed."""
+
+    def __init__(self, sandlock, outside, attack):
+        self.box, self.load = sandlock, attack("kill_load")
+        self.server = outside.api()
+        self.denied = outside.witness()
+        self.sockets = sockets()
+        self.resolve = f"--resolve=api.test=127.0.0.1:{self.server.port}"
+
+    def start(self, *options):
+        return self.box.start(
+            "--http-allow=GET api.test/*", self.resolve, *options, audit=False,
+            cmd=[self.load, "api.test", 80, self.denied.host, self.denied.port])
+
+    def files(self):
+        """Names below the per-user directory that no run may leave behind."""
+        below = self.box.home / ".cache" / "sandlock"
+        return sorted(p.name for p in below.iterdir() if p.name != "canary") \
+            if below.exists() else []
+
+    def kill(self, victim, rng):
+        run = self.start()
+        requests = rng.choice((0, 0, 1, 2, 5, 9))
+        for _ in range(requests):
+            assert run.line() == "answered ok\n"
+        while (pid := find(run.pid, victim)) is None and run.process.poll() is None:
+            pass
+        for _ in range(rng.randrange(4000)):
+            pass
+        try:
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            assert victim == "newborn"
+            pid = None
+        if victim == "newborn" and pid is None:  # it was quicker: the run goes on without a death
+            os.kill(run.pid, signal.SIGKILL)
+        return run.finish(TIMEOUT)
+
+    def check(self, result, where):
+        assert self.files() == [], where
+        if result.status is not None:
+            assert result.status["exit_code"] == (125 if result.rc < 0 else result.rc), where
+            assert result.status["reason"] == ("signaled" if result.rc == 137 else "error"), where
+
+    def close(self):
+        self.server.settle()  # nobody is connected any more
+        assert self.denied.received() == []
+        assert sockets() == self.sockets
+
+
+@pytest.mark.parametrize("victim,times", [("guardian", 50), ("engine", 50), ("gateway", 50),
+                                          ("child", 40), ("newborn", 10)])
+def test_killed_at_a_random_moment(sandlock, outside, attack, victim, times):
+    rng = random.Random(f"{SEED} {victim}")
+    scene = Scene(sandlock, outside, attack)
+    for turn in range(times):
+        where = f"turn {turn} of {victim}"
+        with Orphans() as orphans:
+            result = scene.kill(victim, rng)
+            assert orphans.left() == [], where
+        # a process that is killed before it is the command or the gateway may be either
+        right = {EXIT[victim]} if victim in EXIT else {125, 137, -signal.SIGKILL}
+        assert result.rc in right, f"{where}\n{result}"
+        if result.rc == 125:
+            assert result.err.startswith("sandlock: ") and result.err.count("\n") >= 1, where
+        scene.check(result, where)
+    scene.close()
+
+
+def test_the_load_works_and_is_refused_when_nobody_is_killed(sandlock, outside, attack):
+    """The control: bare, the denied address is reached; inside, the allowed one is, and the end by
+    SIGTERM or a time limit leaves nothing of the tree either."""
+    scene = Scene(sandlock, outside, attack)
+    with socket.create_connection((scene.denied.host, scene.denied.port)) as s:
+        s.sendall(b"#")
+    with Orphans() as orphans:
+        result = scene.start("-t", "0.5").finish(TIMEOUT)
+        assert result.rc == 124 and "answered ok" in result.out, str(result)
+        assert orphans.left() == []
+    scene.check_over = scene.files()
+    assert scene.check_over == []
+    scene.close()

@@ -1,0 +1,140 @@
+/* A row without a test fails the suite: every (feature, system call) that is trapped is named here
+ * with the live test that goes through its handler, and that test must exist. */
+#include <seccomp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/fd.h"
+#include "core/util.h"
+#include "sandbox/feature.h"
+
+#define SOURCE_MAX (1u << 20)
+
+static const struct tested {
+    const char *feature;
+    const char *call;
+    const char *file;
+    const char *test;
+    const char *program; /* the confined program that makes the call */
+} table[] = {
+    {"core", "connect", "test_net_connect.c", "canary_stands_in_every_run", "asks_canary"},
+    {"processes", "clone", "test_feat_processes.c", "limit_is_eagain_and_comes_back", "forks"},
+    {"processes", "fork", "test_feat_processes.c", "limit_is_eagain_and_comes_back", "forks"},
+    {"processes", "vfork", "test_feat_processes.c", "limit_is_eagain_and_comes_back", "forks"},
+    {"trust", "openat", "test_feat_trust.c", "hosts_file_names_localhost_only", "reads_hosts"},
+    {"trust", "openat2", "test_feat_trust.c", "hosts_file_names_localhost_only", "reads_hosts"},
+    {"trust", "open", "test_feat_trust.c", "hosts_file_names_localhost_only", "reads_hosts"},
+    {"net", "connect", "test_net_connect.c", "denied_peer_hears_nothing", "connects"},
+    {"net", "sendto", "test_net_send.c", "datagrams_reach_allowed_peers_only", "sends"},
+    {"net", "sendmsg", "test_net_send.c", "datagrams_reach_allowed_peers_only", "sends"},
+    {"net", "sendmmsg", "test_net_send.c", "batch_stops_at_a_denied_message", "sends_many"},
+    {"net", "listen", "test_net_steer.c", "tree_reaches_its_own_listeners", "serves_itself"},
+    {"net", "recvfrom", "test_net_steer.c", "answers_come_from_the_asked_server", "asks_from"},
+    {"net", "recvmsg", "test_net_steer.c", "messages_come_from_the_asked_server", "asks_msg"},
+    {"net", "recvmmsg", "test_net_steer.c", "messages_come_from_the_asked_server", "asks_msg"},
+    {"net", "getpeername", "test_net_steer.c", "steered_socket_shows_the_asked_peer", "is_steered"},
+    {"bind", "listen", "test_net_steer.c", "restricted_binding_covers_listen", "listens_unbound"},
+    {"signals", "kill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
+    {"signals", "tkill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
+    {"signals", "tgkill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
+    {"signals", "rt_sigqueueinfo", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "rt_tgsigqueueinfo", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "pidfd_send_signal", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "fcntl", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
+    {"signals", "sched_setscheduler", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "sched_setparam", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "sched_setattr", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "sched_setaffinity", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "setpriority", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+    {"signals", "ioprio_set", "test_feat_signals.c", "our_own_processes_are_out_of_reach",
+     "attacks"},
+};
+
+/* True if the table has this row; counts it. */
+static bool is_named(const char *feature, const char *call, unsigned used[])
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(table); i++) {
+        if (strcmp(table[i].feature, feature) == 0 && strcmp(table[i].call, call) == 0) {
+            used[i]++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void every_row_has_a_test(void **state)
+{
+    (void)state;
+    unsigned used[SL_ARRAY_LEN(table)] = {0};
+    assert_true(sl_feature_count > 0);
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        const sl_feature *f = sl_features[i];
+        assert_true(f->row_count > 0);
+        for (size_t k = 0; k < f->row_count; k++) {
+            char *call = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, f->rows[k].nr);
+            assert_non_null(call);
+            assert_non_null(f->rows[k].handler);
+            if (!is_named(f->name, call, used)) {
+                fail_msg("the row %s/%s has no test: add one, and a line to this table", f->name,
+                         call);
+            }
+            free(call);
+        }
+    }
+#ifdef __x86_64__ /* other architectures have no open, fork, vfork */
+    for (size_t i = 0; i < SL_ARRAY_LEN(table); i++) {
+        if (used[i] != 1) {
+            fail_msg("%s/%s is no row any more", table[i].feature, table[i].call);
+        }
+    }
+#endif
+}
+
+static void expect_in(const char *text, const char *file, const char *prefix, const char *name,
+                      const char *suffix)
+{
+    char words[160];
+    snprintf(words, sizeof(words), "%s%s%s", prefix, name, suffix);
+    if (strstr(text, words) == NULL) {
+        fail_msg("%s has no %s", file, words);
+    }
+}
+
+static void every_named_test_runs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(table); i++) {
+        char path[512];
+        sl_autofree char *text = NULL;
+        size_t len;
+        snprintf(path, sizeof(path), "%s/%s", SANDLOCK_TESTS_DIR, table[i].file);
+        assert_int_equal(sl_fd_read_file(path, SOURCE_MAX, &text, &len), 0);
+        expect_in(text, table[i].file, "cmocka_unit_test(", table[i].test, ")");
+        expect_in(text, table[i].file, "program_", table[i].program, "(char **args)");
+        expect_in(text, table[i].file, "{\"", table[i].program, "\"");
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_has_a_test),
+        cmocka_unit_test(every_named_test_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
