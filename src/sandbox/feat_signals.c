@@ -133,7 +133,8 @@ static sl_answer handle_tgkill(sl_call *call)
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
-/* Sent from here through the pinned pidfd: the number could be another pidfd by then. */
+/* Sent from here through the pinned pidfd: the number could be another pidfd by then. Under
+ * isolate_signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
 {
     char path[64];
@@ -150,6 +151,9 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     }
     if (pid <= 0 || is_ours(call->sb, (pid_t)pid) || !sl_call_valid(call)) {
         return SL_ANSWER_VALUE(pid == -1 ? -EBADF : -EPERM);
+    }
+    if (call->sb->policy->isolate_signals) {
+        return SL_ANSWER_PASS;
     }
     long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
                      (unsigned)call->args[3]);
@@ -228,7 +232,7 @@ static const sl_syscall_row rows[] = {
     ROW(tgkill, handle_tgkill),
     ROW(rt_sigqueueinfo, handle_target),
     ROW(rt_tgsigqueueinfo, handle_tgkill),
-    {.nr = SYS_pidfd_send_signal, .handler = handle_pidfd_send_signal},
+    ROW(pidfd_send_signal, handle_pidfd_send_signal),
     {.nr = SYS_fcntl,
      .flags = SL_ROW_MAY_CONTINUE,
      .handler = handle_fcntl,
