@@ -15,7 +15,7 @@ import sys
 import threading
 
 LINK_FD = 3
-HELLO, FLOW, DNS, RESOLVE, QUIT = 1, 2, 3, 4, 5
+HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
 HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE = 1, 2, 4, 8
 SYNTH_SIZE = 260 * 8192  # struct entry of policy/synth.c
@@ -56,6 +56,7 @@ class Gateway:
         self._send(struct.pack("=IIIIII", HELLO, 24, 1, flags, len(text), 0), fds)
         for fd in fds:
             os.close(fd)
+        self._send(struct.pack("=II", TRUST, 8), [])  # or READY may wait for the first TLS flow
         kind, data, got = self.receive()
         if kind != READY:
             raise RuntimeError(data[8:].split(b"\0")[0].decode())

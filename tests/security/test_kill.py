@@ -30,20 +30,29 @@ def comm(pid):
         return ""
 
 
-def find(guardian, victim):
-    """The victim's pid; None while it is not there. The engine's other children keep its name until
-    they have become what they are to be: "newborn"."""
-    if victim == "guardian":
-        return guardian
-    engine = next(iter(children(guardian)), None)
-    if victim == "engine" or engine is None:
-        return engine
-    for pid in children(engine):
-        name = comm(pid)
-        kind = ("gateway" if name.startswith("sandlock-gatewa") else "child"
-                if name.startswith("kill_load") else "newborn" if name else None)
-        if kind == victim:
-            return pid
+def roles(guardian):
+    """What there is of a run by now. The engine's children keep its name until they have become
+    what they are to be: "newborn"."""
+    found = {"guardian": guardian}
+    for engine in children(guardian)[:1]:
+        found["engine"] = engine
+        for pid in children(engine):
+            name = comm(pid)
+            if name:
+                kind = "gateway" if name.startswith("sandlock-gatewa") else \
+                    "child" if name.startswith("kill_load") else "newborn"
+                found.setdefault(kind, pid)
+    return found
+
+
+def wait_for(run, victim):
+    """The victim's pid; None when the run, or the time of newborns, was over before."""
+    while run.process.poll() is None:
+        found = roles(run.pid)
+        if victim in found:
+            return found[victim]
+        if victim == "newborn" and "gateway" in found and "child" in found:
+            return None
     return None
 
 
@@ -81,21 +90,16 @@ class Scene:
 
     def kill(self, victim, rng):
         run = self.start()
-        requests = rng.choice((0, 0, 1, 2, 5, 9))
-        for _ in range(requests):
+        for _ in range(0 if victim == "newborn" else rng.choice((0, 0, 1, 2, 5, 9))):
             assert run.line() == "answered ok\n"
-        while (pid := find(run.pid, victim)) is None and run.process.poll() is None:
-            pass
-        for _ in range(rng.randrange(4000)):
+        pid = wait_for(run, victim)
+        for _ in range(rng.randrange(400 if victim == "newborn" else 4000)):
             pass
         try:
-            if pid is not None:
-                os.kill(pid, signal.SIGKILL)
+            # a newborn that was quicker than we are: another death, so that the run ends
+            os.kill(run.pid if pid is None else pid, signal.SIGKILL)
         except ProcessLookupError:
-            assert victim == "newborn"
-            pid = None
-        if victim == "newborn" and pid is None:  # it was quicker: the run goes on without a death
-            os.kill(run.pid, signal.SIGKILL)
+            assert victim == "newborn" and run.process.poll() is not None
         return run.finish(TIMEOUT)
 
     def check(self, result, where):
@@ -139,6 +143,5 @@ def test_the_load_works_and_is_refused_when_nobody_is_killed(sandlock, outside, 
         result = scene.start("-t", "0.5").finish(TIMEOUT)
         assert result.rc == 124 and "answered ok" in result.out, str(result)
         assert orphans.left() == []
-    scene.check_over = scene.files()
-    assert scene.check_over == []
+    assert scene.files() == []
     scene.close()
