@@ -194,6 +194,12 @@ static int hook_resolve(void *arg, const struct sl_link_resolve *resolve)
     return sl_gateway_send(arg, resolve, sizeof(*resolve), -1);
 }
 
+static int hook_want_trust(void *arg)
+{
+    struct sl_link_header ask = {SL_LINK_TRUST, sizeof(ask)};
+    return sl_gateway_send(arg, &ask, sizeof(ask), -1);
+}
+
 static void hook_decided(void *arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                          bool allowed)
 {
@@ -302,6 +308,7 @@ static int prepare_gateway(struct engine *e, sl_error *err)
                                                            .flow = hook_flow,
                                                            .dns = hook_dns,
                                                            .resolve = hook_resolve,
+                                                           .want_trust = hook_want_trust,
                                                            .decided = hook_decided});
     return must_wait_for_gateway(run->policy) ? wait_for_gateway(e, err) : 0;
 }

@@ -24,13 +24,25 @@
 #define PATIENCE_MS     3
 #define MESSAGES_A_TURN 64
 
+typedef struct hello {
+    int policy;
+    int synth;
+    int audit;
+    int ca_cert;
+    int ca_key;
+    int upstream_ca;
+    int bundle;
+    size_t policy_length;
+} hello;
+
 typedef struct service {
-    sl_gateway gw;
+    sl_gateway gw; /* first: a gateway of ours is its service */
     uv_loop_t loop;
     uv_poll_t link_poll;
     uv_prepare_t reaper;
     uv_timer_t sweeper;
     bool sweeping;
+    hello hello; /* what trust will be made of */
 } service;
 
 /* ---- leaving ---- */
@@ -56,17 +68,6 @@ static int fail(int link, const sl_error *err)
 }
 
 /* ---- HELLO ---- */
-
-typedef struct hello {
-    int policy;
-    int synth;
-    int audit;
-    int ca_cert;
-    int ca_key;
-    int upstream_ca;
-    int bundle;
-    size_t policy_length;
-} hello;
 
 static int read_hello(int link, hello *ret, sl_error *err)
 {
@@ -212,6 +213,29 @@ static int make_trust(sl_gateway *gw, const hello *h, sl_error *err)
     return r;
 }
 
+/* The CA costs milliseconds and memory that many a run never needs: it is made when the child opens
+ * a certificate file or says a TLS hello. */
+static int ensure_trust(sl_gateway *gw)
+{
+    service *s = (service *)gw;
+    sl_error err = {.message = "the gateway has no memory"};
+    if (gw->ca != NULL || !sl_policy_needs_trust(gw->policy)) {
+        return 0;
+    }
+    if (make_trust(gw, &s->hello, &err) < 0) {
+        _exit(fail(gw->link, &err));
+    }
+    malloc_trim(0); /* bundles were read; little is needed from here on */
+    return 0;
+}
+
+/* What the user gave must be right before anything runs; the engine waits for the answer. */
+static bool must_answer_now(const sl_gateway *gw, const hello *h)
+{
+    return !sl_policy_needs_trust(gw->policy) || h->ca_cert >= 0 || gw->upstream_pem != NULL ||
+           gw->policy->http_ca_out != NULL;
+}
+
 /* ---- the link ---- */
 
 static bool terminated(const char *text, size_t size)
@@ -285,6 +309,9 @@ static int take_message(service *s, const void *data, size_t len, int fd)
         }
         break;
     }
+    case SL_LINK_TRUST:
+        (void)ensure_trust(&s->gw);
+        return 0;
     case SL_LINK_QUIT:
         leave(&s->gw, true);
     default:
@@ -407,8 +434,12 @@ int sl_gateway_run(int link)
     }
     r = r == 0 ? load_policy(&s->gw, &h, &err) : r;
     r = r == 0 ? sl_confine_self(&err) : r;
-    r = r == 0 ? make_trust(&s->gw, &h, &err) : r;
-    malloc_trim(0); /* bundles were read; most runs need little from here on */
+    s->hello = h;
+    s->gw.trust = ensure_trust;
+    if (r == 0 && must_answer_now(&s->gw, &h)) {
+        r = make_trust(&s->gw, &h, &err);
+    }
+    malloc_trim(0);
     if (r < 0) {
         return fail(link, &err);
     }

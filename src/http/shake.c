@@ -70,6 +70,9 @@ static int start(sl_flow *flow)
 {
     sl_gateway *gw = flow->gw;
     flow->deadline_ms = 0; /* the opening has its own */
+    if (gw->ca == NULL && gw->trust != NULL) {
+        (void)gw->trust(gw);
+    }
     if (gw->ca == NULL || gw->server_ctx == NULL) {
         return -ENOTSUP;
     }

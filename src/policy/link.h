@@ -25,10 +25,13 @@ enum sl_link_type {
     SL_LINK_FLOW,    /* fd: the accepted end of a steered TCP connection */
     SL_LINK_DNS,     /* fd: a responder socket, UDP or TCP, connected to the child's socket */
     SL_LINK_RESOLVE, /* a direct flow to a name: which addresses may be dialled? */
+    SL_LINK_TRUST,   /* the child opens a certificate file: make the CA, say READY */
     SL_LINK_QUIT,    /* the run is over: report and leave */
     /* gateway to engine */
-    SL_LINK_READY = 32, /* policy read. fds: none, or (when sl_policy_needs_trust) two sealed
-                           memfds: the CA certificate as PEM, then the merged bundle as PEM */
+    SL_LINK_READY =
+        32, /* at once, or, when nobody's certificate is to be checked, once the CA is
+               wanted (TRUST, or the first TLS flow). fds: none, or (when sl_policy_needs_trust) two
+               sealed memfds: the CA certificate as PEM, then the merged bundle as PEM */
     SL_LINK_RESOLVED,
     SL_LINK_DENIED, /* one line of the end summary; sent before BYE, most frequent first */
     SL_LINK_BYE,

@@ -37,6 +37,7 @@ struct sl_trust_state {
     pthread_mutex_t lock;
     int hosts_fd;
     bool expected; /* certificates will come */
+    bool asked;    /* dispatcher thread only */
     bool arrived;
     int ca_fd;
     int bundle_fd;
@@ -192,6 +193,10 @@ static sl_answer handle(sl_call *call, int dirfd, uint64_t path_at, uint64_t fla
         free(d);
         free(copy);
         return SL_ANSWER_VALUE(-ENOMEM);
+    }
+    if (!t->asked && call->sb->hooks.want_trust != NULL) {
+        t->asked = true;
+        (void)call->sb->hooks.want_trust(call->sb->hooks.flow_arg); /* else the deadline ends it */
     }
     *copy = held;
     d->data = copy;

@@ -28,6 +28,8 @@ typedef struct sl_sandbox_hooks {
     int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
     /* The answer comes later through sl_sandbox_resolved, with the same id. */
     int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
+    /* A certificate file is wanted: sl_sandbox_set_trust is to come. Asked once. */
+    int (*want_trust)(void *flow_arg);
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                     bool allowed);
