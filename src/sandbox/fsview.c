@@ -308,6 +308,9 @@ static int add_all(struct builder *b, sl_error *err)
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }
+    if (r == 0 && p->http_key != NULL) {
+        r = deny(b, p->http_key, true, err); /* whoever has it can be anybody (TLS-12) */
+    }
     if (r < 0) {
         return r;
     }
