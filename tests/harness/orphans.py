@@ -37,24 +37,36 @@ class Orphans:
         self._before = set(children())
         return self
 
+    def _new(self):
+        return [p for p in children() if p not in self._before]
+
     def left(self):
         """What does not end by itself, told as lines (and ended, for the tests that follow)."""
-        end = time.monotonic() + DEADLINE
-        while now := [p for p in children() if p not in self._before]:
-            if time.monotonic() > end:
+        limit = time.monotonic() + DEADLINE
+        while now := self._new():
+            if time.monotonic() > limit:
                 lines = [describe_tree(p) for p in now]
-                for pid in now:
-                    os.kill(pid, signal.SIGKILL)
+                self.end()
                 return lines
             for pid in now:
-                self._reap(pid, end)
+                self._reap(pid, limit)
         return []
 
+    def end(self):
+        """Ends what there is; how many they were."""
+        count = 0
+        while now := self._new():
+            for pid in now:
+                os.kill(pid, signal.SIGKILL)
+                self._reap(pid, time.monotonic() + DEADLINE)
+                count += 1
+        return count
+
     @staticmethod
-    def _reap(pid, end):
+    def _reap(pid, limit):
         fd = os.pidfd_open(pid)  # our child: the number is taken until we reap it
         try:
-            select.select([fd], [], [], max(0, end - time.monotonic()))
+            select.select([fd], [], [], max(0, limit - time.monotonic()))
             os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG)
         finally:
             os.close(fd)

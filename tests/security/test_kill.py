@@ -9,7 +9,7 @@ call (test_sup.py, SUP-01)."""
 import os
 import random
 import signal
-import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,16 +77,22 @@ class Scene:
         self.sockets = sockets()
         self.resolve = f"--resolve=api.test=127.0.0.1:{self.server.port}"
 
+        self.words = [self.load, "api.test", 80, self.denied.host, self.denied.port]
+        self.runtime = self.box.home / "runtime"
+        self.runtime.mkdir(mode=0o700)
+        self.started = 0
+
     def start(self, *options):
-        return self.box.start(
-            "--http-allow=GET api.test/*", self.resolve, *options, audit=False,
-            cmd=[self.load, "api.test", 80, self.denied.host, self.denied.port])
+        """Every other run has its private files below XDG_RUNTIME_DIR."""
+        self.started += 1
+        env = {"XDG_RUNTIME_DIR": str(self.runtime)} if self.started % 2 else {}
+        return self.box.start("--http-allow=GET api.test/*", self.resolve, *options, audit=False,
+                              env=env, cmd=self.words)
 
     def files(self):
-        """Names below the per-user directory that no run may leave behind."""
-        below = self.box.home / ".cache" / "sandlock"
-        return sorted(p.name for p in below.iterdir() if p.name != "canary") \
-            if below.exists() else []
+        """Names below the per-user directories that no run may leave behind."""
+        return sorted(p.name for top in (self.runtime, self.box.home / ".cache")
+                      for p in (top / "sandlock").glob("*") if p.name != "canary")
 
     def kill(self, victim, rng):
         run = self.start()
@@ -108,9 +114,9 @@ class Scene:
             assert result.status["exit_code"] == (125 if result.rc < 0 else result.rc), where
             assert result.status["reason"] == ("signaled" if result.rc == 137 else "error"), where
 
-    def close(self):
+    def close(self, knocks=0):
         self.server.settle()  # nobody is connected any more
-        assert self.denied.received() == []
+        assert len(self.denied.received()) == knocks
         assert sockets() == self.sockets
 
 
@@ -133,15 +139,20 @@ def test_killed_at_a_random_moment(sandlock, outside, attack, victim, times):
     scene.close()
 
 
-def test_the_load_works_and_is_refused_when_nobody_is_killed(sandlock, outside, attack):
-    """The control: bare, the denied address is reached; inside, the allowed one is, and the end by
-    SIGTERM or a time limit leaves nothing of the tree either."""
+def test_the_load_is_refused_and_ended_when_nobody_is_killed(sandlock, outside, attack):
+    """The control: bare, the denied address is reached, and the death of the first process ends
+    nothing; inside, the allowed one is reached, and a time limit leaves nothing of the tree."""
     scene = Scene(sandlock, outside, attack)
-    with socket.create_connection((scene.denied.host, scene.denied.port)) as s:
-        s.sendall(b"#")
+    with Orphans() as orphans:
+        bare = subprocess.Popen([str(w) for w in scene.words], stdout=subprocess.DEVNULL)
+        scene.denied.log.wait(lambda events: b"open" in events, "knock from the bare tree")
+        bare.kill()
+        bare.wait(TIMEOUT)
+        assert orphans.end() >= 4  # and now they are gone
+    knocks = len(scene.denied.received())
     with Orphans() as orphans:
         result = scene.start("-t", "0.5").finish(TIMEOUT)
         assert result.rc == 124 and "answered ok" in result.out, str(result)
         assert orphans.left() == []
     assert scene.files() == []
-    scene.close()
+    scene.close(knocks)

@@ -1,6 +1,6 @@
-/* NAME PORT DENIED_HOST DENIED_PORT: a tree that is hard to end. Relatives that ignore SIGTERM, left
- * their parents and sessions, or have threads; one that asks for a refused address without end; and
- * the first process, which prints one line for each request that was answered. */
+/* NAME PORT DENIED_HOST DENIED_PORT: a tree that is hard to end. Relatives that ignore SIGTERM,
+ * left their parents and sessions, or have threads; one that asks for a refused address without
+ * end; and the first process, which prints one line for each request that was answered. */
 #include "attack.h"
 
 #include <netdb.h>
