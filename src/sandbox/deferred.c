@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "core/clock.h"
 #include "core/util.h"
@@ -70,39 +72,56 @@ void sl_deferred_free(sl_sandbox *sb)
     sb->deferred = NULL;
 }
 
-sl_deferred *sl_deferred_make(const sl_call *call, int fd, sl_deferred_resume resume)
+static bool put(struct sl_deferred_queue *q, sl_deferred *d)
 {
-    sl_deferred *d = calloc(1, sizeof(*d));
-    if (d == NULL) {
-        sl_close(fd);
-        return NULL;
-    }
-    d->call = *call;
-    d->fd = fd;
-    d->resume = resume;
-    return d;
-}
-
-sl_answer sl_deferred_put(sl_deferred *d)
-{
-    struct sl_deferred_queue *q = d->call.sb->deferred;
     pthread_mutex_lock(&q->lock);
     bool room = q->count < SL_DEFERRED_MAX;
-    bool attached = q->attached;
     if (room) {
         q->count++;
         d->next = q->incoming;
         q->incoming = d;
-        if (attached) {
+        if (q->attached) {
             uv_async_send(&q->async);
         }
     }
     pthread_mutex_unlock(&q->lock);
-    if (!room) {
+    return room;
+}
+
+sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait)
+{
+    sl_deferred *d = wait->data == NULL ? NULL : calloc(1, sizeof(*d));
+    if (d == NULL) {
+        if (wait->data != NULL && wait->drop != NULL) {
+            wait->drop(wait->data);
+        }
+        free(wait->data);
+        sl_close(fd);
+        return SL_ANSWER_VALUE(-ENOBUFS);
+    }
+    d->call = *call;
+    d->fd = fd;
+    d->resume = wait->resume;
+    d->data = wait->data;
+    d->drop = wait->drop;
+    d->events = wait->events;
+    d->deadline_ms = wait->deadline_ms;
+    d->key = wait->key;
+    if (!put(call->sb->deferred, d)) {
         release(d);
         return SL_ANSWER_VALUE(-EAGAIN);
     }
     return SL_ANSWER_DEFER;
+}
+
+uint64_t sl_deferred_deadline(int fd, int option)
+{
+    struct timeval t = {0};
+    socklen_t len = sizeof(t);
+    if (getsockopt(fd, SOL_SOCKET, option, &t, &len) < 0 || (t.tv_sec == 0 && t.tv_usec == 0)) {
+        return 0;
+    }
+    return sl_clock_now_ms() + (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
 }
 
 static void retire(struct sl_deferred_queue *q, sl_deferred *d)

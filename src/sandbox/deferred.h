@@ -46,12 +46,22 @@ struct sl_deferred {
 int sl_deferred_new(struct sl_sandbox *sb);
 void sl_deferred_free(struct sl_sandbox *sb);
 
-/* Any thread. Takes `d` (malloc'ed), its fd and data over, also on failure: then the call is
- * answered with -EAGAIN. Returns what the handler returns. */
-sl_answer sl_deferred_put(sl_deferred *d);
+/* What to wait for, and what then. */
+typedef struct sl_wait {
+    sl_deferred_resume resume;
+    void *data;               /* malloc'ed; NULL: there was no memory, the call fails */
+    void (*drop)(void *data); /* before `data` is freed; may be NULL */
+    int events;               /* of the descriptor: UV_READABLE, UV_WRITABLE; 0: none */
+    uint64_t deadline_ms;     /* sl_clock_now_ms, 0: none */
+    uint64_t key;             /* for sl_deferred_wake, 0: none */
+} sl_wait;
 
-/* A fresh one for a call, or NULL (then deny). */
-sl_deferred *sl_deferred_make(const sl_call *call, int fd, sl_deferred_resume resume);
+/* Any thread. Takes `fd` (or -1) and the data over, also on failure. Returns what the handler
+ * returns: DEFER, or -ENOBUFS, -EAGAIN when too many wait already. */
+sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait);
+
+/* When SO_RCVTIMEO or SO_SNDTIMEO (socket(7)) ends a wait on this socket: for `deadline_ms`. */
+uint64_t sl_deferred_deadline(int fd, int option);
 
 /* Loop thread, from within a resume: watch the descriptor for `events` from now on. */
 void sl_deferred_watch(sl_deferred *d);

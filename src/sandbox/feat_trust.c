@@ -187,22 +187,19 @@ static sl_answer handle(sl_call *call, int dirfd, uint64_t path_at, uint64_t fla
     if (give(t, &held, &answer)) {
         return answer;
     }
-    sl_deferred *d = sl_deferred_make(call, -1, resume_open);
     struct held *copy = malloc(sizeof(*copy));
-    if (d == NULL || copy == NULL) {
-        free(d);
-        free(copy);
-        return SL_ANSWER_VALUE(-ENOMEM);
+    if (copy != NULL) {
+        *copy = held;
     }
     if (!t->asked && call->sb->hooks.want_trust != NULL) {
         t->asked = true;
         (void)call->sb->hooks.want_trust(call->sb->hooks.flow_arg); /* else the deadline ends it */
     }
-    *copy = held;
-    d->data = copy;
-    d->key = TRUST_KEY;
-    d->deadline_ms = sl_clock_now_ms() + WAIT_MS;
-    return sl_deferred_put(d);
+    return sl_deferred_start(call, -1,
+                             &(sl_wait){.resume = resume_open,
+                                        .data = copy,
+                                        .key = TRUST_KEY,
+                                        .deadline_ms = sl_clock_now_ms() + WAIT_MS});
 }
 
 static sl_answer handle_openat(sl_call *call)

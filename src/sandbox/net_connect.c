@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "sandbox/net_int.h"
 
@@ -85,17 +84,6 @@ static bool resume_connect(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
     return true;
 }
 
-static uint64_t send_deadline(int fd)
-{
-    struct timeval t = {0};
-    socklen_t len = sizeof(t);
-    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, &len) < 0 ||
-        (t.tv_sec == 0 && t.tv_usec == 0)) {
-        return 0;
-    }
-    return sl_clock_now_ms() + (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
-}
-
 sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, socklen_t len)
 {
     int r = sl_connect_briefly(sock, sa, len);
@@ -103,22 +91,16 @@ sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, sockle
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(r);
     }
-    uint64_t deadline = send_deadline(sock->fd);
-    sl_deferred *d = sl_deferred_make(call, sl_steal_fd(&sock->fd), resume_connect);
-    struct pending *p = d == NULL ? NULL : malloc(sizeof(*p));
-    if (p == NULL) {
-        if (d != NULL) {
-            sl_close(d->fd);
-            free(d);
-        }
-        return SL_ANSWER_VALUE(-ENOBUFS);
+    struct pending *p = malloc(sizeof(*p));
+    if (p != NULL) {
+        memcpy(&p->sa, sa, len);
+        p->len = len;
     }
-    memcpy(&p->sa, sa, len);
-    p->len = len;
-    d->data = p;
-    d->events = UV_WRITABLE;
-    d->deadline_ms = deadline;
-    return sl_deferred_put(d);
+    sl_wait wait = {.resume = resume_connect,
+                    .data = p,
+                    .events = UV_WRITABLE,
+                    .deadline_ms = sl_deferred_deadline(sock->fd, SO_SNDTIMEO)};
+    return sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
 }
 
 static sl_answer connect_unix(sl_call *call, sl_sock *sock, const void *sa, socklen_t len)

@@ -7,7 +7,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "sandbox/net_int.h"
 
@@ -111,17 +110,6 @@ static bool resume_receive(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
     return true;
 }
 
-static uint64_t receive_deadline(int fd)
-{
-    struct timeval t = {0};
-    socklen_t len = sizeof(t);
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, &len) < 0 ||
-        (t.tv_sec == 0 && t.tv_usec == 0)) {
-        return 0;
-    }
-    return sl_clock_now_ms() + (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_usec / 1000;
-}
-
 /* True with the socket pinned if it is a resolver's. */
 static bool is_resolver(sl_call *call, sl_sock *ret_sock, struct wanted *w)
 {
@@ -146,22 +134,15 @@ static sl_answer receive_or_wait(sl_call *call, sl_sock *sock, const struct want
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(n);
     }
-    uint64_t deadline = receive_deadline(sock->fd);
     struct wanted *copy = malloc(sizeof(*copy));
-    sl_deferred *d = sl_deferred_make(call, sl_steal_fd(&sock->fd), resume_receive);
-    if (copy == NULL || d == NULL) {
-        if (d != NULL) {
-            sl_close(d->fd);
-        }
-        free(d);
-        free(copy);
-        return SL_ANSWER_VALUE(-ENOBUFS);
+    if (copy != NULL) {
+        *copy = *w;
     }
-    *copy = *w;
-    d->data = copy;
-    d->events = UV_READABLE;
-    d->deadline_ms = deadline;
-    return sl_deferred_put(d);
+    sl_wait wait = {.resume = resume_receive,
+                    .data = copy,
+                    .events = UV_READABLE,
+                    .deadline_ms = sl_deferred_deadline(sock->fd, SO_RCVTIMEO)};
+    return sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
 }
 
 sl_answer sl_net_handle_recvfrom(sl_call *call)

@@ -126,31 +126,24 @@ sl_answer sl_resolve_connect(sl_call *call, sl_sock *sock, const sl_dest *dest)
                                   .port = dest->port,
                                   .proto = dest->proto};
     memcpy(ask.name, dest->name, strlen(dest->name) + 1);
-    struct attempt *a = calloc(1, sizeof(*a));
-    int domain = sock->domain;
-    bool nonblock = sock->nonblock;
-    sl_deferred *d = sl_deferred_make(call, sl_steal_fd(&sock->fd), resume_attempt);
-    if (a == NULL || d == NULL || hooks->resolve == NULL) {
-        if (d != NULL) {
-            sl_close(d->fd);
-        }
-        free(d);
-        free(a);
-        return SL_ANSWER_VALUE(-ENOBUFS);
+    struct attempt *a = hooks->resolve == NULL ? NULL : calloc(1, sizeof(*a));
+    if (a != NULL) {
+        a->domain = sock->domain;
+        a->nonblock = sock->nonblock;
+        a->proto = dest->proto;
+        a->port = dest->port;
+        a->asked = dest->addr;
+        memcpy(a->name, dest->name, strlen(dest->name) + 1);
     }
-    a->domain = domain;
-    a->nonblock = nonblock;
-    a->proto = dest->proto;
-    a->port = dest->port;
-    a->asked = dest->addr;
-    memcpy(a->name, dest->name, strlen(dest->name) + 1);
-    d->data = a;
-    d->key = ask.id;
-    d->deadline_ms = sl_clock_now_ms() + RESOLVE_MS;
-    sl_answer answer = sl_deferred_put(d); /* first: the answer must find it */
-    if (answer.kind == SL_DEFER && hooks->resolve(hooks->flow_arg, &ask) < 0) {
-        /* Not asked: the deadline ends it. */
-        return answer;
+    sl_wait wait = {.resume = resume_attempt,
+                    .data = a,
+                    .key = ask.id,
+                    .deadline_ms = sl_clock_now_ms() + RESOLVE_MS};
+    /* Waiting comes first: the answer must find it. If nothing can be asked the deadline ends it.
+     */
+    sl_answer answer = sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
+    if (answer.kind == SL_DEFER) {
+        (void)hooks->resolve(hooks->flow_arg, &ask);
     }
     return answer;
 }

@@ -97,22 +97,18 @@ static sl_answer wait_and_send(sl_call *call, sl_sock *sock, struct sl_outgoing 
                                uint64_t msg_len_at)
 {
     struct waiting *w = malloc(sizeof(*w));
-    sl_deferred *d = sl_deferred_make(call, sl_steal_fd(&sock->fd), resume_send);
-    if (w == NULL || d == NULL) {
-        if (d != NULL) {
-            sl_close(d->fd);
-        }
-        free(d);
-        free(w);
+    if (w == NULL) {
         sl_outgoing_done(out);
-        return SL_ANSWER_VALUE(-ENOBUFS);
+    } else {
+        w->out = *out;
+        w->msg_len_at = msg_len_at;
     }
-    w->out = *out;
-    w->msg_len_at = msg_len_at;
-    d->data = w;
-    d->drop = drop_waiting;
-    d->events = UV_WRITABLE;
-    return sl_deferred_put(d);
+    sl_wait wait = {.resume = resume_send,
+                    .data = w,
+                    .drop = drop_waiting,
+                    .events = UV_WRITABLE,
+                    .deadline_ms = sl_deferred_deadline(sock->fd, SO_SNDTIMEO)};
+    return sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
 }
 
 /* Where a datagram to this address really goes, and whether it may. */
@@ -189,15 +185,17 @@ static sl_answer send_one(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
     return SL_ANSWER_VALUE(store_result(call, r, msg_len_at));
 }
 
-sl_answer sl_net_handle_sendto(sl_call *call)
+/* One message, from where its copy comes. */
+static sl_answer send_message(sl_call *call, int flags, bool header)
 {
-    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3] & FLAGS_KEPT};
+    struct sl_outgoing out = {.unix_pin = -1, .flags = flags & FLAGS_KEPT};
     sl_sock sock;
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
     }
-    r = sl_outgoing_from_args(call, &sock, &out);
+    r = header ? sl_outgoing_from_msghdr(call, &sock, call->args[1], &out)
+               : sl_outgoing_from_args(call, &sock, &out);
     if (r == 0 && !sl_call_valid(call)) {
         r = -EPERM;
     }
@@ -211,26 +209,14 @@ sl_answer sl_net_handle_sendto(sl_call *call)
     return answer;
 }
 
+sl_answer sl_net_handle_sendto(sl_call *call)
+{
+    return send_message(call, (int)call->args[3], false);
+}
+
 sl_answer sl_net_handle_sendmsg(sl_call *call)
 {
-    struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[2] & FLAGS_KEPT};
-    sl_sock sock;
-    int r = sl_sock_pin(call, (int)call->args[0], &sock);
-    if (r < 0) {
-        return SL_ANSWER_VALUE(r);
-    }
-    r = sl_outgoing_from_msghdr(call, &sock, call->args[1], &out);
-    if (r == 0 && !sl_call_valid(call)) {
-        r = -EPERM;
-    }
-    sl_answer answer = SL_ANSWER_VALUE(r);
-    if (r == 0) {
-        answer = send_one(call, &sock, &out, 0, true);
-    } else {
-        sl_outgoing_done(&out);
-    }
-    sl_sock_done(&sock);
-    return answer;
+    return send_message(call, (int)call->args[2], true);
 }
 
 /* sendmmsg(2): the messages before a failing one are sent and counted. */
