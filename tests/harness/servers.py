@@ -101,11 +101,13 @@ class ApiServer:
                         if e["event"] in ("request", "malformed")
                         or e["event"] == "close" and not e.get("n"))
 
-    def release(self, name):
+    def release(self, name, count=1):
+        one = f"GET /release/{name} HTTP/1.1\r\nHost: t\r\n"
         with self.connect() as s:
-            s.sendall(f"GET /release/{name} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
-                      .encode())
-            while s.recv(4096):
+            for _ in range(count - 1):
+                s.sendall(f"{one}\r\n".encode())
+            s.sendall(f"{one}Connection: close\r\n\r\n".encode())
+            while s.recv(65536):
                 pass
 
     def close(self):

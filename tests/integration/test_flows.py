@@ -9,9 +9,7 @@ import sys
 import pytest
 
 from conftest import Api
-from harness import pki, servers
-
-from harness import paths
+from harness import paths, pki, servers
 
 CLIENT = paths.TESTS / "clients" / "flow_client.py"
 ALLOW = "--http-allow=* api.test/a/**"
@@ -57,6 +55,9 @@ def test_by_literal_address(sandlock, outside, verb, host, tls):
     written = f"[{host}]" if ":" in host else host
     server = outside.api(host, listen=f"{host}:0")
     grant = (f"--http-upstream-ca={pki.root()}", f"--http-allow=GET {written}:{server.port}/a/**")
+    bare = sandlock.bare(words(verb, host, server.port, "/a/x", tls),
+                         env={"SSL_CERT_FILE": str(pki.root())})
+    assert lines(bare) == [[True, 200]], str(bare)
     run = sandlock(*grant, cmd=words(verb, host, server.port, "/a/x", tls))
     assert lines(run) == [[True, 200]], str(run)
     run = sandlock(*grant, cmd=words(verb, host, server.port, "/no", tls))
@@ -102,8 +103,7 @@ def test_many_at_once(sandlock, api, count, tls):
     assert json.loads(run.line()) == "all sent"
     api.log.wait(lambda events: sum(e.get("target") == "/held/all" for e in events) == count,
                  "all requests", timeout=90)
-    for _ in range(count):
-        api.release("all")
+    api.release("all", count)
     assert lines(run.finish()) == [count]
 
 
