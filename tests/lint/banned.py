@@ -1,10 +1,12 @@
-"""lint.banned: calls that cannot be used safely, or that start a shell; and no private key."""
+"""lint.banned: calls that cannot be used safely; in src also those that start a shell; and no
+private key anywhere."""
 
 import re
 
 import tree
 
 BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|v?sprintf|strtok|ato[ifl]|gets|system|popen)\s*\(")
+SHELL = ("system", "popen")
 # in two pieces, so that this file does not find itself
 KEY = re.compile(r"-----BEGIN [A-Z ]*" + "PRIVATE KEY-----")
 TEXT = {"", ".c", ".h", ".py", ".sh", ".md", ".pem", ".key", ".crt", ".txt", ".json", ".mjs"}
@@ -12,7 +14,10 @@ TEXT = {"", ".c", ".h", ".py", ".sh", ".md", ".pem", ".key", ".crt", ".txt", ".j
 
 def calls(path):
     text = tree.blank(path.read_text(errors="replace"))
+    product = path.is_relative_to(tree.ROOT / "src")
     for match in BANNED.finditer(text):
+        if match.group(1) in SHELL and not product:
+            continue  # a unit test may tidy up with rm
         line = text.count("\n", 0, match.start()) + 1
         yield f"{tree.name(path)}:{line}: {match.group(1)}() is banned"
 
