@@ -48,7 +48,8 @@ async def use_openai(kind, base):
 
     async def stream():
         pieces = await settle(api.chat.completions.create(**WORDS, stream=True))
-        return [p.choices[0].delta.content async for p in each(pieces) if p.choices[0].delta.content]
+        texts = [p.choices[0].delta.content async for p in each(pieces)]
+        return [text for text in texts if text]
 
     async def method():
         return str(await settle(api.models.delete("test-1")))

@@ -1,5 +1,5 @@
-"""Redis and PostgreSQL beside HTTP rules: granted with --net-allow they are reached directly, without
-the rule they see no connection."""
+"""Redis and PostgreSQL beside HTTP rules: granted with --net-allow they are reached directly,
+without the rule they see no connection."""
 
 import json
 import re
@@ -42,7 +42,8 @@ def by_name(server, port):
 
 
 def ways(server, port):
-    return {"v4": by_address(server), "v6": by_address(server, "::1"), "name": by_name(server, port)}
+    return {"v4": by_address(server), "v6": by_address(server, "::1"),
+            "name": by_name(server, port)}
 
 
 WAYS = pytest.mark.parametrize("way", ["v4", "v6", "name"])
@@ -71,8 +72,9 @@ def test_redis(sandlock, api, redis, way):
 
 def test_redis_refused_without_the_rule(sandlock, redis):
     before = redis.connections()
-    for options in ([HTTP], ["--net-allow=127.0.0.1:1"], [HTTP, "--net-allow=[::1]:%d" % redis.port],
-                    ["--net-allow=127.0.0.2:%d" % redis.port]):
+    for options in ([HTTP], ["--net-allow=127.0.0.1:1"],
+                    [HTTP, f"--net-allow=[::1]:{redis.port}"],
+                    [f"--net-allow=127.0.0.2:{redis.port}"]):
         run = sandlock(*options, cmd=["redis-cli", "-h", "127.0.0.1", "-p", redis.port, "ping"])
         assert run.rc == 1 and "Could not connect" in run.err, str(run)
         assert f"--net-allow '127.0.0.1:{redis.port}'" in run.err, str(run)
