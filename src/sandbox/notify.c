@@ -19,7 +19,8 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
-#define PAGE 4096u
+#define PAGE  4096u
+#define SHORT 256u /* most strings end within so many bytes */
 
 bool sl_call_valid(const sl_call *call)
 {
@@ -54,6 +55,7 @@ int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap)
     size_t got = 0;
     while (got < cap) {
         size_t piece = SL_MIN(cap - got, PAGE - (size_t)((addr + got) % PAGE));
+        piece = got == 0 ? SL_MIN(piece, SHORT) : piece;
         ssize_t n = sl_call_read_some(call, addr + got, to + got, piece);
         if (n <= 0) {
             return -EFAULT;
