@@ -234,11 +234,13 @@ static int deny_missing(struct builder *b, const char *path)
     return sl_strv_take(&b->denied, text);
 }
 
-/* What the file's own mode keeps from this user needs no carving out. Root's child has no
+/* What the file's own mode keeps from this user needs no carving out, unless it is this user's:
+ * chmod(2) would open it, and Landlock has no right for that. Root's child has no
  * capability left, but root's own files are many: there the question is not asked. */
 static bool is_closed_already(const char *path, const struct stat *st)
 {
-    return geteuid() != 0 && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 &&
+    return geteuid() != 0 && st->st_uid != geteuid() &&
+           faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 &&
            (!S_ISDIR(st->st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0);
 }
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -342,6 +342,54 @@ static void home_as_cwd_is_not_writable(void **state)
     remove_below(home);
 }
 
+/* A secret that its owner has closed can be opened by its owner again: chmod(2) asks for no right
+ * that Landlock knows. */
+static int program_reopens(char **args)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/.netrc", args[0]);
+    LIVE_CHECK(read_errno(args[0], ".netrc") == EACCES);
+    chmod(path, 0600);
+    LIVE_CHECK(read_errno(args[0], ".netrc") == EACCES);
+    LIVE_CHECK(read_errno(args[0], "notes") == 0);
+    return 0;
+}
+
+#define SOMEBODY 65534
+
+static void closed_secret_stays_closed(void **state)
+{
+    (void)state;
+    char home[] = "/var/tmp/sandlock-home-XXXXXX";
+    char path[256];
+    int status;
+    assert_non_null(mkdtemp(home));
+    snprintf(path, sizeof(path), "%s/notes", home);
+    make_file(path);
+    snprintf(path, sizeof(path), "%s/.netrc", home);
+    make_file(path);
+    assert_int_equal(chmod(path, 0), 0);
+    SL_AUTO(sl_policy) policy = live_policy("cwd", "/tmp", NULL);
+    pid_t pid = fork(); /* root is asked nothing by modes: be somebody else */
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct live_run run = {.policy = policy, .program = "reopens", .args = {home}};
+        setenv("HOME", home, 1);
+        bool root = geteuid() == 0;
+        if (root && (chown(path, SOMEBODY, SOMEBODY) < 0 || chown(home, SOMEBODY, SOMEBODY) < 0 ||
+                     setresgid(SOMEBODY, SOMEBODY, SOMEBODY) < 0 ||
+                     setresuid(SOMEBODY, SOMEBODY, SOMEBODY) < 0)) {
+            _exit(77);
+        }
+        int r = live_run(&run);
+        fprintf(stderr, "%s", run.error);
+        _exit(r == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    remove_below(home);
+}
+
 /* Every directory that the child may write in is one where nothing private may be put. */
 static void shared_memory_counts_as_writable(void **state)
 {
@@ -371,6 +419,7 @@ int main(int argc, char **argv)
         {"looks", program_looks},
         {"finds_no_vault", program_finds_no_vault},
         {"sees_only", program_sees_only},
+        {"reopens", program_reopens},
         {"looks_for_secrets", program_looks_for_secrets},
         {NULL, NULL},
     };
@@ -384,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(missing_denied_path_stays_denied),
         cmocka_unit_test(default_view_hides_secrets),
         cmocka_unit_test(home_as_cwd_is_not_writable),
+        cmocka_unit_test(closed_secret_stays_closed),
         cmocka_unit_test(shared_memory_counts_as_writable),
         cmocka_unit_test(below_means_whole_names),
     };

@@ -346,73 +346,74 @@ static uint32_t ask(const struct compiled *c, int nr, uint64_t a0, uint64_t a1, 
     return run(c, &data);
 }
 
+static const char *const blocklist[] = {
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "open_by_handle_at",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "open_tree",
+    "move_mount",
+    "mount_setattr",
+    "setns",
+    "swapon",
+    "swapoff",
+    "quotactl",
+    "quotactl_fd",
+    "fanotify_init",
+    "acct",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "reboot",
+    "syslog",
+    "vhangup",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "adjtimex",
+    "sethostname",
+    "setdomainname",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "kexec_file_load",
+#ifdef __x86_64__
+    "iopl",
+    "ioperm",
+    "modify_ldt",
+    "uselib",
+    "_sysctl",
+    "sysfs",
+    "ustat",
+    "nfsservctl",
+    "create_module",
+    "get_kernel_syms",
+    "query_module",
+    "lookup_dcookie",
+#endif
+};
+
 /* The names as libseccomp knows them: a wrong number in our table shows here. */
 static void blocklist_names_what_it_means(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "io_uring_setup",
-        "io_uring_enter",
-        "io_uring_register",
-        "open_by_handle_at",
-        "mount",
-        "umount2",
-        "pivot_root",
-        "chroot",
-        "fsopen",
-        "fsconfig",
-        "fsmount",
-        "fspick",
-        "open_tree",
-        "move_mount",
-        "mount_setattr",
-        "setns",
-        "swapon",
-        "swapoff",
-        "quotactl",
-        "quotactl_fd",
-        "fanotify_init",
-        "acct",
-        "init_module",
-        "finit_module",
-        "delete_module",
-        "kexec_load",
-        "bpf",
-        "perf_event_open",
-        "userfaultfd",
-        "reboot",
-        "syslog",
-        "vhangup",
-        "settimeofday",
-        "clock_settime",
-        "clock_adjtime",
-        "adjtimex",
-        "sethostname",
-        "setdomainname",
-        "keyctl",
-        "add_key",
-        "request_key",
-        "kexec_file_load",
-#ifdef __x86_64__
-        "iopl",
-        "ioperm",
-        "modify_ldt",
-        "uselib",
-        "_sysctl",
-        "sysfs",
-        "ustat",
-        "nfsservctl",
-        "create_module",
-        "get_kernel_syms",
-        "query_module",
-        "lookup_dcookie",
-#endif
-    };
     sl_autofree struct compiled *c = compile(variant("files only, no count"));
-    for (size_t i = 0; i < SL_ARRAY_LEN(names); i++) {
-        int nr = seccomp_syscall_resolve_name(names[i]);
+    for (size_t i = 0; i < SL_ARRAY_LEN(blocklist); i++) {
+        int nr = seccomp_syscall_resolve_name(blocklist[i]);
         if (nr < 0 || ask(c, nr, 0, 0, 0) != E(EPERM)) {
-            fail_msg("%s (%d) is not refused", names[i], nr);
+            fail_msg("%s (%d) is not refused", blocklist[i], nr);
         }
     }
     static const int newer[] = {457, 458, 460, 467}; /* statmount ... open_tree_attr */
