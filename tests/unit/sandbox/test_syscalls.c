@@ -6,14 +6,12 @@
  * rules alone (bpf_sim.c, which shares nothing with the generator); constant answers, unknown
  * numbers and rules of one answer with equalities are compared with libseccomp too. */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -567,8 +565,8 @@ static void options_that_turn_packets_are_refused(void **state)
         int level;
         int option;
     } options[] = {
-        {6, 30}, {6, 34},  {1, 25}, {1, 62}, {1, 36},  {0, 19},
-        {0, 4},  {41, 57}, {41, 5}, {41, 6}, {41, 75}, {1, 60},
+        {6, 30},  {6, 34}, {1, 25}, {1, 62},  {1, 36}, {0, 19}, {0, 4},
+        {41, 57}, {41, 5}, {41, 6}, {41, 75}, {1, 60}, {0, 50}, {41, 76},
     };
     sl_autofree struct compiled *c = compile(variant("addresses"));
     sl_autofree struct compiled *open = compile(variant("defaults"));
