@@ -83,6 +83,11 @@ static bool sock_pending(const sl_filter *f)
     return ((const socket_filter *)f)->unread.len > 0;
 }
 
+static bool sock_quiet(const sl_filter *f)
+{
+    return !sock_pending(f);
+}
+
 static int sock_shutdown(sl_filter *f)
 {
     return shutdown(((socket_filter *)f)->fd, SHUT_WR) == 0 ? 0 : -errno;
@@ -109,6 +114,7 @@ static const sl_filter_ops socket_ops = {
     .send = sock_send,
     .flush = sock_flush,
     .pending = sock_pending,
+    .quiet = sock_quiet,
     .shutdown = sock_shutdown,
     .destroy = sock_destroy,
 };
@@ -214,7 +220,11 @@ bool sl_conn_is_quiet(sl_conn *c)
 {
     char byte;
     ssize_t n = recv(c->sock.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n < 0 && errno == EAGAIN && !sl_conn_pending(c);
+    bool silent = n < 0 && errno == EAGAIN;
+    for (const sl_filter *f = c->top; f != NULL && silent; f = f->next) {
+        silent = f->ops->quiet == NULL || f->ops->quiet(f);
+    }
+    return silent;
 }
 
 /* ---- the loop ---- */

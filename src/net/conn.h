@@ -27,6 +27,7 @@ typedef struct sl_filter_ops {
     ssize_t (*send)(sl_filter *f, const struct iovec *iov, int count); /* may be partial */
     int (*flush)(sl_filter *f);          /* 0 when nothing waits, -EAGAIN, -errno */
     bool (*pending)(const sl_filter *f); /* input is held that the socket will not announce */
+    bool (*quiet)(const sl_filter *f);   /* not even part of a message is held */
     int (*shutdown)(sl_filter *f);       /* no more will be sent; what waits is flushed first */
     void (*destroy)(sl_filter *f);
 } sl_filter_ops;

@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 #define SL_SPLICE_PIPES_MAX 256 /* at once; others copy */
-#define SL_SPLICE_PIPE_SIZE (1 << 20)
+/* Larger takes less CPU, but then source and sink wait for each other. */
+#define SL_SPLICE_PIPE_SIZE (256 << 10)
 
 typedef struct sl_splice {
     int in; /* where the pipe is read */

@@ -24,6 +24,7 @@ typedef struct tls_filter {
     bool cut;
     bool ended; /* close_notify came */
     bool shut;
+    bool starved; /* what is held is less than a record: only the socket can help */
     unsigned key_updates;
     char why[160];
 } tls_filter;
@@ -179,6 +180,7 @@ static ssize_t tls_recv(sl_filter *f, void *data, size_t cap)
         size_t n = 0;
         ERR_clear_error();
         int r = SSL_read_ex(t->ssl, (char *)data + total, cap - total, &n);
+        t->starved = r != 1;
         if (r != 1) {
             result = tls_result(t, r);
             break;
@@ -272,7 +274,13 @@ static bool tls_pending(const sl_filter *f)
 {
     const tls_filter *t = (const tls_filter *)f;
     return t->broken == 0 && !t->ended &&
-           (SSL_has_pending(t->ssl) == 1 || sl_filter_pending(f->next));
+           ((!t->starved && SSL_has_pending(t->ssl) == 1) || sl_filter_pending(f->next));
+}
+
+static bool tls_quiet(const sl_filter *f)
+{
+    const tls_filter *t = (const tls_filter *)f;
+    return t->broken == 0 && !t->ended && SSL_has_pending(t->ssl) == 0;
 }
 
 static int tls_shutdown(sl_filter *f)
@@ -309,6 +317,7 @@ static const sl_filter_ops tls_ops = {
     .send = tls_send,
     .flush = tls_flush,
     .pending = tls_pending,
+    .quiet = tls_quiet,
     .shutdown = tls_shutdown,
     .destroy = tls_destroy,
 };

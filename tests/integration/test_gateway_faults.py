@@ -158,3 +158,30 @@ def test_empty_bodies_with_a_length(start):  # noqa: F811
         line, fields, body = stream.message()
         assert line == "HTTP/1.1 200 OK" and fields["content-length"] == "0" and body == b""
     assert seen == ["0"] * 3 and upstream.accepted == 1
+
+
+def test_half_a_record_takes_no_cpu(start):  # noqa: F811
+    """TLS-13: what cannot be decrypted yet is waited for, not looked at again and again."""
+    connect, _ = start(lambda stream: stream.send(OK))
+    context = ssl.create_default_context(cadata=connect.gateway.ca_pem.decode())
+    sent, got = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(got, sent, server_hostname=NAME)
+    stream = connect()
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            stream.send(sent.read())
+            got.write(stream.sock.recv(65536))
+    tls.write(b"GET /deny HTTP/1.1\r\nHost: " + NAME.encode() + b"\r\n\r\n")
+    record = sent.read()
+    stream.send(record[:-1])
+    pid = connect.gateway.process.pid
+    before, began = cpu_seconds(pid), time.monotonic()
+    while time.monotonic() - began < 1:
+        threading.Event().wait(0.1)
+    assert cpu_seconds(pid) - before < 0.5
+    stream.send(record[-1:])
+    got.write(stream.sock.recv(65536))
+    assert tls.read(12) == b"HTTP/1.1 403"
