@@ -198,6 +198,36 @@ static void long_programs_jump_far(void **state)
     }
 }
 
+/* Programs that grow by one instruction at a time: each jump is once as long as can be, and once
+ * one too long. */
+static void every_distance_is_reached(void **state)
+{
+    (void)state;
+    for (int count = 1; count < 250; count++) {
+        sl_bpf_rule rules[SL_BPF_RULES_MAX];
+        size_t n = 0;
+        for (int nr = 0; nr < count; nr++) {
+            sl_bpf_rule rule = {.nr = nr, .action = E(nr + 1)};
+            if (nr < 2 || nr % 7 == 0) {
+                rule = (sl_bpf_rule){
+                    .nr = nr,
+                    .action = NOTIF, /* two shared answers, each a little further away each time */
+                    .conds = {SL_ARG_NOT_NULL(0), SL_ARG_MASK_EQ(1, 0xff, 1), SL_ARG_NULL(2)}};
+            } else if (nr % 2 == 0) {
+                rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(0, (uint32_t)nr);
+            }
+            rules[n++] = rule;
+        }
+        sl_autofree struct filter *f = make(400, rules, n);
+        for (int nr = 0; nr <= count; nr++) {
+            for (unsigned bits = 0; bits < 8; bits++) {
+                ask(f, nr, (bits & 1) * HIGH, bits >> 1 & 1, (bits >> 2 & 1) * HIGH);
+            }
+            ask(f, nr, (uint64_t)nr, 1, 0);
+        }
+    }
+}
+
 static void a_program_too_long_is_refused(void **state)
 {
     (void)state;
@@ -250,6 +280,7 @@ int main(void)
         cmocka_unit_test(pointers_count_whole),
         cmocka_unit_test(all_conditions_of_a_rule_must_hold),
         cmocka_unit_test(long_programs_jump_far),
+        cmocka_unit_test(every_distance_is_reached),
         cmocka_unit_test(a_program_too_long_is_refused),
         cmocka_unit_test(the_table_has_an_end),
         cmocka_unit_test(more_numbers_than_the_table_are_refused),
