@@ -181,7 +181,7 @@ def test_half_a_record_takes_no_cpu(start):  # noqa: F811
     before, began = cpu_seconds(pid), time.monotonic()
     while time.monotonic() - began < 1:
         threading.Event().wait(0.1)
-    assert cpu_seconds(pid) - before < 0.5
+    assert cpu_seconds(pid) - before < 0.1  # it was 0.35 on a busy machine, 1 on an idle one
     stream.send(record[-1:])
     got.write(stream.sock.recv(65536))
     assert tls.read(12) == b"HTTP/1.1 403"
