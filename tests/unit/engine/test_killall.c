@@ -15,7 +15,7 @@
 
 #include "engine/killall.h"
 
-#define ROUNDS 300
+#define ROUNDS 100
 #define WIDTH  3
 #define DEPTH  4
 
