@@ -19,7 +19,7 @@ class Missing(Exception):
 def _cached(name, sources, make):
     digest = hashlib.sha256()
     for source in sources:
-        digest.update(str(source).encode() + b"\0" + source.read_bytes())
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
     paths.BIN.mkdir(parents=True, exist_ok=True)
     target = paths.BIN / f"{name}-{digest.hexdigest()[:16]}"
     with open(paths.BIN / f"{name}.lock", "w") as lock:
