@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,6 +126,13 @@ static void remove_run(int base, const char *name)
     unlinkat(base, name, AT_REMOVEDIR);
 }
 
+/* Nobody holds the directory: its number may mean nothing here, in another pid namespace. */
+static bool is_abandoned(int base, const char *name)
+{
+    sl_autoclose int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 /* What a guardian and engine that were both killed left behind. */
 static void sweep(int base)
 {
@@ -137,7 +145,7 @@ static void sweep(int base)
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         if (strncmp(e->d_name, "run-", 4) == 0) {
             pid_t pid = (pid_t)strtol(e->d_name + 4, NULL, 10);
-            if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH) {
+            if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH && is_abandoned(base, e->d_name)) {
                 remove_run(base, e->d_name);
             }
         }
@@ -162,6 +170,7 @@ int sl_rundir_begin(sl_rundir *dir, sl_error *err)
     }
     dir->run_fd =
         openat(dir->base_fd, dir->run_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    (void)flock(dir->run_fd, LOCK_SH | LOCK_NB); /* held as long as one of us lives */
     char *paths[] = {dir->ca, dir->bundle};
     for (size_t i = 0; i < SL_ARRAY_LEN(run_files); i++) {
         int len = snprintf(paths[i], PATH_MAX, "%s/%s/%s", dir->base, dir->run_name, run_files[i]);

@@ -181,7 +181,8 @@ static sl_answer handle(sl_call *call, int dirfd, uint64_t path_at, uint64_t fla
     }
     struct held held = {.file = recognise(t, path), .cloexec = (flags & O_CLOEXEC) != 0};
     sl_answer answer;
-    if (held.file == VIRTUAL_NONE || !sl_call_valid(call)) {
+    if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sb->view, path) ||
+        !sl_call_valid(call)) {
         return SL_ANSWER_PASS;
     }
     if (give(t, &held, &answer)) {

@@ -53,6 +53,16 @@ bool sl_fsview_writable(const sl_fsview *view, const char *path)
     return false;
 }
 
+bool sl_fsview_denied(const sl_fsview *view, const char *path)
+{
+    for (size_t i = 0; i < view->denied.count; i++) {
+        if (sl_fsview_is_below(path, view->denied.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The path of an open object as the kernel names it. 0 or -errno. */
 static int real_path(int fd, char out[PATH_MAX])
 {
@@ -353,7 +363,7 @@ int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, 
     }
     struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
     int r = add_all(&b, err);
-    sl_strv_done(&b.denied);
+    view->denied = b.denied;
     if (r < 0) {
         return r;
     }
@@ -365,6 +375,7 @@ void sl_fsview_free(sl_fsview *view)
 {
     if (view != NULL) {
         sl_strv_done(&view->writable);
+        sl_strv_done(&view->denied);
         sl_strv_done(&view->notes);
         free(view);
     }

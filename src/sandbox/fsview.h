@@ -15,6 +15,7 @@
 /* What was granted, resolved once at the start: later changes of the tree do not move it. */
 typedef struct sl_fsview {
     sl_strv writable; /* absolute, symlinks resolved */
+    sl_strv denied;   /* the same of what is carved out */
     sl_strv notes;    /* lines worth telling the user: grants not given and why */
 } sl_fsview;
 
@@ -26,6 +27,9 @@ SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
 
 /* True if `path` (absolute, resolved) is a write grant or below one. */
 bool sl_fsview_writable(const sl_fsview *view, const char *path);
+
+/* True if `path` (absolute) is denied or below what is. */
+bool sl_fsview_denied(const sl_fsview *view, const char *path);
 
 /* True if `path` is `top` or below it; both absolute and without trailing slash ("/" is all). */
 bool sl_fsview_is_below(const char *path, const char *top);
