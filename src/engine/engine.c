@@ -27,6 +27,8 @@
 const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
 const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
 
+const int sl_engine_limited[SL_SPAWN_LIMITS] = {RLIMIT_NOFILE, RLIMIT_CORE};
+
 enum state { STARTING, RUNNING, SAYING_GOODBYE, OVER };
 
 struct engine {
@@ -324,13 +326,13 @@ static int start_child(struct engine *e, sl_error *err)
                       .changed_count = sl_engine_ignored_count,
                       .ignored = run->ignored,
                       .mask = run->mask,
-                      .set_nofile = true,
-                      .nofile = run->nofile};
+                      .limits = run->limits};
     static char *no_env[] = {NULL};
     if (spawn.environ == NULL) {
         spawn.environ = no_env;
     }
-    struct rlimit most = {.rlim_cur = run->nofile.rlim_max, .rlim_max = run->nofile.rlim_max};
+    rlim_t files = run->limits[0].value.rlim_max;
+    struct rlimit most = {.rlim_cur = files, .rlim_max = files};
     setrlimit(RLIMIT_NOFILE, &most);
     e->started_ns = sl_clock_now_ns();
     int r = sl_sandbox_spawn(run->sandbox, &spawn, &e->pid, err);

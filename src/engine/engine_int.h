@@ -15,6 +15,9 @@
 extern const int sl_engine_ignored[];
 extern const size_t sl_engine_ignored_count;
 
+/* Limits that guardian and engine change for themselves. */
+extern const int sl_engine_limited[SL_SPAWN_LIMITS];
+
 struct sl_run {
     const sl_run_options *options;
     const sl_policy *policy;
@@ -27,7 +30,7 @@ struct sl_run {
     char *program;
     sigset_t ignored; /* by the caller, of sl_engine_ignored */
     sigset_t mask;
-    struct rlimit nofile;
+    sl_spawn_limit limits[SL_SPAWN_LIMITS]; /* of the caller, of sl_engine_limited */
     pid_t pgid;
     int signal_pipe[2]; /* guardian to engine: a byte is a signal to pass on */
 };

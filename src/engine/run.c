@@ -20,6 +20,7 @@
 #include "engine/privileges.h"
 #include "engine/report.h"
 #include "policy/verdict.h"
+#include "sandbox/probe.h"
 
 #define PEM_MAX (8u << 20)
 
@@ -138,6 +139,9 @@ static int check_degraded(const sl_policy *policy, sl_error *err)
 static int prepare(struct sl_run *run, sl_error *err)
 {
     int r = check_degraded(run->policy, err);
+    if (r == 0 && !run->options->no_supervisor) {
+        r = sl_probe_quick(err);
+    }
     if (r < 0) {
         return r;
     }
@@ -166,7 +170,10 @@ static void remember_caller(struct sl_run *run)
         }
     }
     sigprocmask(SIG_BLOCK, NULL, &run->mask);
-    getrlimit(RLIMIT_NOFILE, &run->nofile);
+    for (size_t i = 0; i < SL_SPAWN_LIMITS; i++) {
+        run->limits[i].resource = sl_engine_limited[i];
+        getrlimit(run->limits[i].resource, &run->limits[i].value);
+    }
     run->pgid = getpgrp();
 }
 
@@ -221,6 +228,8 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         return r;
     }
     block_signals();
+    struct rlimit no_core = {.rlim_max = run->limits[1].value.rlim_max};
+    setrlimit(RLIMIT_CORE, &no_core); /* ours; the child gets the caller's back */
     pid_t guardian = getpid();
     pid_t engine = fork();
     if (engine < 0) {

@@ -112,8 +112,10 @@ int sl_child_main(void *arg)
     if (r < 0) {
         return fail(args, SL_CHILD_PRIVILEGES, -r);
     }
-    if (args->set_nofile && setrlimit(RLIMIT_NOFILE, &args->nofile) < 0) {
-        return fail(args, SL_CHILD_RLIMIT, errno);
+    for (size_t i = 0; args->limits != NULL && i < SL_SPAWN_LIMITS; i++) {
+        if (setrlimit((__rlimit_resource_t)args->limits[i].resource, &args->limits[i].value) < 0) {
+            return fail(args, SL_CHILD_RLIMIT, errno);
+        }
     }
     if (args->cwd != NULL && chdir(args->cwd) < 0) {
         return fail(args, SL_CHILD_CHDIR, errno);

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "sandbox/sandbox.h"
+
 /* Where the child's set-up can fail; decides message and exit code. */
 enum sl_child_step {
     SL_CHILD_OK = 0,  /* execve was called; a new program runs */
@@ -44,8 +46,7 @@ struct sl_child_args {
     sigset_t mask;    /* what it blocked */
     pid_t pgid;
     pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */
-    struct rlimit nofile;
-    bool set_nofile;
+    const sl_spawn_limit *limits; /* SL_SPAWN_LIMITS, or NULL */
 
     enum sl_child_step failed_step; /* written by the child */
     int failed_errno;

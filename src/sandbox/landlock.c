@@ -76,6 +76,9 @@ static uint64_t rights_of(unsigned rights)
     if ((rights & SL_LANDLOCK_READ) != 0) {
         access |= FS_EXECUTE | FS_READ_FILE | FS_READ_DIR;
     }
+    if ((rights & SL_LANDLOCK_EXECUTE) != 0) {
+        access |= FS_EXECUTE;
+    }
     if ((rights & SL_LANDLOCK_WRITE) != 0) {
         access |= FS_WRITABLE;
     }

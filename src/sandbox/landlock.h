@@ -15,6 +15,7 @@ enum sl_landlock_rights {
     SL_LANDLOCK_WRITE = 1 << 1,  /* everything below, READ included */
     SL_LANDLOCK_LIST = 1 << 2,   /* names only */
     SL_LANDLOCK_DEVICE = 1 << 3, /* read, write and ioctl one device node */
+    SL_LANDLOCK_EXECUTE = 1 << 4,
 };
 
 /* Builds the ruleset of a policy: every path is opened, so a missing one is an error that names it.

@@ -187,7 +187,6 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
         return dest.proto == SL_PROTO_UDP ? sl_dns_connect_udp(call, sock, &dest)
                                           : sl_flow_steer(call, sock, &dest);
     }
-    sl_known_drop(call->sb->net, sock->cookie);
     sl_dest_judge(call, &dest, &verdict);
     switch (verdict.action) {
     case SL_NET_DENY:
@@ -198,6 +197,7 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
         break;
     }
     sl_dest_decided(call, &dest, &verdict, true);
+    sl_known_drop(call->sb->net, sock->cookie);
     return dest.name != NULL ? sl_resolve_connect(call, sock, &dest)
                              : sl_connect_direct(call, sock, sa, len);
 }

@@ -101,6 +101,20 @@ static int fetch_rights(const sl_call *call, struct cmsghdr *c, struct sl_outgoi
     return 0;
 }
 
+/* Packet information names the sender's address, and may name an interface: that would be another
+ * route than was judged. */
+static bool names_interface(const struct cmsghdr *c)
+{
+    unsigned index = 0;
+    size_t at = c->cmsg_level == IPPROTO_IP ? offsetof(struct in_pktinfo, ipi_ifindex)
+                                            : offsetof(struct in6_pktinfo, ipi6_ifindex);
+    if (c->cmsg_len < CMSG_LEN(at + sizeof(index))) {
+        return true;
+    }
+    memcpy(&index, CMSG_DATA(c) + at, sizeof(index));
+    return index != 0;
+}
+
 /* What may come along. Anything else could turn the packet (source routes, headers, other people's
  * names) and is refused. */
 static bool may_accompany(const sl_sock *sock, const struct cmsghdr *c)
@@ -110,10 +124,12 @@ static bool may_accompany(const sl_sock *sock, const struct cmsghdr *c)
     }
     switch (c->cmsg_level) {
     case IPPROTO_IP:
-        return c->cmsg_type == IP_TOS || c->cmsg_type == IP_TTL || c->cmsg_type == IP_PKTINFO;
+        return c->cmsg_type == IP_TOS || c->cmsg_type == IP_TTL ||
+               (c->cmsg_type == IP_PKTINFO && !names_interface(c));
     case IPPROTO_IPV6:
         return c->cmsg_type == IPV6_TCLASS || c->cmsg_type == IPV6_HOPLIMIT ||
-               c->cmsg_type == IPV6_PKTINFO || c->cmsg_type == IPV6_DONTFRAG;
+               c->cmsg_type == IPV6_DONTFRAG ||
+               (c->cmsg_type == IPV6_PKTINFO && !names_interface(c));
     case IPPROTO_UDP:
         return c->cmsg_type == 103; /* UDP_SEGMENT, udp(7) */
     default:

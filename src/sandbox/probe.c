@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -35,11 +36,24 @@ int sl_probe_landlock_abi(void)
     return known;
 }
 
+/* A whole ruleset, entered: in a fork, for it binds for good. */
 static bool try_landlock(char *detail, size_t cap)
 {
+    static const uint64_t handled = 1; /* LANDLOCK_ACCESS_FS_EXECUTE */
     int abi = sl_probe_landlock_abi();
-    snprintf(detail, cap, abi == 0 ? "not enabled (lsm= boot option?)" : "ABI %d", abi);
-    return abi >= SL_LANDLOCK_ABI_MIN;
+    if (abi == 0) {
+        snprintf(detail, cap, "not enabled (lsm= boot option?)");
+        return false;
+    }
+    sl_autoclose int ruleset =
+        (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+    sl_autoclose int root = open("/", O_PATH | O_CLOEXEC);
+    bool works = ruleset >= 0 && root >= 0 &&
+                 sl_landlock_allow(ruleset, root, SL_LANDLOCK_EXECUTE) == 0 &&
+                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                 syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+    snprintf(detail, cap, works ? "ABI %d" : "ABI %d, but a rule was refused", abi);
+    return works && abi >= SL_LANDLOCK_ABI_MIN;
 }
 
 static bool try_seccomp_notify(char *detail, size_t cap)
@@ -119,7 +133,7 @@ static const struct {
     bool in_fork;
     bool (*attempt)(char *detail, size_t cap);
 } rows[] = {
-    {"landlock", "6.12", "file, port, abstract-socket and signal rules", true, false, try_landlock},
+    {"landlock", "6.12", "file, port, abstract-socket and signal rules", true, true, try_landlock},
     {"seccomp_notify", "5.19", "every rule that depends on an address, a name or a request", true,
      true, try_seccomp_notify},
     {"pidfd_thread", "6.9", "judging the right descriptor of a thread", true, false,
@@ -167,4 +181,20 @@ size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX])
                                    : rows[i].attempt(r->detail, sizeof(r->detail));
     }
     return SL_ARRAY_LEN(rows);
+}
+
+int sl_probe_quick(sl_error *err)
+{
+    sl_autoclose int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    const char *missing = fd < 0 ? "pidfd_open(2)" : NULL;
+    if (missing == NULL && syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno != EBADF) {
+        missing = "pidfd_getfd(2)";
+    }
+    if (missing != NULL) {
+        return sl_error_set(err, ENOSYS,
+                            "this system has no %s, which the supervisor cannot do without; see "
+                            "'sandlock check'",
+                            missing);
+    }
+    return 0;
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/err.h"
+
 typedef struct sl_probe_result {
     const char *name;  /* "landlock", "seccomp_notify", ...; what --allow-degraded names */
     const char *since; /* first kernel with it: "6.12" */
@@ -18,6 +20,9 @@ typedef struct sl_probe_result {
 
 /* Tries everything, in short-lived forks where needed. Returns how many rows were filled. */
 size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX]);
+
+/* The calls that no set-up step would miss by itself, asked in a microsecond before each run. */
+int sl_probe_quick(sl_error *err);
 
 /* The Landlock ABI of this kernel; 0 when there is none. */
 int sl_probe_landlock_abi(void);

@@ -262,8 +262,7 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .ignored = spawn->ignored,
         .mask = spawn->mask,
         .pgid = spawn->pgid,
-        .nofile = spawn->nofile,
-        .set_nofile = spawn->set_nofile,
+        .limits = spawn->limits,
         .failed_step = SL_CHILD_STARTED,
     };
 }

@@ -56,6 +56,13 @@ void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
 int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path);
 void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd);
 
+#define SL_SPAWN_LIMITS 2
+
+typedef struct sl_spawn_limit {
+    int resource; /* RLIMIT_* */
+    struct rlimit value;
+} sl_spawn_limit;
+
 typedef struct sl_spawn {
     char *const *argv;
     char *const *environ;
@@ -65,8 +72,7 @@ typedef struct sl_spawn {
     size_t changed_count;
     sigset_t ignored;
     sigset_t mask;
-    bool set_nofile;
-    struct rlimit nofile; /* the caller's, where the engine raised its own */
+    const sl_spawn_limit *limits; /* SL_SPAWN_LIMITS of them, or NULL: as they are */
 } sl_spawn;
 
 /* Starts the dispatcher thread and the child. On success the child is past execve. Errors of the
