@@ -67,11 +67,10 @@ def test_allowed_and_denied(sandlock, pair, attack):
     assert pair.bad_tcp.received() == [b""] and pair.bad_udp.received() == [b"x"] * 3
 
 
-@pytest.mark.parametrize("verb,rounds", [("addr", 20000), ("addr_udp", 50000),
-                                         ("iov_udp", 50000)])
-def test_NET_01_address_rewritten_after_the_check(sandlock, pair, attack, verb, rounds):
-    race = attack("net_race")
-    sandlock.bare([race, verb, rounds, *pair.bad, *pair.good]).ok()
+@pytest.mark.parametrize("verb", ["addr", "addr_udp", "iov_udp"])
+def test_NET_01_address_rewritten_after_the_check(sandlock, pair, attack, verb):
+    race, rounds = attack("net_race"), 100000
+    sandlock.bare([race, verb, 20000, *pair.bad, *pair.good]).ok()
     before = len(pair.bad_seen())
     assert before > 0, "the race is never lost, even bare"
     run = sandlock(ALLOW, cmd=[race, verb, rounds, *pair.bad, *pair.good], audit=False).ok()
@@ -277,7 +276,7 @@ def test_NET_15_only_http_deny_rules(sandlock, outside, attack):
     run = sandlock(deny, cmd=[raw, netns.METADATA, 80], data=request)
     assert "200" not in run.out
     run = sandlock(deny, cmd=[raw, GOOD, 80], data=b"SSH-2.0-x\r\n")
-    assert run.out == "", str(run)
+    assert "SSH" not in run.out and "200" not in run.out and "open" not in run.err, str(run)
     assert metadata.received() == [] and database.received() == []
 
 
