@@ -3,7 +3,6 @@
  * Each allowed fork adds one; nothing is told when a grandchild ends, so when the count reaches the
  * limit the tree is counted afresh (/proc/PID/task/TID/children). Forks that were allowed a moment
  * ago and may not be born yet are counted on top. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,11 +15,10 @@
 #include "core/clock.h"
 #include "sandbox/features.h"
 #include "sandbox/sandbox_int.h"
+#include "sandbox/tree.h"
 
-#define RECENT_MAX   64
-#define RECENT_NS    20000000u /* an allowed fork is born well within this time */
-#define CHILDREN_MAX 65536     /* bytes of one children list that are read */
-#define DEPTH_MAX    512       /* of the tree; deeper counts as full */
+#define RECENT_MAX 64
+#define RECENT_NS  20000000u /* an allowed fork is born well within this time */
 
 struct sl_procs_state {
     uint32_t count; /* at least as many as are alive */
@@ -51,42 +49,6 @@ static ssize_t read_small(const char *path, char *out, size_t cap)
     return (ssize_t)len;
 }
 
-/* Adds the descendants of `pid` to *count; stops counting past `max`. */
-static void count_below(pid_t pid, uint32_t max, unsigned depth, uint32_t *count)
-{
-    char path[64];
-    if (depth > DEPTH_MAX) {
-        *count = max;
-        return;
-    }
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    DIR *tasks = opendir(path);
-    sl_autofree char *list = malloc(CHILDREN_MAX);
-    for (struct dirent *e;
-         tasks != NULL && list != NULL && *count < max && (e = readdir(tasks)) != NULL;) {
-        char file[384];
-        snprintf(file, sizeof(file), "%s/%s/children", path, e->d_name);
-        if (e->d_name[0] == '.' || read_small(file, list, CHILDREN_MAX) <= 0) {
-            continue;
-        }
-        char *end;
-        for (char *p = list; *count < max; p = end) {
-            long child = strtol(p, &end, 10);
-            if (end == p) {
-                break;
-            }
-            (*count)++;
-            count_below((pid_t)child, max, depth + 1, count);
-        }
-    }
-    if (list == NULL) {
-        *count = max;
-    }
-    if (tasks != NULL) {
-        closedir(tasks);
-    }
-}
-
 /* True while a fork that was allowed to this thread may still be under way. */
 static bool is_unborn(pid_t tid)
 {
@@ -103,7 +65,7 @@ static bool is_unborn(pid_t tid)
 static uint32_t count_tree(struct sl_procs_state *s, sl_sandbox *sb)
 {
     uint32_t max = sb->policy->max_processes;
-    uint32_t count = 0;
+    uint32_t count = 0; /* allowed, perhaps not born yet */
     uint64_t now = sl_clock_now_ns();
     for (size_t i = 0; i < RECENT_MAX; i++) {
         if (s->recent[i].tid != 0 && now - s->recent[i].since_ns < RECENT_NS &&
@@ -111,9 +73,12 @@ static uint32_t count_tree(struct sl_procs_state *s, sl_sandbox *sb)
             count++;
         }
     }
-    /* The engine's own children are the first process, orphans, and perhaps the gateway. */
-    count_below(getpid(), max + 1, 0, &count);
-    return count > 0 && sb->helper_pid != 0 ? count - 1 : count;
+    size_t room = SL_MIN((size_t)max + 1, (size_t)SL_TREE_MAX);
+    sl_autofree pid_t *list = malloc(room * sizeof(*list));
+    if (list == NULL) {
+        return max;
+    }
+    return count + (uint32_t)sl_tree_list(sb->helper_pid, list, room);
 }
 
 static void remember(struct sl_procs_state *s, pid_t tid)

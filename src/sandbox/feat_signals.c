@@ -3,7 +3,6 @@
  *
  * The calls name their target by number, so continuing is safe: our own processes are older than
  * the tree and their numbers stay theirs. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -19,8 +18,7 @@
 #include "core/util.h"
 #include "sandbox/features.h"
 #include "sandbox/sandbox_int.h"
-
-#define TREE_DEPTH_MAX 64
+#include "sandbox/tree.h"
 
 static bool wanted(const sl_policy *policy)
 {
@@ -28,26 +26,12 @@ static bool wanted(const sl_policy *policy)
     return true;
 }
 
-/* Reads one line "Name:\tNUMBER" of a file in /proc; -1 when it is not there. */
-static long proc_number(const char *path, const char *name)
-{
-    char text[2048];
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0) {
-        return -1;
-    }
-    text[n] = '\0';
-    const char *line = strstr(text, name);
-    return line == NULL ? -1 : strtol(line + strlen(name), NULL, 10);
-}
-
 /* True for a process or thread of ours. One that does not exist is nobody's. */
 static bool is_ours(const sl_sandbox *sb, pid_t pid)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    long tgid = proc_number(path, "\nTgid:\t");
+    long tgid = sl_proc_number(path, "\nTgid:\t");
     return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
                         (sb->helper_pid != 0 && tgid == sb->helper_pid));
 }
@@ -58,49 +42,27 @@ static bool is_our_group(const sl_sandbox *sb, pid_t pgid)
            (sb->helper_pid != 0 && pgid == getpgid(sb->helper_pid));
 }
 
-/* Signals each process of the tree below `pid`, of one group or (0) of all. */
-static void signal_below(const sl_sandbox *sb, pid_t pid, pid_t pgid, int sig, int depth,
-                         int *count)
-{
-    char path[64];
-    char list[8192];
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    DIR *tasks = depth > TREE_DEPTH_MAX ? NULL : opendir(path);
-    for (struct dirent *e; tasks != NULL && (e = readdir(tasks)) != NULL;) {
-        char file[384];
-        snprintf(file, sizeof(file), "%s/%s/children", path, e->d_name);
-        sl_autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
-        list[n > 0 ? n : 0] = '\0';
-        char *end;
-        for (char *p = list;; p = end) {
-            pid_t child = (pid_t)strtol(p, &end, 10);
-            if (end == p) {
-                break;
-            }
-            if (child == sb->helper_pid) {
-                continue;
-            }
-            signal_below(sb, child, pgid, sig, depth + 1, count);
-            if ((pgid == 0 || getpgid(child) == pgid) && kill(child, sig) == 0) {
-                (*count)++;
-            }
-        }
-    }
-    if (tasks != NULL) {
-        closedir(tasks);
-    }
-}
-
-/* A group that one of ours belongs to (the guardian shares the command's), or everybody: the
- * members that are of the tree get the signal, one by one. */
+/* A group that one of ours belongs to (the guardian shares the command's), or (0) everybody: the
+ * members that are of the tree get the signal, one by one. kill(2): "everybody" leaves the caller
+ * out. */
 static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
 {
-    int count = 0;
     if (sig < 0 || sig > SIGRTMAX) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    signal_below(call->sb, getpid(), pgid, sig, 0, &count);
+    sl_autofree pid_t *list = malloc(SL_TREE_MAX * sizeof(*list));
+    pid_t caller = sl_call_tgid(call);
+    if (list == NULL || caller < 0) {
+        return SL_ANSWER_VALUE(list == NULL ? -EPERM : -ESRCH);
+    }
+    int count = 0;
+    size_t n = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
+    for (size_t i = 0; i < n; i++) {
+        bool meant = pgid == 0 ? list[i] != caller : getpgid(list[i]) == pgid;
+        if (meant && kill(list[i], sig) == 0) {
+            count++;
+        }
+    }
     return SL_ANSWER_VALUE(count > 0 ? 0 : -ESRCH);
 }
 
@@ -133,6 +95,9 @@ static sl_answer handle_tgkill(sl_call *call)
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
+/* PIDFD_SIGNAL_THREAD and _THREAD_GROUP. _PROCESS_GROUP could be the guardian's. */
+#define FLAGS_KNOWN 3u
+
 /* Sent from here through the pinned pidfd: the number could be another pidfd by then. Under
  * isolate_signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
@@ -140,12 +105,15 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     char path[64];
     siginfo_t info;
     bool with_info = call->args[2] != 0;
+    if (((unsigned)call->args[3] & ~FLAGS_KNOWN) != 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
     }
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-    long pid = proc_number(path, "\nPid:\t");
+    long pid = sl_proc_number(path, "\nPid:\t");
     if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
