@@ -27,8 +27,8 @@ def test_SUP_06_garbage_arguments(sandlock, outside, attack, policy):
     assert {"EFAULT", "EINVAL", "EBADF"} <= {line.split()[0] for line in bare.out.splitlines()}
     before = len(loopback.received())
     assert before > 0
-    running = sandlock.start(*POLICIES[policy], audit=False, stdin=-1,
-                             cmd=["sh", "-c", f"{garbage} {GOOD} {PORT} {ROUNDS}; echo over; read x"])
+    script = f"{garbage} {GOOD} {PORT} {ROUNDS}; echo over; read x"
+    running = sandlock.start(*POLICIES[policy], audit=False, stdin=-1, cmd=["sh", "-c", script])
     lines = []
     while not lines or lines[-1] != "over\n":
         lines.append(running.line())

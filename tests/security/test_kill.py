@@ -2,9 +2,9 @@
 never an open network.
 
 The moment is the n-th answered request, or the birth of the victim, plus a random number of turns
-of a loop; a seed makes it the same each time. Killing guardian and engine both is not among it: then
-PDEATHSIG ends the first process, and what other processes of the tree are left can make no trapped
-call (test_sup.py, SUP-01)."""
+of a loop; a seed makes it the same each time. Killing guardian and engine both is not among it:
+then PDEATHSIG ends the first process, and what other processes of the tree are left can make no
+trapped call (test_proc.py, SUP-01)."""
 
 import os
 import random

@@ -1,5 +1,5 @@
-"""PROC: signals, limits and scheduling aimed at our own processes; relatives that try to outlive the
-run (SECURITY-CASES). SUP-08, the control socket, comes with the engine protocol."""
+"""PROC: signals, limits and scheduling aimed at our own processes; relatives that try to outlive
+the run (SECURITY-CASES). SUP-08, the control socket, comes with the engine protocol."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ def attack_ours(sandlock, attack, *options, also=()):
 
 
 def test_PROC_06_and_07_calls_that_name_our_processes(sandlock, attack, bystander):
-    """Refused for ours, whatever the call; within the tree they work. Bare, they work on anybody."""
+    """Refused for ours, whatever the call; within the tree they work. Bare, on anybody."""
     bare = sandlock.bare([attack("proc"), "signals"], data=f"other {bystander.pid}\n".encode()).ok()
     for call in (*SIGNALS, *LIMITS, *SCHEDULING, *OWNERS_IN_MEMORY):
         assert steps(bare)[f"other.{call}"] == "ok", str(bare)

@@ -1,0 +1,193 @@
+"""Files: -r, -w, --fs-deny, and the view that is there when none of them is given."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+TRY = r"""
+for p; do
+  if cat "$p/f" >/dev/null 2>&1 || cat "$p" >/dev/null 2>&1; then r=read; else r=-; fi
+  if (echo x > "$p/new") 2>/dev/null || (echo x >> "$p") 2>/dev/null; then w=write; else w=-; fi
+  echo "$p $r $w"
+done
+"""
+
+
+def attempt(box, *options, places, **kw):
+    """place -> (readable, writable), as the command sees them."""
+    run = box(*options, cmd=["sh", "-c", TRY, "sh", *places], **kw).ok()
+    found = {}
+    for line in run.out.splitlines():
+        place, read, write = line.rsplit(" ", 2)
+        found[place] = (read == "read", write == "write")
+    return [found[str(p)] for p in places]
+
+
+@pytest.fixture
+def trees(sandlock):
+    """Three directories with a file each, outside of what the default view lets one write."""
+    made = []
+    for name in ("a", "b", "c"):
+        top = sandlock.home / name
+        top.mkdir()
+        (top / "f").write_text("data\n")
+        made.append(top)
+    return made
+
+
+SYSTEM = ("-r", "/usr", "-r", "/bin", "-r", "?/lib", "-r", "?/lib64", "-r", "/etc")
+
+
+def test_nothing_but_what_is_granted(sandlock, trees):
+    a, b, c = trees
+    assert attempt(sandlock, *SYSTEM, "-r", a, "-w", b, places=trees) == \
+        [(True, False), (True, True), (False, False)]
+    assert not (a / "new").exists() and not (c / "new").exists() and (b / "new").exists()
+    assert attempt(sandlock, *SYSTEM, places=[a]) == [(False, False)]
+    assert attempt(sandlock, *SYSTEM, f"--fs-read={a}", f"--fs-write={b / 'f'}",
+                   places=[a / "f", b / "f", b / "new"]) == \
+        [(True, False), (True, True), (False, False)]
+
+
+def test_a_missing_path_is_named_unless_it_may_be(sandlock, trees):
+    proof = trees[1] / "ran"
+    for option in ("-r", "-w", "--fs-deny"):
+        run = sandlock(option, "/no/such", "-w", trees[1], cmd=["touch", proof])
+        assert run.rc == 125 and "'/no/such'" in run.err and not proof.exists(), str(run)
+        assert run.err.count("\n") == 1
+    sandlock(*SYSTEM, "-r", "?/no/such", "-w", "?/no/such", "--fs-deny", "?/no/such", "-w",
+             trees[1], cmd=["touch", proof]).ok()
+    assert proof.exists()
+
+
+@pytest.mark.parametrize("what", ["directory", "file"])
+def test_deny_wins(sandlock, trees, what):
+    a, b, _ = trees
+    (a / "sub").mkdir()
+    (a / "sub" / "f").write_text("secret\n")
+    denied = a / "sub" if what == "directory" else a / "sub" / "f"
+    link = b / "link"
+    link.symlink_to(denied)
+    spellings = [a / "sub" / "f", f"{a}/../a/sub/./f", f"/proc/self/root{a}/sub/f",
+                 link / "f" if what == "directory" else link]
+    control = attempt(sandlock, "-r", "/", places=spellings)
+    assert control == [(True, False)] * 4
+    assert attempt(sandlock, "-r", "/", "--fs-deny", denied, places=[a, *spellings]) == \
+        [(True, False), *[(False, False)] * 4]
+    run = sandlock("-r", "/", "--fs-deny", denied, "-w", b, cwd=denied.parent, cmd=[
+        "sh", "-c", f"ln {a}/sub/f {b}/hard; cat {b}/hard; cat f; cat sub/f; "
+        f"ln -s {a}/sub/f {b}/soft; cat {b}/soft; mv {a}/sub {b}/moved; cat {b}/moved/f; true"])
+    assert "secret" not in run.out and not (b / "hard").exists(), str(run)
+    assert (a / "sub" / "f").read_text() == "secret\n"
+
+
+def test_deny_alone_takes_from_the_default_view(sandlock, trees):
+    a, b, _ = trees
+    assert attempt(sandlock, "--fs-deny", a, places=[a, b, sandlock.work]) == \
+        [(False, False), (True, False), (False, True)]
+
+
+def test_deny_below_a_write_grant_is_refused_at_start(sandlock, trees):
+    a = trees[0]
+    run = sandlock("-r", "/", "-w", sandlock.home, "--fs-deny", a, cmd=["touch", "ran"])
+    assert run.rc == 125 and f"'{a}'" in run.err and run.err.count("\n") == 1, str(run)
+    assert not (sandlock.work / "ran").exists()
+
+
+def test_a_denied_file_with_two_names_is_refused_at_start(sandlock, trees):
+    a, b, _ = trees
+    os.link(a / "f", b / "other")
+    run = sandlock("-r", "/", "--fs-deny", a / "f", cmd=["touch", "ran"])
+    assert run.rc == 125 and f"'{a / 'f'}'" in run.err and "links" in run.err, str(run)
+
+
+SECRETS = (".ssh", ".aws", ".gnupg", ".config/gcloud", ".kube", ".mozilla")
+SECRET_FILES = (".netrc", ".git-credentials", ".npmrc", ".docker/config.json", ".bash_history")
+
+
+@pytest.fixture
+def full_home(sandlock):
+    for name in SECRETS:
+        (sandlock.home / name).mkdir(parents=True)
+        (sandlock.home / name / "f").write_text("secret\n")
+    for name in SECRET_FILES:
+        (sandlock.home / name).parent.mkdir(exist_ok=True)
+        (sandlock.home / name).write_text("secret\n")
+    (sandlock.home / "notes").mkdir()
+    (sandlock.home / "notes" / "f").write_text("plain\n")
+    return sandlock.home
+
+
+def test_the_default_view(sandlock, full_home):
+    """Read all but secrets; write the current directory and /tmp."""
+    tmp = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        (sandlock.work / "f").write_text("mine\n")
+        hidden = [full_home / name for name in (*SECRETS, *SECRET_FILES)]
+        places = [full_home / "notes", sandlock.work, tmp, Path("/etc/passwd"), *hidden]
+        bare = sandlock.bare(["sh", "-c", TRY, "sh", *hidden]).ok()
+        assert bare.out.count(" read write\n") == len(hidden), str(bare)
+        assert attempt(sandlock, places=places) == \
+            [(True, False), (True, True), (False, True), (True, False),
+             *[(False, False)] * len(hidden)]
+        assert attempt(sandlock, "--fs-deny", full_home / "notes", places=[full_home / "notes"]) \
+            == [(False, False)]
+    finally:
+        shutil.rmtree(tmp)
+
+
+def test_secrets_of_the_system(sandlock):
+    """Where we may read them ourselves, as root may, the command may not."""
+    for name in ("/etc/shadow", "/etc/gshadow"):
+        assert attempt(sandlock, places=[name]) == [(False, False)]
+        if os.access(name, os.R_OK):
+            assert attempt(sandlock, "-r", "/", places=[name])[0][0]
+
+
+def test_the_home_as_current_directory(sandlock, full_home):
+    """It is not writable then, since secrets lie below; one line says so and names the way out."""
+    places = [full_home / "notes", full_home / ".ssh", full_home]
+    found = attempt(sandlock, places=places, cwd=full_home)
+    assert found == [(True, False), (False, False), (False, False)], found
+    run = sandlock(cmd=["true"], cwd=full_home).ok()
+    lines = [line for line in run.err.splitlines() if f"'{full_home}'" in line]
+    assert len(lines) == 1 and "-w DIR" in lines[0], str(run)
+    assert not (full_home / "new").exists()
+    (full_home / "proj").mkdir()
+    assert attempt(sandlock, places=[full_home / "proj"], cwd=full_home / "proj") == \
+        [(False, True)]
+
+
+def test_devices_are_always_there(sandlock, trees):
+    script = ("echo x > /dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c "
+              "&& echo shm > /dev/shm/$$ && cat /dev/shm/$$ && rm /dev/shm/$$ "
+              "&& echo fd > /dev/fd/1; echo full > /dev/full; echo $?")
+    run = sandlock(*SYSTEM, cmd=["sh", "-c", script])
+    assert run.out.splitlines() == ["4", "4", "shm", "fd", "1"], str(run)
+
+
+def test_a_file_grant_is_for_that_file_only(sandlock, trees):
+    """A neighbour with a longer name, and the directory itself, are not granted."""
+    a = trees[0]
+    (a / "f2").write_text("other\n")
+    assert attempt(sandlock, *SYSTEM, "-r", a / "f", places=[a / "f", a / "f2"]) == \
+        [(True, False), (False, False)]
+    run = sandlock(*SYSTEM, "-r", a / "f", cmd=["ls", a])
+    assert run.rc != 0 and "f2" not in run.out, str(run)
+
+
+def test_writes_change_what_they_may_and_nothing_else(sandlock, trees):
+    """Create, rename, remove, truncate, link: in a write grant they work, outside they fail."""
+    a, b, _ = trees
+    script = ("cd $1 && echo 1 > one && mv one two && ln two three && ln -s two four && mkdir d "
+              "&& rm three && : > f && rmdir d && rm two && echo done; "
+              "cd $2 || exit; echo 1 > one; mv f g; ln f h; ln -s f i; mkdir d; rm -f f; : > f; "
+              "mv f $1/g; truncate -s 0 f; true")
+    before = sorted((p.name, p.read_text()) for p in a.iterdir())
+    run = sandlock("-r", "/", "-w", b, cmd=["sh", "-c", script, "sh", b, a])
+    assert "done" in run.out, str(run)
+    assert sorted(p.name for p in b.iterdir()) == ["f", "four"] and (b / "f").read_text() == ""
+    assert sorted((p.name, p.read_text()) for p in a.iterdir()) == before
