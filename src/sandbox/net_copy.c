@@ -152,9 +152,12 @@ static int copy_control(const sl_call *call, const sl_sock *sock, const struct m
         return r;
     }
     out->control_len = msg->msg_controllen;
-    struct msghdr copy = {.msg_control = out->control, .msg_controllen = out->control_len};
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c != NULL; c = CMSG_NXTHDR(&copy, c)) {
-        size_t left = out->control_len - (size_t)((uint8_t *)c - out->control);
+    /* The kernel's own walk: CMSG_NXTHDR of some C libraries passes over a last header that is not
+     * padded, which the kernel then takes unseen, with our descriptors' numbers in it. */
+    size_t at = 0;
+    while (out->control_len - at >= sizeof(struct cmsghdr)) {
+        struct cmsghdr *c = (struct cmsghdr *)(void *)(out->control + at);
+        size_t left = out->control_len - at;
         if (c->cmsg_len < sizeof(*c) || c->cmsg_len > left) {
             return -EINVAL;
         }
@@ -166,6 +169,7 @@ static int copy_control(const sl_call *call, const sl_sock *sock, const struct m
         if (r < 0) {
             return r;
         }
+        at += SL_MIN(CMSG_ALIGN(c->cmsg_len), left);
     }
     return 0;
 }

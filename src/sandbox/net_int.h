@@ -109,6 +109,7 @@ sl_answer sl_net_handle_recvfrom(sl_call *call);
 sl_answer sl_net_handle_recvmsg(sl_call *call);
 sl_answer sl_net_handle_recvmmsg(sl_call *call);
 sl_answer sl_net_handle_listen(sl_call *call);
+sl_answer sl_net_handle_linger(sl_call *call);
 sl_answer sl_net_handle_getpeername(sl_call *call);
 /* True if a listener of the tree answers at this address now. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);

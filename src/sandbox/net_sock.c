@@ -46,6 +46,33 @@ void sl_sock_done(sl_sock *sock)
     sl_close(sl_steal_fd(&sock->fd));
 }
 
+/* SO_LINGER makes the last close wait for the peer, and the last one may be ours: the child closes
+ * its own while we hold the pin. So nobody waits: the data goes out behind the close, as by
+ * default. A linger of zero, the reset, waits for nothing and stays. */
+sl_answer sl_net_handle_linger(sl_call *call)
+{
+    struct linger linger;
+    sl_sock sock;
+    int r = sl_sock_pin(call, (int)call->args[0], &sock);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
+    }
+    if ((int)call->args[4] < (int)sizeof(linger)) {
+        r = -EINVAL;
+    } else {
+        r = sl_call_read(call, call->args[3], &linger, sizeof(linger));
+    }
+    if (r == 0 && !sl_call_valid(call)) {
+        r = -EPERM;
+    }
+    if (r == 0) {
+        linger.l_onoff = linger.l_onoff != 0 && linger.l_linger == 0;
+        r = setsockopt(sock.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0 ? -errno : 0;
+    }
+    sl_sock_done(&sock);
+    return SL_ANSWER_VALUE(r);
+}
+
 int sl_sock_af(const sl_sock *sock)
 {
     return sock->domain == AF_INET6 ? AF_INET6 : AF_INET;
@@ -122,8 +149,9 @@ void sl_known_put(struct sl_net_state *net, const sl_known *entry)
             at = i;
             break;
         }
-        if (set[i].kind == SL_KNOWN_NONE) {
-            at = i;
+        if (set[i].kind == SL_KNOWN_NONE ||
+            (set[at].kind == SL_KNOWN_LISTENER && set[i].kind != SL_KNOWN_LISTENER)) {
+            at = i; /* listeners live long and are asked for late: others make room */
         }
     }
     set[at] = *entry;
