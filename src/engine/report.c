@@ -79,6 +79,14 @@ static const char *proto_name(enum sl_proto proto)
     return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
 }
 
+static bool is_utf8(const char *text)
+{
+    json_t *value = json_string(text);
+    bool valid = value != NULL;
+    json_decref(value);
+    return valid;
+}
+
 static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                   bool allowed, const char *address)
 {
@@ -88,6 +96,9 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
     snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
     ssize_t n = readlink(link, exe, sizeof(exe) - 1);
     exe[n > 0 ? n : 0] = '\0';
+    if (!is_utf8(exe)) {
+        sl_printable(exe); /* the child chose the name: it must not cost the line */
+    }
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s*, s:s*}", "timestamp", sl_clock_iso(when),
         "sandlock.verdict", allowed ? "allow" : "deny", "sandlock.kind", "net", "network.transport",
