@@ -238,7 +238,11 @@ static int fork_engine(struct sl_run *run, sl_error *err)
     if (engine == 0) {
         sl_close(run->signal_pipe[1]);
         run->signal_pipe[1] = -1;
-        _exit(sl_engine_main(run, guardian));
+        int code = sl_engine_main(run, guardian);
+        if (getppid() != guardian) {
+            sl_rundir_end(run->dir); /* nobody else is left to do it */
+        }
+        _exit(code);
     }
     forget(run);
     return sl_guardian_main(run, engine);
