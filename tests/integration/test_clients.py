@@ -1,6 +1,7 @@
 """Unmodified clients: an allowed request, a denied method, a denied path, a denied host, over http
 and https, with no proxy variable and no CA option."""
 
+import json
 import re
 import shlex
 import sys
@@ -64,12 +65,15 @@ RULES = ("--http-allow=GET api.test/allowed/*", "--http-allow=POST api.test/uplo
 
 
 def outcomes(text):
-    """What each "== N" section of the output says: a status, or "error"."""
-    found = []
+    """What each "== N" section of the output says: a status, or "error"; and the JSON of a 403."""
+    found, told = [], []
     for section in re.split(r"^== \d+$", text, flags=re.M)[1:]:
         status = re.search(r"(?:^|\s)(?:status|HTTP/1\.1) (\d\d\d)", section)
         found.append(int(status[1]) if status and status[1] != "000" else "error")
-    return found
+        body = re.search(r'^\{"error":.*\}', section, flags=re.M)
+        if body:
+            told.append(json.loads(body[0]))
+    return found, told
 
 
 def script(words, requests):
@@ -92,9 +96,13 @@ def test_client(sandlock, api, words, scheme):
         ("GET", f"{base}/secret"),
         ("GET", f"{scheme}://denied.test/allowed/one"),
     ])).ok()
-    assert outcomes(run.out) == [200, 403, 403, "error"], str(run)
+    found, told = outcomes(run.out)
+    assert found == [200, 403, 403, "error"], str(run)
+    assert [(t["error"], t["method"], t["url"]) for t in told] \
+        == [("denied_by_sandlock", "DELETE", f"{base}/allowed/one"),
+            ("denied_by_sandlock", "GET", f"{base}/secret")], str(run)
     assert api.seen() == ["GET /allowed/one"]
-    assert "denied_by_sandlock" in run.out
+    assert b"DELETE" not in api.raw() and b"secret" not in api.raw(), "not a byte of them"
     denied = [(a.get("http.request.method"), a.get("url.full")) for a in run.denies()]
     assert ("DELETE", f"{base}/allowed/one") in denied, str(run)
     assert ("GET", f"{base}/secret") in denied, str(run)
