@@ -448,6 +448,31 @@ def test_HTTP_24_slow_senders_do_not_stop_others(sandlock, api):
     assert api.seen().count("GET /pub/fast") == 20
 
 
+def test_HTTP_24_slow_heads_are_ended(sandlock, api):
+    """50 connections that send a head at one byte a second: all are closed, none becomes a request.
+    (A body may take its time, as a stream does; the test above shows that it costs nobody else.)"""
+    start = b"GET /pub/x HTTP/1.1\r\nX: "
+    script = (
+        "import select,socket,sys\n"
+        "slow=set()\n"
+        "for i in range(50):\n"
+        " s=socket.create_connection(('api.test',80));s.sendall(bytes.fromhex(sys.argv[1]))\n"
+        " slow.add(s)\n"
+        "while slow:\n"
+        " ended,_,_=select.select(list(slow),[],[],1)\n"
+        " for s in ended:\n"
+        "  try: data=s.recv(9999)\n"
+        "  except OSError: data=b''\n"
+        "  if not data: slow.discard(s)\n"
+        " for s in slow:\n"
+        "  try: s.send(b'a')\n"
+        "  except OSError: pass\n"
+        "print('ended')\n")
+    run = sandlock(*api.options, *RULES, cmd=[sys.executable, "-c", script, start.hex()]).ok()
+    assert run.out == "ended\n"
+    assert api.requests() == []
+
+
 ACCOMPLICE = {
     "cr-in-field": b"HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: b\r\nContent-Length: 2\r\n\r\nok",
     "lf-in-field": b"HTTP/1.1 200 OK\r\nX-A: a\nSet-Cookie: b\r\nContent-Length: 2\r\n\r\nok",
