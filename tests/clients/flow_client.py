@@ -210,7 +210,7 @@ def do_signals(host, port, path):
     signal.siginterrupt(signal.SIGALRM, False)
     good = 0
     for i in range(200):
-        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.001)
         good += requests(host, port, f"{path}/{i}", 1)
         signal.setitimer(signal.ITIMER_REAL, 0)
     say([good, hits[0] > 0])
