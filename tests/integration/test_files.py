@@ -127,11 +127,11 @@ def test_the_default_view(sandlock, full_home):
     try:
         (sandlock.work / "f").write_text("mine\n")
         hidden = [full_home / name for name in (*SECRETS, *SECRET_FILES)]
-        places = [full_home / "notes", sandlock.work, tmp, Path("/etc/passwd"), *hidden]
+        places = [full_home / "notes", sandlock.work, tmp, *hidden]
         bare = sandlock.bare(["sh", "-c", TRY, "sh", *hidden]).ok()
         assert bare.out.count(" read write\n") == len(hidden), str(bare)
         assert attempt(sandlock, places=places) == \
-            [(True, False), (True, True), (False, True), (True, False),
+            [(True, False), (True, True), (False, True),
              *[(False, False)] * len(hidden)]
         assert attempt(sandlock, "--fs-deny", full_home / "notes", places=[full_home / "notes"]) \
             == [(False, False)]
@@ -142,9 +142,10 @@ def test_the_default_view(sandlock, full_home):
 def test_secrets_of_the_system(sandlock):
     """Where we may read them ourselves, as root may, the command may not."""
     for name in ("/etc/shadow", "/etc/gshadow"):
-        assert attempt(sandlock, places=[name]) == [(False, False)]
+        assert sandlock(cmd=["cat", name]).rc != 0
         if os.access(name, os.R_OK):
-            assert attempt(sandlock, "-r", "/", places=[name])[0][0]
+            sandlock("-r", "/", cmd=["cat", name]).ok()
+    sandlock(cmd=["cat", "/etc/passwd"]).ok()
 
 
 def test_the_home_as_current_directory(sandlock, full_home):
