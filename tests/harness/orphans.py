@@ -71,5 +71,7 @@ class Orphans:
         finally:
             os.close(fd)
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self.end()  # the test has failed: nothing of it goes on
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
