@@ -64,6 +64,7 @@ static const sl_bpf_rule refused[] = {
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_RTHDR),
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292RTHDR),
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292OPTIONS),
+    NO_OPTION(IPPROTO_IPV6, 32), /* IPV6_FLOWLABEL_MGR: a label may carry a routing header */
     NO_OPTION(IPPROTO_IPV6, 75), /* IPV6_TRANSPARENT */
     /* its completions would be the engine's, for memory of the engine's */
     NO_OPTION(SOL_SOCKET, SO_ZEROCOPY_OPTION),

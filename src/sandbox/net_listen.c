@@ -15,6 +15,7 @@
 #include "sandbox/net_int.h"
 
 #define TCP_LISTEN_STATE 10
+#define DUMP_ROUNDS      64 /* messages of one list of listeners */
 
 sl_answer sl_net_handle_listen(sl_call *call)
 {
@@ -42,8 +43,9 @@ sl_answer sl_net_handle_listen(sl_call *call)
     return SL_ANSWER_VALUE(r);
 }
 
-/* Asks the kernel (sock_diag(7)) who listens at an address: the cookie, or 0. */
-static uint64_t listener_cookie(const sl_addr *addr, uint16_t port)
+/* Sends the kernel (sock_diag(7)) a question about listeners at a port. A socket for the answer or
+ * -errno. */
+static int ask_listeners(int family, const sl_addr *addr, uint16_t port, unsigned flags)
 {
     struct {
         struct nlmsghdr header;
@@ -51,8 +53,8 @@ static uint64_t listener_cookie(const sl_addr *addr, uint16_t port)
     } ask = {
         .header = {.nlmsg_len = sizeof(ask),
                    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                   .nlmsg_flags = NLM_F_REQUEST},
-        .req = {.sdiag_family = addr->family == 6 ? AF_INET6 : AF_INET,
+                   .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)},
+        .req = {.sdiag_family = (uint8_t)family,
                 .sdiag_protocol = IPPROTO_TCP,
                 .idiag_states = 1u << TCP_LISTEN_STATE},
     };
@@ -61,31 +63,96 @@ static uint64_t listener_cookie(const sl_addr *addr, uint16_t port)
     ask.req.id.idiag_sport = htons(port);
     ask.req.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
     ask.req.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    memcpy(ask.req.id.idiag_src, addr->bytes, addr->family == 6 ? 16 : 4);
+    if (addr != NULL) {
+        memcpy(ask.req.id.idiag_src, addr->bytes, addr->family == 6 ? 16 : 4);
+    }
+    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0) {
+        return -errno;
+    }
+    return sl_steal_fd(&fd);
+}
+
+static bool is_known_listener(struct sl_net_state *net, const struct inet_diag_msg *m)
+{
+    sl_known known;
+    uint64_t cookie = m->id.idiag_cookie[0] | (uint64_t)m->id.idiag_cookie[1] << 32;
+    return sl_known_get(net, cookie, &known) && known.kind == SL_KNOWN_LISTENER;
+}
+
+/* True if the kernel's own look-up finds a listener of the tree. */
+static bool finds_ours(struct sl_net_state *net, const sl_addr *addr, uint16_t port)
+{
     union {
         struct nlmsghdr header;
         char space[4096];
     } answer;
-    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0) {
-        return 0;
-    }
-    ssize_t n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
+    sl_autoclose int fd = ask_listeners(addr->family == 6 ? AF_INET6 : AF_INET, addr, port, 0);
+    ssize_t n = fd < 0 ? -1 : recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
     if (n < (ssize_t)NLMSG_LENGTH(sizeof(struct inet_diag_msg)) ||
         answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY) {
-        return 0;
+        return false;
     }
     const struct inet_diag_msg *m = NLMSG_DATA(&answer.header);
-    if (m->idiag_state != TCP_LISTEN_STATE) {
-        return 0;
-    }
-    return m->id.idiag_cookie[0] | (uint64_t)m->id.idiag_cookie[1] << 32;
+    return m->idiag_state == TCP_LISTEN_STATE && is_known_listener(net, m);
 }
 
+/* True if a connect to `addr` could find this listener: its own address is that one, or any. */
+static bool is_reached(const struct inet_diag_msg *m, const sl_addr *addr)
+{
+    static const uint8_t zero[16];
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    sl_addr own = {.family = 4};
+    uint16_t port;
+    memcpy(own.bytes, m->id.idiag_src, 4);
+    if (m->idiag_family == AF_INET6) {
+        memcpy(&in6.sin6_addr, m->id.idiag_src, sizeof(in6.sin6_addr));
+        if (sl_addr_from_sockaddr(&in6, sizeof(in6), &own, &port) < 0) {
+            return true;
+        }
+    }
+    return memcmp(own.bytes, zero, sizeof(zero)) == 0 ||
+           (own.family == addr->family && memcmp(own.bytes, addr->bytes, sizeof(own.bytes)) == 0);
+}
+
+/* Every listener of one family at this port that `addr` could reach is the tree's. Any doubt: no.
+ */
+static bool all_ours(struct sl_net_state *net, int family, const sl_addr *addr, uint16_t port)
+{
+    union {
+        struct nlmsghdr header;
+        char space[16384];
+    } answer;
+    sl_autoclose int fd = ask_listeners(family, NULL, port, NLM_F_DUMP);
+    for (int round = 0; fd >= 0 && round < DUMP_ROUNDS; round++) {
+        ssize_t n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
+        struct nlmsghdr *h = &answer.header;
+        size_t left = n < 0 ? 0 : (size_t)n;
+        if (n <= 0) {
+            return false;
+        }
+        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            const struct inet_diag_msg *m = NLMSG_DATA(h);
+            if (h->nlmsg_type == NLMSG_DONE) {
+                return true;
+            }
+            if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m))) {
+                return false;
+            }
+            if (m->id.idiag_sport == htons(port) && is_reached(m, addr) &&
+                !is_known_listener(net, m)) {
+                return false;
+            }
+        }
+    }
+    return false;
+}
+
+/* With SO_REUSEPORT a stranger's listener may share the port, and the kernel chooses between them
+ * at the connect: what the look-up finds is not yet who will answer. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
 {
     static const uint8_t zero[16];
-    sl_known known;
     sl_addr addr = dest->addr;
     if (dest->name != NULL) {
         return false;
@@ -100,9 +167,9 @@ bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
     if ((sl_addr_classify(&addr) & SL_ADDR_LOOPBACK) == 0) {
         return false;
     }
-    uint64_t cookie = listener_cookie(&addr, dest->port);
-    return cookie != 0 && sl_known_get(call->sb->net, cookie, &known) &&
-           known.kind == SL_KNOWN_LISTENER;
+    struct sl_net_state *net = call->sb->net;
+    return finds_ours(net, &addr, dest->port) && all_ours(net, AF_INET, &addr, dest->port) &&
+           all_ours(net, AF_INET6, &addr, dest->port);
 }
 
 /* A steered socket's peer is what the child asked for. */
