@@ -28,8 +28,9 @@ def steps(run):
 def sched(pid):
     """What the attack would have changed."""
     stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    limits = Path(f"/proc/{pid}/limits").read_text()
-    return (stat[16], stat[38], sorted(os.sched_getaffinity(pid)), limits)  # nice, policy
+    cpu = Path(f"/proc/{pid}/limits").read_text().splitlines()[1]
+    assert cpu.startswith("Max cpu time")
+    return (stat[16], stat[38], sorted(os.sched_getaffinity(pid)), cpu)  # nice, policy
 
 
 class Bystander:
