@@ -424,7 +424,7 @@ static int fail_start(struct engine *e, const sl_error *err)
 
 int sl_engine_main(struct sl_run *run, pid_t guardian)
 {
-    struct engine e = {.run = run, .end = {.reason = "exited"}};
+    struct engine e = {.run = run, .end = {.reason = "exited", .name = run->policy->name}};
     sl_error err = {.kind = SL_ERROR_SYSTEM, .code = ENOMEM, .message = "not enough memory"};
     sigset_t chld;
     int guardian_fd = (int)syscall(SYS_pidfd_open, guardian, 0);
@@ -443,6 +443,9 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
     e.report = sl_report_new(run->files.audit_fd);
     if (e.report == NULL || child_fd < 0 || start(&e, &err) < 0) {
         return fail_start(&e, &err);
+    }
+    if (!run->options->quiet) {
+        sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }
     e.state = RUNNING;
     if (uv_loop_init(&e.loop) != 0) {

@@ -32,7 +32,8 @@ static int engine_ended(struct sl_run *run, int status)
              WTERMSIG(status));
     sl_run_say(message);
     if (run->options->status_fd >= 0) {
-        struct sl_report_end end = {.exit_code = 125, .reason = "error", .message = message};
+        struct sl_report_end end = {
+            .exit_code = 125, .reason = "error", .message = message, .name = run->policy->name};
         sl_report_status(NULL, run->options->status_fd, &end);
     }
     return 125;

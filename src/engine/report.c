@@ -199,10 +199,11 @@ static double seconds(struct timeval t)
 void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
 {
     json_t *line = json_pack(
-        "{s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "exit_code",
-        end->exit_code, "signal", end->signal == 0 ? json_null() : json_integer(end->signal),
-        "reason", end->reason, "message", end->message, "pid", (int)end->pid, "wall_seconds",
-        (double)end->wall_ns / 1e9, "user_seconds", seconds(end->usage.ru_utime), "system_seconds",
+        "{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
+        end->name, "exit_code", end->exit_code, "signal",
+        end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
+        "message", end->message, "pid", (int)end->pid, "wall_seconds", (double)end->wall_ns / 1e9,
+        "user_seconds", seconds(end->usage.ru_utime), "system_seconds",
         seconds(end->usage.ru_stime), "peak_memory", (json_int_t)end->usage.ru_maxrss * 1024,
         "allowed", (json_int_t)(r == NULL ? 0 : r->allowed), "denied",
         (json_int_t)(r == NULL ? 0 : r->denied), "bytes_out",

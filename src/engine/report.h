@@ -33,6 +33,7 @@ struct sl_report_end {
     int signal;          /* that ended the command, 0: none */
     const char *reason;  /* "exited", "signaled", "timeout", "memory", "error" */
     const char *message; /* NULL: none */
+    const char *name;    /* of the run (--name), NULL: none */
     pid_t pid;
     uint64_t wall_ns;
     struct rusage usage; /* of everything that ran inside */

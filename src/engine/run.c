@@ -265,6 +265,9 @@ static int run_alone(struct sl_run *run, sl_error *err)
                       .path = run->program,
                       .ignored = run->ignored,
                       .mask = run->mask};
+    if (!run->options->quiet) {
+        sl_sandbox_say_notes(run->sandbox, sl_run_say);
+    }
     int r = sl_privileges_drop(err);
     return r < 0 ? r : sl_sandbox_enter(run->sandbox, &spawn, err);
 }
@@ -285,16 +288,16 @@ int sl_run(const sl_run_options *options)
     remember_caller(&run);
     int r = prepare(&run, &err);
     if (r == 0) {
-        if (!options->quiet) {
-            sl_sandbox_say_notes(run.sandbox, sl_run_say);
-        }
         r = options->no_supervisor ? run_alone(&run, &err) : fork_engine(&run, &err);
     }
     if (r < 0) {
         sl_run_say(err.message);
         r = sl_error_exit_code(err.kind);
         if (options->status_fd >= 0) {
-            struct sl_report_end end = {.exit_code = r, .reason = "error", .message = err.message};
+            struct sl_report_end end = {.exit_code = r,
+                                        .reason = "error",
+                                        .message = err.message,
+                                        .name = run.policy->name};
             sl_report_status(NULL, options->status_fd, &end);
         }
     }
