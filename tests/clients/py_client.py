@@ -1,4 +1,4 @@
-"""LIBRARY METHOD URL: one request with an unmodified Python client; prints "status N" and the body."""
+"""LIBRARY METHOD URL: one request with an unmodified client; prints "status N" and the body."""
 
 import asyncio
 import sys

@@ -1,9 +1,9 @@
 """A network of our own for the whole test session.
 
 Only loopback exists in it, with addresses from the documentation ranges, private ranges and the
-metadata address on it, so that a test can stand a server on "the internet" and see every packet. It
-needs root or unprivileged user namespaces; without them `ACTIVE` stays false and the tests that need
-it say so.
+metadata address on it, so that a test can stand a server on "the internet" and see every packet.
+It needs root or unprivileged user namespaces; without them `ACTIVE` stays false and the tests that
+need it say so.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ def _subject(text):
 
 def make(tag, *, cn="test", names=(), addresses=(), issuer="root", ca=False, start=NOW - DAY,
          end=NOW + 30 * DAY, usage=ExtendedKeyUsageOID.SERVER_AUTH, serial=None, chain=()):
-    """A certificate with its key, as files named after `tag`. `issuer`: "root", "self" or a Pair."""
+    """A certificate with its key, in files named after `tag`. `issuer`: "root", "self", a Pair."""
     folder = directory() / "made"
     folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -1,5 +1,5 @@
-"""HTTP: requests that try to be two things at once (SECURITY-CASES). Raw bytes are sent from inside;
-the upstream's witness log says what became of them."""
+"""HTTP: requests that try to be two things at once (SECURITY-CASES). Raw bytes are sent from
+inside; the upstream's witness log says what became of them."""
 
 import json
 import re
@@ -58,7 +58,8 @@ def table(cases):
 
 def test_HTTP_01_host_other_than_the_flow(send, api):
     check_allowed(send, api)
-    run = send(head(host=b"other.test", extra=b"Connection: close\r\n"), "--http-allow=GET other.test/*")
+    run = send(head(host=b"other.test", extra=b"Connection: close\r\n"),
+               "--http-allow=GET other.test/*")
     assert statuses(run.out)[0] in (403, 421), str(run)
     assert api.seen() == ["GET /pub/control"]
     assert run.denies(), str(run)
@@ -123,7 +124,8 @@ def test_HTTP_04_one_normal_path(send, api, target):
     forwarded = [r["target"] for r in api.requests()][before:]
     if status == 200:
         assert len(forwarded) == 1 and forwarded[0].startswith("/pub/"), str(run)
-        assert not re.search(r"(/\.\.?(/|$)|%2e|//|\\|%5c|%2f|;/|%00)", forwarded[0], re.I), forwarded
+        odd = r"(/\.\.?(/|$)|%2e|//|\\|%5c|%2f|;/|%00)"
+        assert not re.search(odd, forwarded[0], re.I), forwarded
     else:
         assert status in (400, 403) and forwarded == [], str(run)
 
@@ -173,8 +175,8 @@ def test_HTTP_08_transfer_encoding(send, api, value):
 
 
 def test_HTTP_08_doubled_field(send, api):
-    run = send(head(b"/pub/up", b"POST", extra=b"Transfer-Encoding: chunked\r\nConnection: close\r\n")
-               + BODY)
+    run = send(head(b"/pub/up", b"POST", extra=b"Transfer-Encoding: chunked\r\n"
+                    b"Connection: close\r\n") + BODY)
     assert statuses(run.out) == [200], str(run)
     assert api.requests()[-1]["body_len"] == 5
     check_refused(send, api, head(method=b"POST", extra=b"Transfer-Encoding: chunked\r\n" * 2)
@@ -188,7 +190,8 @@ def test_HTTP_08_doubled_field(send, api):
     "space": b"5 5", "point": b"5.0", "letters": b"five"}))
 def test_HTTP_09_content_length(send, api, value):
     check_allowed(send, api)
-    check_refused(send, api, head(method=b"POST", extra=b"Content-Length: %s\r\n" % value) + b"hello")
+    check_refused(send, api,
+                  head(method=b"POST", extra=b"Content-Length: %s\r\n" % value) + b"hello")
 
 
 def test_HTTP_09_doubled_content_length(send, api):
@@ -232,7 +235,8 @@ CHUNKED = head(b"/pub/up", b"POST", extra=b"Transfer-Encoding: chunked\r\n")
 @pytest.mark.parametrize("body", table({
     "overflow": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
     "overflow-2": b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
-    "lf-extension": b"5;a\nb\r\nhello\r\n0\r\n\r\n", "nul-extension": b"5;a\0b\r\nhello\r\n0\r\n\r\n",
+    "lf-extension": b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+    "nul-extension": b"5;a\0b\r\nhello\r\n0\r\n\r\n",
     "huge-extension": b"5;" + b"a" * (1 << 20) + b"\r\nhello\r\n0\r\n\r\n",
     "no-crlf": b"5\r\nhello0\r\n\r\n", "lf-after-data": b"5\r\nhello\n0\r\n\r\n",
     "bare-lf-size": b"5\nhello\r\n0\r\n\r\n", "hex-prefix": b"0x5\r\nhello\r\n0\r\n\r\n",
@@ -371,15 +375,16 @@ def test_HTTP_21_connection_options(send, api):
 
 
 @pytest.mark.parametrize("data", table({
-    "0.9": b"GET /pub/x\r\n\r\n", "2.7": head(version=b"HTTP/2.7"), "1.2": head(version=b"HTTP/1.2"),
+    "0.9": b"GET /pub/x\r\n\r\n", "2.7": head(version=b"HTTP/2.7"),
+    "1.2": head(version=b"HTTP/1.2"),
     "lower": head(version=b"http/1.1"), "1.10": head(version=b"HTTP/1.10"),
     "double-space": b"GET  /pub/x HTTP/1.1\r\nHost: api.test\r\n\r\n",
     "double-space-2": b"GET /pub/x  HTTP/1.1\r\nHost: api.test\r\n\r\n",
     "trailing-space": b"GET /pub/x HTTP/1.1 \r\nHost: api.test\r\n\r\n",
     "leading-space": b" GET /pub/x HTTP/1.1\r\nHost: api.test\r\n\r\n",
     "tab": b"GET\t/pub/x\tHTTP/1.1\r\nHost: api.test\r\n\r\n",
-    "chunked-on-1.0": b"POST /pub/x HTTP/1.0\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + BODY,
+    "chunked-on-1.0": head(method=b"POST", version=b"HTTP/1.0",
+                           extra=b"Transfer-Encoding: chunked\r\n") + BODY,
     "relative": head(b"pub/x"), "asterisk": head(b"*"),
 }))
 def test_HTTP_22_versions_and_spaces(send, api, data):
@@ -403,7 +408,8 @@ def test_HTTP_23_memory_stays_bounded(sandlock, api):
     script = (
         "import socket,sys\n"
         "def open(): return socket.create_connection(('api.test',80))\n"
-        "s=open();s.send(b'GET /pub/x HTTP/1.1\\r\\nHost: api.test\\r\\nConnection: close\\r\\n\\r\\n')\n"
+        "s=open();s.send(b'GET /pub/x HTTP/1.1\\r\\nHost: api.test\\r\\n'"
+        "b'Connection: close\\r\\n\\r\\n')\n"
         "while s.recv(9999): pass\n"
         "print('ready',flush=True);sys.stdin.readline()\n"
         "for i in range(200):\n"
@@ -486,24 +492,20 @@ ACCOMPLICE = {
     "not-http": b"SSH-2.0-x\r\n\r\n", "0.9": b"hello", "1xx-flood":
         b"HTTP/1.1 103 Early\r\n\r\n" * 10000 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "huge-head": b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n",
-    "switching": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nraw",
+    "switching": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+                 b"raw",
 }
 
 
 @pytest.mark.parametrize("answer", table(ACCOMPLICE))
 def test_HTTP_29_answers_of_an_accomplice(sandlock, outside, attack, answer):
     server = outside.raw(servers.raw_answer(answer))
+    second = head(b"/pub/second", extra=b"Connection: close\r\n")
     run = sandlock(f"--resolve=api.test=127.0.0.1:{server.port}", *RULES,
-                   cmd=[attack("raw"), "api.test", 80], data=head() + head(b"/pub/second", extra=b"Connection: close\r\n"))
-    assert "open" not in run.err, str(run)
-    assert "Set-Cookie" not in run.out and "raw" not in run.out.split("\r\n\r\n")[-1][:3], str(run)
-    found = [s for s in statuses(run.out) if s >= 200]
-    if found and found[0] == 200:
-        # passed on: it must be the one well-formed answer in it
-        assert run.out.count("HTTP/1.1 200") == 1 and "1xx-flood" in str(run.words) or \
-            run.out.endswith("ok") or "502" in run.out, str(run)
-    else:
-        assert found[:1] in ([502], []), str(run)
+                   cmd=[attack("raw"), "api.test", 80], data=head() + second)
+    assert statuses(run.out) == [502] and '"protocol"' in run.out, str(run)
+    assert "closed" in run.err and "Set-Cookie" not in run.out, str(run)
+    assert server.accepted() == 1
 
 
 def test_HTTP_29_second_answer_never_shifts(sandlock, outside, attack):
@@ -541,10 +543,12 @@ def test_HTTP_29_second_answer_never_shifts(sandlock, outside, attack):
 def test_answers_of_every_framing(send, api):
     """The control of HTTP-29: all honest framings come through."""
     rule = "--http-allow=GET api.test/*"
-    targets = [b"/chunked/3", b"/trailers", b"/status/204", b"/status/304", b"/early", b"/bytes/70000"]
+    targets = [b"/chunked/3", b"/trailers", b"/status/204", b"/status/304", b"/early",
+               b"/bytes/70000"]
     data = b"".join(head(t) for t in targets) + head(b"/close")
     run = send(data, rule)
-    assert [s for s in statuses(run.out) if s != 103] == [200, 200, 204, 304, 200, 200, 200], str(run)
+    final = [s for s in statuses(run.out) if s != 103]
+    assert final == [200, 200, 204, 304, 200, 200, 200], str(run)
     assert "chunk 2" in run.out and run.out.endswith("until the end\n") or "0\r\n\r\n" in run.out
     assert api.seen() == [f"GET {t.decode()}" for t in [*targets, b"/close"]]
 
@@ -569,7 +573,8 @@ def test_tls_clients_see_the_same(sandlock, api):
         "c=ssl.create_default_context()\n"
         "for d in (b'GET /pub/x HTTP/1.1\\r\\nHost: api.test\\r\\nConnection: close\\r\\n\\r\\n',\n"
         "          b'GET /pub/x HTTP/1.1\\r\\nHost: api.test\\r\\n bad\\r\\n\\r\\n',\n"
-        "          b'GET /admin HTTP/1.1\\r\\nHost: api.test\\r\\nConnection: close\\r\\n\\r\\n'):\n"
+        "          b'GET /admin HTTP/1.1\\r\\nHost: api.test\\r\\n'\n"
+        "          b'Connection: close\\r\\n\\r\\n'):\n"
         " s=c.wrap_socket(socket.create_connection(('api.test',443)),server_hostname='api.test')\n"
         " s.sendall(d);a=b''\n"
         " while p:=s.recv(9999): a+=p\n"

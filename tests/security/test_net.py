@@ -463,7 +463,8 @@ def test_NET_22_and_23_stranger_races_to_the_steering_listener(sandlock, api, at
 
     thread = threading.Thread(target=stranger)
     thread.start()
-    script = "import urllib.request as u\nfor i in range(300): u.urlopen('http://api.test/own').read()"
+    script = ("import urllib.request as u\n"
+              "for i in range(300): u.urlopen('http://api.test/own').read()")
     try:
         run = sandlock(*api.options, "--http-allow=GET api.test/*", cmd=["python3", "-c", script])
     finally:

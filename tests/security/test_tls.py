@@ -129,8 +129,8 @@ def test_TLS_03_two_names(sandlock, api, attack):
 
 
 FETCH = ("import urllib.request as u,urllib.error as e,sys\n"
-         "try: r=u.urlopen(u.Request(sys.argv[1],headers={'Authorization':'Bearer hush'}),timeout=30)"
-         ";print(r.status,r.read().decode())\n"
+         "q=u.Request(sys.argv[1],headers={'Authorization':'Bearer hush'})\n"
+         "try: r=u.urlopen(q,timeout=30);print(r.status,r.read().decode())\n"
          "except e.HTTPError as x: print(x.code,x.read().decode())\n"
          "except Exception as x: print('error',x)\n")
 
@@ -262,7 +262,8 @@ def test_TLS_06_session_of_another_name(sandlock, outside, version):
                    f"--http-upstream-ca={pki.root()}", "--http-allow=GET *.test/*",
                    cmd=[sys.executable, "-c", RESUME, version]).ok()
     first, second = run.out.splitlines()
-    assert first == "200 a.test" and second in ("False 200 b.test",) or "refused" in second, str(run)
+    assert first == "200 a.test", str(run)
+    assert second == "False 200 b.test" or second.startswith("refused"), str(run)
 
 
 def test_TLS_06_upstream_session_with_another_certificate(sandlock, outside):
@@ -342,8 +343,8 @@ def test_TLS_08_early_data(sandlock, api):
     early = sandlock.work / "early"
     early.write_bytes(GET)
     session = sandlock.work / "session"
-    script = (f"printf '{GET.decode()}' | openssl s_client -connect api.test:443 -servername api.test"
-              f" -tls1_3 -sess_out {session} -ign_eof 2>/dev/null | grep -a 'HTTP/1.1 200';"
+    script = (f"printf '{GET.decode()}' |"
+              f" openssl s_client -connect api.test:443 -servername api.test -tls1_3 -sess_out {session} -ign_eof 2>/dev/null | grep -a 'HTTP/1.1 200';"
               f"openssl s_client -connect api.test:443 -servername api.test -tls1_3"
               f" -sess_in {session} -early_data {early} </dev/null 2>&1 | grep -ai 'early data'")
     run = sandlock(*api.options, RULE, cmd=["sh", "-c", script.replace("\r\n", "\\r\\n")])
@@ -364,17 +365,19 @@ def test_TLS_09_ech(sandlock, api, attack):
 
 
 @pytest.mark.parametrize("port", [80, 443])
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f", b"\xff" * 64,
-                                  b"EHLO x\r\n", b"\x16\3\1\0\5hello"])
+@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f",
+                                  b"\xff" * 64, b"EHLO x\r\n", b"\x16\3\1\0\5hello"])
 def test_TLS_10_other_protocols(sandlock, api, attack, data, port):
-    run = sandlock(*api.options, RULE, cmd=[attack("raw"), "api.test", port], data=data + b"\r\n" * 4)
+    run = sandlock(*api.options, RULE, cmd=[attack("raw"), "api.test", port],
+                   data=data + b"\r\n" * 4)
     assert "200" not in run.out and "open" not in run.err, str(run)
     assert api.requests() == [] and data not in api.raw()
 
 
 def test_TLS_10_tls_in_tls(sandlock, api):
     script = ("import socket,ssl\nc=ssl.create_default_context()\n"
-              "s=c.wrap_socket(socket.create_connection(('api.test',443)),server_hostname='api.test')\n"
+              "t=socket.create_connection(('api.test',443))\n"
+              "s=c.wrap_socket(t,server_hostname='api.test')\n"
               "i,o=ssl.MemoryBIO(),ssl.MemoryBIO();n=c.wrap_bio(i,o,server_hostname='api.test')\n"
               "try: n.do_handshake()\nexcept ssl.SSLWantReadError: pass\n"
               "s.sendall(o.read())\n"
@@ -432,7 +435,8 @@ def test_TLS_12_the_key_is_nowhere(sandlock, api):
         " for f in ('mem','environ','maps','fd','root','cwd'):\n"
         "  try:\n"
         "   if f=='fd': os.readlink(p+'/fd/'+os.listdir(p+'/fd')[0])\n"
-        "   else: (os.readlink if f in('root','cwd') else lambda x: open(x,'rb').read(1))(p+'/'+f)\n"
+        "   elif f in('root','cwd'): os.readlink(p+'/'+f)\n"
+        "   else: open(p+'/'+f,'rb').read(1)\n"
         "   found.append(p+'/'+f)\n"
         "  except (OSError,IndexError): readable+=1\n"
         "print('found',found)\n")
@@ -474,7 +478,8 @@ def test_TLS_13_renegotiation(sandlock, api):
 def test_TLS_13_key_update_flood(sandlock, api):
     """10^4 KeyUpdates: refused or survived, and another client is served meanwhile."""
     script = ("(i=0; while [ $i -lt 3000 ]; do echo K; i=$((i+1)); done; echo Q) |"
-              " openssl s_client -connect api.test:443 -servername api.test -tls1_3 >/dev/null 2>&1 &"
+              " openssl s_client -connect api.test:443 -servername api.test -tls1_3"
+              " >/dev/null 2>&1 &"
               " curl -s -o /dev/null -w '%{http_code}' https://api.test/x; wait")
     run = sandlock(*api.options, RULE, cmd=["sh", "-c", script])
     assert run.out == "200", str(run)

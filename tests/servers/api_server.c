@@ -169,7 +169,8 @@ static void add_alpn(const char *name)
     }
 }
 
-int main(int argc, char **argv)
+/* false: not understood. */
+static bool parse_options(int argc, char **argv)
 {
     static const struct option table[] = {{"listen", 1, NULL, 'l'},
                                           {"cert", 1, NULL, 'c'},
@@ -238,8 +239,16 @@ int main(int argc, char **argv)
             options.reset_after_hello = true;
             break;
         default:
-            return 2;
+            return false;
         }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    if (!parse_options(argc, argv)) {
+        return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     if (options.listen_count == 0) {
