@@ -344,7 +344,8 @@ def test_TLS_08_early_data(sandlock, api):
     early.write_bytes(GET)
     session = sandlock.work / "session"
     script = (f"printf '{GET.decode()}' |"
-              f" openssl s_client -connect api.test:443 -servername api.test -tls1_3 -sess_out {session} -ign_eof 2>/dev/null | grep -a 'HTTP/1.1 200';"
+              f" openssl s_client -connect api.test:443 -servername api.test -tls1_3"
+              f" -sess_out {session} -ign_eof 2>/dev/null | grep -a 'HTTP/1.1 200';"
               f"openssl s_client -connect api.test:443 -servername api.test -tls1_3"
               f" -sess_in {session} -early_data {early} </dev/null 2>&1 | grep -ai 'early data'")
     run = sandlock(*api.options, RULE, cmd=["sh", "-c", script.replace("\r\n", "\\r\\n")])
