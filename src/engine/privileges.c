@@ -41,6 +41,10 @@ int sl_privileges_drop(sl_error *err)
     if (r < 0) {
         return sl_error_set(err, -r, "cannot drop capabilities: %s", strerror(-r));
     }
+    /* No program that one of ours starts gains anything; the child says so once more for itself. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return sl_error_set(err, errno, "cannot give up new privileges: %s", strerror(errno));
+    }
     /* No core file either: a process that is not dumpable leaves none (core(5)). */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
         return sl_error_set(err, errno, "cannot hide the supervisor's memory: %s", strerror(errno));

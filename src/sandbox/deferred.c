@@ -16,6 +16,8 @@
 #include "core/util.h"
 #include "sandbox/sandbox_int.h"
 
+#define SPURIOUS_MAX 8
+
 struct sl_deferred_queue {
     sl_sandbox *sb;
     pthread_mutex_t lock;
@@ -147,14 +149,16 @@ static void retire(struct sl_deferred_queue *q, sl_deferred *d)
     release(d);
 }
 
-static void resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why)
+/* True when it was answered, and is gone. */
+static bool resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why)
 {
     sl_answer answer = SL_ANSWER_VALUE(-EPERM);
     if (!d->resume(d, why, &answer)) {
-        return;
+        return false;
     }
     sl_sandbox_answer(q->sb, d->call.id, &answer);
     retire(q, d);
+    return true;
 }
 
 /* One at a time: a resume may end others that were ready with it. */
@@ -164,8 +168,14 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct epoll_event event;
     (void)status;
     (void)events;
-    if (epoll_wait(q->epoll, &event, 1, 0) == 1) {
-        resume(q, event.data.ptr, SL_WAKE_READY);
+    if (epoll_wait(q->epoll, &event, 1, 0) == 1 && !resume(q, event.data.ptr, SL_WAKE_READY)) {
+        sl_deferred *d = event.data.ptr;
+        if (++d->spurious > SPURIOUS_MAX && d->polling) {
+            /* Its readiness is not about what it waits for (an error queue, a full peer). */
+            epoll_ctl(q->epoll, EPOLL_CTL_DEL, d->fd, NULL);
+            d->polling = false;
+            d->parked = true;
+        }
     }
 }
 
@@ -206,6 +216,8 @@ static void on_sweep(uv_timer_t *timer)
         } else if (is_interrupted(d)) {
             sl_sandbox_answer(q->sb, d->call.id, &SL_ANSWER_VALUE(-EINTR));
             retire(q, d);
+        } else if (d->parked) {
+            resume(q, d, SL_WAKE_READY);
         }
     }
 }
@@ -221,6 +233,8 @@ void sl_deferred_watch(sl_deferred *d)
         return;
     }
     d->polling = true;
+    d->parked = false;
+    d->spurious = 0;
 }
 
 static void activate(struct sl_deferred_queue *q, sl_deferred *d)

@@ -9,7 +9,7 @@
 
 #include "sandbox/notify.h"
 
-#define SL_DEFERRED_MAX      4096 /* at once; one more is refused */
+#define SL_DEFERRED_MAX      2048 /* at once; one more is refused */
 #define SL_DEFERRED_SWEEP_MS 50
 
 struct sl_sandbox;
@@ -38,6 +38,8 @@ struct sl_deferred {
 
     /* private */
     bool polling;
+    bool parked;       /* ready again and again for nothing: the sweep asks instead */
+    unsigned spurious; /* times in a row that being ready led nowhere */
     bool done;
     sl_deferred *next;
     sl_deferred *prev;

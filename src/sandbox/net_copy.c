@@ -18,7 +18,7 @@ static int make_room(const sl_sock *sock, size_t want, struct sl_outgoing *out)
     bool partial = sock->type == SOCK_STREAM;
     size_t max = partial ? SL_SEND_STREAM_MAX : SL_SEND_DATAGRAM_MAX;
     if (sock->domain == AF_UNIX && !partial) {
-        max = SL_SEND_STREAM_MAX; /* bounded by SO_SNDBUF there */
+        max = SL_SEND_UNIX_MAX;
     }
     if (want > max && !partial) {
         return -EMSGSIZE;

@@ -51,8 +51,8 @@ static bool try_next(sl_deferred *d, struct attempt *a, int last, sl_answer *ret
     while (a->next < a->resolved.count) {
         const struct sl_link_addr *to = &a->resolved.addrs[a->next++];
         a->len = sl_addr_to_sockaddr(&to->addr, to->port, sl_sock_af(&sock), &a->sa);
-        if (a->len == 0) {
-            continue;
+        if (a->len == 0 || !sl_policy_may_dial(d->call.sb->policy, a->name, &to->addr, to->port)) {
+            continue; /* the gateway has asked the same; it may be anybody's by now */
         }
         fits = true;
         last = sl_connect_briefly(&sock, &a->sa, a->len);

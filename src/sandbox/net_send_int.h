@@ -5,7 +5,8 @@
 #include "sandbox/net_int.h"
 
 #define SL_SEND_DATAGRAM_MAX 65536        /* longer ones are EMSGSIZE */
-#define SL_SEND_STREAM_MAX   (256u << 10) /* of a stream: sent in part, as send(2) may */
+#define SL_SEND_STREAM_MAX   (64u << 10)  /* of a stream: sent in part, as send(2) may */
+#define SL_SEND_UNIX_MAX     (256u << 10) /* of AF_UNIX datagrams, which SO_SNDBUF bounds too */
 #define SL_SEND_CONTROL_MAX  4096
 #define SL_SEND_FDS_MAX      253 /* SCM_MAX_FD, unix(7) */
 #define SL_SEND_BATCH_MAX    64  /* messages of one sendmmsg; fewer than asked for is allowed */

@@ -44,7 +44,7 @@ struct sl_sandbox {
     bool canary_met; /* dispatcher thread only */
     atomic_bool ending;
     pid_t main_pid;
-    pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
+    _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
 
     struct {
         pid_t tid;

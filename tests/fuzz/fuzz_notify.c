@@ -130,7 +130,7 @@ static void check_control(const struct sl_outgoing *out, const sl_sock *sock)
 
 static void check_outgoing(const struct sl_outgoing *out, const sl_sock *sock)
 {
-    check(out->data != NULL && out->len <= SL_SEND_STREAM_MAX);
+    check(out->data != NULL && out->len <= SL_SEND_UNIX_MAX);
     check(sock->type == SOCK_STREAM || sock->domain == AF_UNIX || out->len <= SL_SEND_DATAGRAM_MAX);
     check(out->name_len == 0 ||
           (out->name_len >= sizeof(sa_family_t) && out->name_len <= sizeof(out->name)));

@@ -39,6 +39,7 @@ static const struct tested {
     {"net", "recvfrom", "test_net_steer.c", "answers_come_from_the_asked_server", "asks_from"},
     {"net", "recvmsg", "test_net_steer.c", "messages_come_from_the_asked_server", "asks_msg"},
     {"net", "recvmmsg", "test_net_steer.c", "messages_come_from_the_asked_server", "asks_msg"},
+    {"net", "setsockopt", "test_net_connect.c", "close_never_lingers", "lingers"},
     {"net", "getpeername", "test_net_steer.c", "steered_socket_shows_the_asked_peer", "is_steered"},
     {"bind", "listen", "test_net_steer.c", "restricted_binding_covers_listen", "listens_unbound"},
     {"signals", "kill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},

@@ -365,13 +365,47 @@ static void unix_sockets_only_below_write_grants(void **state)
     assert_int_equal(rmdir(there), 0);
 }
 
+/* A close that waits would wait in the engine, which may close last; a reset does not wait. */
+static int program_lingers(char **args)
+{
+    (void)args;
+    struct linger linger = {.l_onoff = 1, .l_linger = 60};
+    socklen_t len = sizeof(linger);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    LIVE_CHECK(fd >= 0);
+    LIVE_CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, len) == 0);
+    LIVE_CHECK(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff == 0);
+    linger = (struct linger){.l_onoff = 1, .l_linger = 0};
+    LIVE_CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, len) == 0);
+    LIVE_CHECK(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0);
+    LIVE_CHECK(linger.l_onoff == 1 && linger.l_linger == 0);
+    LIVE_CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, NULL, len) < 0 && errno == EFAULT);
+    int on = 1; /* the other options are not our business */
+    LIVE_CHECK(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == 0);
+    return 0;
+}
+
+static void close_never_lingers(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy)
+    policy = live_policy("fs_readable", "/", "net_allow", "192.0.2.1:1", NULL);
+    struct live_run run = {.policy = policy, .program = "lingers"};
+    assert_int_equal(live_run(&run), 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct live_program programs[] = {
-        {"nothing", program_nothing},     {"asks_canary", program_asks_canary},
-        {"connects", program_connects},   {"maps", program_maps},
-        {"races", program_races},         {"misaddresses", program_misaddresses},
-        {"goes_unix", program_goes_unix}, {NULL, NULL},
+        {"nothing", program_nothing},
+        {"asks_canary", program_asks_canary},
+        {"connects", program_connects},
+        {"maps", program_maps},
+        {"races", program_races},
+        {"misaddresses", program_misaddresses},
+        {"goes_unix", program_goes_unix},
+        {"lingers", program_lingers},
+        {NULL, NULL},
     };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(canary_stands_in_every_run),
@@ -381,6 +415,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(odd_addresses_get_their_errno),
         cmocka_unit_test(rewritten_address_reaches_nobody_else),
         cmocka_unit_test(unix_sockets_only_below_write_grants),
+        cmocka_unit_test(close_never_lingers),
     };
     live_start(argc, argv, programs);
     return cmocka_run_group_tests(tests, NULL, NULL);
