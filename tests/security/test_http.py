@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness import sandbox, servers
+from harness import paths, sandbox, servers
 
 RULES = ("--http-allow=GET api.test/pub/*", "--http-allow=POST api.test/pub/*",
          "--http-allow=GET api.test/ws")
@@ -428,7 +428,9 @@ def test_HTTP_23_memory_stays_bounded(sandlock, api):
     assert running.line() == "sent\n"
     grown = resident(gateway) - before
     running.finish(data=b"\n").ok()
-    assert grown < 8 << 10, f"{grown} KiB more"
+    # the address sanitizer keeps what was freed for a while
+    bound = 100 << 10 if b"__asan_init" in paths.GATEWAY.read_bytes() else 8 << 10
+    assert grown < bound, f"{grown} KiB more"
     assert api.seen() == ["GET /pub/x"]
 
 
