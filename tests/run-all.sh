@@ -87,8 +87,15 @@ pass_ordinary() {
   results+=" $label=$root/build/results/$label.xml"
 }
 
+prepare_programs() {
+  say "compiling the clients and attack programs of the tests"
+  (cd tests && PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python3" -m harness.prepare </dev/null) ||
+    say "some test programs could not be built; their tests will say so"
+}
+
 test_some() { # test_some NAME: as you are, on the release build, everything printed
   compile release
+  prepare_programs
   ctest --test-dir build/release -R "$1" --output-on-failure --no-tests=error </dev/null
 }
 
@@ -101,9 +108,7 @@ test_everything() {
   compile release
   check_release
   compile asan
-  say "compiling the clients and attack programs of the tests"
-  (cd tests && PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python3" -m harness.prepare </dev/null) ||
-    say "some test programs could not be built; their tests will say so"
+  prepare_programs
   pass release build/release
   export UBSAN_OPTIONS=print_stacktrace=1
   pass asan build/asan -L '^(unit|fuzz)$'
