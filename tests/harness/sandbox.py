@@ -64,9 +64,11 @@ class Running:
             self._status_r, status_w = os.pipe()
             words = [*words[:2], f"--status-fd={status_w}", *words[2:]]
             pass_fds = (*pass_fds, status_w)
+        # A group of its own: when an engine dies beside a stopped guardian, the kernel hangs up the
+        # whole group (setpgid(2), orphaned process groups), and that must not be the test runner's.
         self.process = subprocess.Popen(words, cwd=cwd, env=env, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        pass_fds=pass_fds)
+                                        pass_fds=pass_fds, preexec_fn=os.setpgrp)
         self.pid = self.process.pid
         if status:
             os.close(status_w)
