@@ -30,6 +30,7 @@ void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
         state = SL_EXCHANGE_ENDED; /* a mistake of ours: end, never go on in doubt */
     }
     x->state = state;
+    x->req_timed = false;
     uint64_t now = uv_now(x->gw->loop);
     switch (state) {
     case SL_EXCHANGE_IDLE:
@@ -232,6 +233,7 @@ static void flush_sides(sl_exchange *x)
 
 static void wish(sl_exchange *x)
 {
+    sl_exchange_time_body(x);
     bool relay = x->state == SL_EXCHANGE_RELAY;
     bool want = true; /* from the client */
     if (relay && !x->req.done) {
@@ -291,6 +293,10 @@ static void expire(sl_flow *flow)
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
         break;
     default:
+        if (x->req_timed) {
+            sl_exchange_body_overdue(x);
+            break;
+        }
         sl_exchange_log(x, "client_gone", NULL);
         sl_exchange_break(x);
         break;

@@ -74,7 +74,9 @@ typedef struct sl_exchange {
     bool websocket;
     bool expects;
     sl_body req;
-    sl_buf wire; /* its head as sent, until the response begins */
+    bool req_timed;     /* its deadline runs: SL_TIMEOUT_BODY_MS */
+    uint64_t req_bytes; /* had come when that began */
+    sl_buf wire;        /* its head as sent, until the response begins */
     sl_buf url;
     const char *rule;
     uint64_t started_ms;
@@ -132,6 +134,8 @@ bool sl_exchange_step_head(sl_exchange *x);
 bool sl_exchange_step_body(sl_exchange *x);
 bool sl_exchange_step_drain(sl_exchange *x);
 void sl_exchange_watch_client(sl_exchange *x);
+void sl_exchange_time_body(sl_exchange *x);
+void sl_exchange_body_overdue(sl_exchange *x);
 void sl_exchange_acquire(sl_exchange *x, bool fresh);
 void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char *detail);
 

@@ -326,7 +326,7 @@ static bool splice_body(sl_exchange *x)
 }
 
 /* Half a request is up there: end both, and the upstream sees that it is incomplete. */
-static void malformed_body(sl_exchange *x)
+static void refuse_body(sl_exchange *x, unsigned status, const char *why)
 {
     sl_exchange_drop_upstream(x);
     if (x->head_sent) {
@@ -335,7 +335,31 @@ static void malformed_body(sl_exchange *x)
     }
     x->running = false;
     x->client_keep = false;
-    sl_answer_status(x, 400, "malformed chunked body");
+    sl_answer_status(x, status, why);
+}
+
+/* HTTP-24. Only what the client alone can hold up is timed: not while we do not read, not once its
+ * answer has begun, and not while it waits for the leave to send that it asked for. */
+void sl_exchange_time_body(sl_exchange *x)
+{
+    bool waits = x->expects && x->interim == 0 && x->req.bytes == 0;
+    bool timed = x->state == SL_EXCHANGE_RELAY && !x->req.done && !x->req_dropped &&
+                 !x->head_sent && !x->upstream.blocked && !x->req.sink_full && !waits;
+    if (timed && !x->req_timed) {
+        x->req_bytes = x->req.bytes;
+        x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_BODY_MS;
+    } else if (!timed && x->req_timed && !x->client.eof) {
+        x->flow->deadline_ms = 0;
+    }
+    x->req_timed = timed;
+}
+
+void sl_exchange_body_overdue(sl_exchange *x)
+{
+    x->req_timed = false; /* the next stretch begins, or there is none */
+    if (x->req.bytes - x->req_bytes < SL_BODY_PROGRESS) {
+        refuse_body(x, 408, "the request body took too long");
+    }
 }
 
 bool sl_exchange_step_body(sl_exchange *x)
@@ -360,12 +384,12 @@ bool sl_exchange_step_body(sl_exchange *x)
     }
     r = sl_body_take(&x->req, v.data, v.len, &len, &used);
     if (r < 0) {
-        malformed_body(x);
+        refuse_body(x, 400, "malformed chunked body");
         return true;
     }
     r = sl_body_send(x->gw, &x->req, &x->upstream, NULL, v.data, len);
     if (r == -EBADMSG) { /* in the trailer, of which nothing was sent */
-        malformed_body(x);
+        refuse_body(x, 400, "malformed chunked body");
         return true;
     }
     if (r < 0) {

@@ -29,6 +29,8 @@
 #define SL_TIMEOUT_DIAL_MS   15000        /* connect, all addresses */
 #define SL_TIMEOUT_LINGER_MS 5000
 #define SL_TIMEOUT_DRAIN_MS  15000 /* the rest of a denied request's body */
+#define SL_TIMEOUT_BODY_MS   20000 /* in which a request's body must get on by ... */
+#define SL_BODY_PROGRESS     1024  /* ... this many bytes */
 #define SL_TIMEOUT_GONE_MS   60000 /* quiet response to a client that said its last byte */
 #define SL_TIMEOUT_POOL_MS   60000
 #define SL_SPEAKS_FIRST_MS   300 /* then a raw flow's server may have the first word */

@@ -169,7 +169,7 @@ bool rig_turn(rig *r)
     if (r->client >= 0) {
         moved |= drain(r->client, &r->from_gateway, &r->client_ended);
     }
-    if (r->upstream >= 0) {
+    if (r->upstream >= 0 && !r->deaf) {
         moved |= drain(r->upstream, &r->to_upstream, &ended);
     }
     return moved;

@@ -21,6 +21,7 @@ typedef struct rig {
     sl_upstream_cb cb;   /* an opening that waits */
     void *arg;
     bool client_ended;
+    bool deaf; /* the upstream reads nothing */
 } rig;
 
 /* Allows everything on RIG_NAME but "/deny". */
