@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "sandbox/sandbox_int.h"
 
@@ -97,6 +98,16 @@ static void serve(sl_sandbox *sb, const struct seccomp_notif *req)
     }
 }
 
+/* Until a call is received a signal can break it off with EINTR (seccomp_unotify(2)), which fork(2)
+ * never gives and no shell expects. Forks come in flocks, and so do the SIGCHLDs of their ends:
+ * after one the next is awaited awake, so that it is received at once. */
+static void wait_awake(const sl_sandbox *sb, int listener)
+{
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+    while (sl_clock_now_ns() < sb->awake_until_ns && poll(&p, 1, 0) == 0) {
+    }
+}
+
 void *sl_dispatch_thread(void *sandbox)
 {
     sl_sandbox *sb = sandbox;
@@ -112,6 +123,7 @@ void *sl_dispatch_thread(void *sandbox)
         char room[256]; /* a newer kernel's struct may be larger (SECCOMP_GET_NOTIF_SIZES) */
     } buffer;
     for (;;) {
+        wait_awake(sb, listener);
         memset(&buffer, 0, sizeof(buffer));
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &buffer.req) == 0) {
             serve(sb, &buffer.req);
