@@ -57,18 +57,16 @@ class Result:
 class Running:
     """A sandbox that runs: its guardian is `pid`."""
 
-    def __init__(self, words, cwd, env, stdin, pass_fds, audit_path, status):
+    def __init__(self, words, cwd, env, stdin, pass_fds, audit_path, status, own_group):
         self.words, self.audit_path = words, audit_path
         self._status_r = None
         if status:
             self._status_r, status_w = os.pipe()
             words = [*words[:2], f"--status-fd={status_w}", *words[2:]]
             pass_fds = (*pass_fds, status_w)
-        # A group of its own: when an engine dies beside a stopped guardian, the kernel hangs up the
-        # whole group (setpgid(2), orphaned process groups), and that must not be the test runner's.
         self.process = subprocess.Popen(words, cwd=cwd, env=env, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        pass_fds=pass_fds, preexec_fn=os.setpgrp)
+                                        pass_fds=pass_fds, preexec_fn=os.setpgrp if own_group else None)
         self.pid = self.process.pid
         if status:
             os.close(status_w)
@@ -116,7 +114,7 @@ class Sandbox:
         self._count = 0
 
     def start(self, *options, cmd, env=None, cwd=None, stdin=subprocess.DEVNULL, pass_fds=(),
-              audit=True, status=True, wrap=()):
+              audit=True, status=True, wrap=(), own_group=False):
         self._count += 1
         audit_path = self.tmp / f"audit-{self._count}.jsonl" if audit else None
         words = [*wrap, str(paths.SANDLOCK), "run"]
@@ -127,7 +125,7 @@ class Sandbox:
         words += [str(o) for o in options]
         words += ["--", *(str(w) for w in cmd)]
         return Running(words, cwd or self.work, clean_environment(self.home, **(env or {})), stdin,
-                       pass_fds, audit_path, status)
+                       pass_fds, audit_path, status, own_group)
 
     def __call__(self, *options, cmd, timeout=TIMEOUT, data=None, **kw):
         if data is not None:

@@ -151,10 +151,13 @@ def test_PROC_11_a_time_limit_ends_them_all(sandlock, attack):
 def test_SUP_01_no_trapped_call_succeeds_without_the_engine(sandlock, outside, attack):
     """The guardian is stopped, so that nobody ends the tree: a relative that left the session asks
     on, gets ENOSYS for an address that is allowed, and nothing arrives. Then the guardian goes on,
-    and it is gone."""
+    and it is gone.
+
+    The group is the run's own: when an engine dies beside a stopped guardian, the kernel hangs up the
+    whole group (setpgid(2), orphaned process groups), and that must not be the test runner's."""
     allowed = outside.witness(GOOD, PORT)
     with Orphans() as orphans:
-        running = sandlock.start(f"--net-allow={GOOD}:{PORT}", audit=False,
+        running = sandlock.start(f"--net-allow={GOOD}:{PORT}", audit=False, own_group=True,
                                  cmd=[attack("proc"), "hammer", GOOD, PORT])
         assert running.line() == "connect ok\n"
         roles = Roles(running.pid)
