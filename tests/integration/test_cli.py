@@ -196,7 +196,9 @@ def test_cwd(sandlock):
 
 
 def test_exec_shell(sandlock):
-    done = sandlock_words(sandlock, "run", "-e", "echo $((6*7)) | cat; exit 5")
+    # -P 0: two forks with a SIGCHLD between them may end in EINTR while forks are counted, which dash
+    # does not forgive (docs/THREAT-MODEL.md, known limits).
+    done = sandlock_words(sandlock, "run", "-P", "0", "-e", "echo $((6*7)) | cat; exit 5")
     assert (done.returncode, done.stdout) == (5, "42\n"), done.stderr
 
 
