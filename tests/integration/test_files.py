@@ -166,7 +166,7 @@ def test_devices_are_always_there(sandlock, trees):
     script = ("echo x > /dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c "
               "&& echo shm > /dev/shm/$$ && cat /dev/shm/$$ && rm /dev/shm/$$ "
               "&& echo fd > /dev/fd/1; echo full > /dev/full; echo $?")
-    run = sandlock(*SYSTEM, cmd=["sh", "-c", script])
+    run = sandlock(*SYSTEM, cmd=["bash", "-c", script])
     assert run.out.splitlines() == ["4", "4", "shm", "fd", "1"], str(run)
 
 
