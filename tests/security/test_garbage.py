@@ -28,7 +28,7 @@ def test_SUP_06_garbage_arguments(sandlock, outside, attack, policy):
     before = len(loopback.received())
     assert before > 0
     script = f"{garbage} {GOOD} {PORT} {ROUNDS}; echo over; read x"
-    running = sandlock.start(*POLICIES[policy], audit=False, stdin=-1, cmd=["sh", "-c", script])
+    running = sandlock.start(*POLICIES[policy], audit=False, stdin=-1, cmd=["bash", "-c", script])
     lines = []
     while not lines or lines[-1] != "over\n":
         lines.append(running.line())

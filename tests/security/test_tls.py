@@ -273,7 +273,7 @@ def test_TLS_06_upstream_session_with_another_certificate(sandlock, outside):
     run = sandlock(f"--resolve=api.test=127.0.0.1:{good.port}",
                    f"--resolve=b.test=127.0.0.1:{bad.port}", f"--http-upstream-ca={pki.root()}",
                    "--http-allow=GET *.test/*", "--http-allow=GET api.test/*",
-                   cmd=["sh", "-c", "curl -s -o /dev/null -w '%{http_code} ' https://api.test/x;"
+                   cmd=["bash", "-c", "curl -s -o /dev/null -w '%{http_code} ' https://api.test/x;"
                         "curl -s -o /dev/null -w '%{http_code}' https://b.test/x"])
     assert run.out == "200 502", str(run)
     assert bad.requests() == []
@@ -348,7 +348,7 @@ def test_TLS_08_early_data(sandlock, api):
               f" -sess_out {session} -ign_eof 2>/dev/null | grep -a 'HTTP/1.1 200';"
               f"openssl s_client -connect api.test:443 -servername api.test -tls1_3"
               f" -sess_in {session} -early_data {early} </dev/null 2>&1 | grep -ai 'early data'")
-    run = sandlock(*api.options, RULE, cmd=["sh", "-c", script.replace("\r\n", "\\r\\n")])
+    run = sandlock(*api.options, RULE, cmd=["bash", "-c", script.replace("\r\n", "\\r\\n")])
     assert "200" in run.out, str(run)
     assert "Early data was accepted" not in run.out, str(run)
     assert "Early data was" in run.out or "Early data" not in run.out, str(run)
@@ -471,7 +471,7 @@ def test_TLS_13_renegotiation(sandlock, api):
     script = ("(printf 'GET /one HTTP/1.1\\r\\nHost: api.test\\r\\n'; echo R; cat) |"
               " openssl s_client -connect api.test:443 -servername api.test -tls1_2 2>&1 |"
               " grep -aiE 'renegotiat|RENEGOTIATING|alert|HTTP/1'")
-    run = sandlock(*api.options, RULE, cmd=["timeout", "20", "sh", "-c", script])
+    run = sandlock(*api.options, RULE, cmd=["timeout", "20", "bash", "-c", script])
     assert "HTTP/1.1 200" not in run.out, str(run)
     assert api.requests() == []
 
@@ -482,7 +482,7 @@ def test_TLS_13_key_update_flood(sandlock, api):
               " openssl s_client -connect api.test:443 -servername api.test -tls1_3"
               " >/dev/null 2>&1 &"
               " curl -s -o /dev/null -w '%{http_code}' https://api.test/x; wait")
-    run = sandlock(*api.options, RULE, cmd=["sh", "-c", script])
+    run = sandlock(*api.options, RULE, cmd=["bash", "-c", script])
     assert run.out == "200", str(run)
 
 
