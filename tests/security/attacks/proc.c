@@ -96,23 +96,24 @@ static int broadcast(pid_t group)
 {
     int pair[2];
     char c;
-    if (pipe(pair) < 0) {
+    sigset_t urg;
+    sigset_t before;
+    sigemptyset(&urg);
+    sigaddset(&urg, SIGURG);
+    if (pipe(pair) < 0 || sigprocmask(SIG_BLOCK, &urg, &before) < 0) {
         return 1;
     }
     pid_t own = fork();
     if (own == 0) {
         signal(SIGURG, on_urgent);
         if (write(pair[1], "x", 1) == 1) {
-            pause();
+            sigsuspend(&before); /* one that came before this waits for it */
         }
         _exit(urgent > 0 ? 0 : 1);
     }
     if (read(pair[0], &c, 1) != 1) {
         return 1;
     }
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGURG);
     report("everybody", kill(-1, SIGURG));
     report("group", kill(0, SIGURG));
     report("theirs", kill(-group, SIGURG));
