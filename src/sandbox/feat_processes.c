@@ -18,7 +18,6 @@
 #include "sandbox/tree.h"
 
 #define RECENT_MAX 64
-#define AWAKE_NS   1000000u  /* how long the next fork is awaited awake */
 #define RECENT_NS  20000000u /* an allowed fork is born well within this time */
 
 struct sl_procs_state {
@@ -28,7 +27,6 @@ struct sl_procs_state {
         uint64_t since_ns;
     } recent[RECENT_MAX];
     size_t next;
-    bool may_wake; /* there is another processor to be awake on */
 };
 
 static bool wanted(const sl_policy *policy)
@@ -93,9 +91,6 @@ static void remember(struct sl_procs_state *s, pid_t tid)
 static sl_answer handle_fork(sl_call *call)
 {
     struct sl_procs_state *s = call->sb->procs;
-    if (s->may_wake) {
-        call->sb->awake_until_ns = sl_clock_now_ns() + AWAKE_NS;
-    }
     uint32_t max = call->sb->policy->max_processes;
     for (size_t i = 0; i < RECENT_MAX; i++) {
         if (s->recent[i].tid == call->tid) {
@@ -120,7 +115,6 @@ static int setup(sl_sandbox *sb, sl_error *err)
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     sb->procs->count = 1;
-    sb->procs->may_wake = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_processes;
+extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
 extern const sl_feature sl_feature_signals;

@@ -41,8 +41,7 @@ struct sl_sandbox {
     atomic_int listener; /* -1 until then; -2: none will come */
     pthread_t dispatcher;
     bool dispatcher_runs;
-    bool canary_met;         /* dispatcher thread only */
-    uint64_t awake_until_ns; /* dispatcher thread only */
+    bool canary_met; /* dispatcher thread only */
     atomic_bool ending;
     pid_t main_pid;
     _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */

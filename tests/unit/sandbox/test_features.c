@@ -42,6 +42,8 @@ static const struct tested {
     {"net", "setsockopt", "test_net_connect.c", "close_never_lingers", "lingers"},
     {"net", "getpeername", "test_net_steer.c", "steered_socket_shows_the_asked_peer", "is_steered"},
     {"bind", "listen", "test_net_steer.c", "restricted_binding_covers_listen", "listens_unbound"},
+    {"restart", "rt_sigaction", "test_feat_restart.c", "handlers_of_children_restart",
+     "asks_for_handlers"},
     {"signals", "kill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
     {"signals", "tkill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
     {"signals", "tgkill", "test_feat_signals.c", "our_own_processes_are_out_of_reach", "attacks"},
