@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "sandbox/features.h"
 #include "sandbox/net_int.h"
@@ -125,6 +126,7 @@ static int setup(sl_sandbox *sb, sl_error *err)
     sb->net = net;
     net->sink_udp = -1;
     net->refuse_tcp = -1;
+    net->next_loopback = (uint32_t)sl_clock_now_ns(); /* runs beside each other start apart */
     pthread_mutex_init(&net->lock, NULL);
     net->known = calloc(SL_NET_SOCKETS_MAX, sizeof(*net->known));
     if (net->known == NULL) {

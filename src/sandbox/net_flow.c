@@ -52,14 +52,35 @@ static int accept_child(int listener, int child)
     return -ECONNREFUSED;
 }
 
+/* An ended connection keeps its address and port for a minute (TIME-WAIT), and each connect takes a
+ * fresh one. All on 127.0.0.1, some 28000 of them would leave no port, and long before that the
+ * kernel's search for one takes milliseconds. So each listener has an address of its own in
+ * 127.64.0.0/10; IPv6 has a single loopback address. */
+#define LOOPBACK_COUNT (1u << 22)
+
+static int make_listener(struct sl_net_state *net, const sl_addr *asked, sl_addr *ret_addr,
+                         uint16_t *ret_port)
+{
+    uint32_t n = net->next_loopback++ % LOOPBACK_COUNT;
+    sl_addr local = {.family = 4,
+                     .bytes = {127, (uint8_t)(64 + (n >> 16)), (uint8_t)(n >> 8), (uint8_t)n}};
+    int fd = asked->family == 6 ? -EADDRNOTAVAIL
+                                : sl_sock_bound(&local, SOCK_STREAM, ret_addr, ret_port);
+    if (fd == -EADDRNOTAVAIL) { /* or a loopback interface with one address only */
+        fd = sl_sock_loopback(asked, SOCK_STREAM, ret_addr, ret_port);
+    }
+    return fd;
+}
+
 /* Connects the child's socket to ours and returns our accepted end, with connect's own result (0 or
  * -EINPROGRESS) in *ret_result; -errno when there is no connection. */
-static int join(const sl_sock *sock, const sl_addr *asked, int *ret_result)
+static int join(struct sl_net_state *net, const sl_sock *sock, const sl_addr *asked,
+                int *ret_result)
 {
     sl_addr addr;
     uint16_t port;
     struct sockaddr_storage sa;
-    sl_autoclose int listener = sl_sock_loopback(asked, SOCK_STREAM, &addr, &port);
+    sl_autoclose int listener = make_listener(net, asked, &addr, &port);
     if (listener < 0 || listen(listener, 1) < 0) {
         return listener < 0 ? listener : -errno;
     }
@@ -121,7 +142,7 @@ sl_answer sl_flow_steer(sl_call *call, sl_sock *sock, const sl_dest *dest)
         return answer;
     }
     int result = 0;
-    sl_autoclose int accepted = join(sock, &dest->addr, &result);
+    sl_autoclose int accepted = join(call->sb->net, sock, &dest->addr, &result);
     if (accepted < 0) {
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(accepted == -EINPROGRESS ? -ECONNREFUSED : accepted);

@@ -47,7 +47,8 @@ struct sl_net_state {
     sl_known *known;
     uint32_t clock; /* of replacement in a set */
     _Atomic uint64_t next_id;
-    int sink_udp; /* bound, deaf to strangers: where sorting connects go */
+    _Atomic uint32_t next_loopback; /* address of the next steering listener */
+    int sink_udp;                   /* bound, deaf to strangers: where sorting connects go */
     uint16_t sink_port;
     int refuse_tcp; /* bound, never listening: a connect to it is refused */
     uint16_t refuse_port;
@@ -61,7 +62,9 @@ bool sl_known_get(struct sl_net_state *net, uint64_t cookie, sl_known *ret_entry
 void sl_known_drop(struct sl_net_state *net, uint64_t cookie);
 /* The family to use for reaching our own side from this socket. */
 int sl_sock_af(const sl_sock *sock);
-/* Ours, on loopback, of the family that `asked` was asked in; bound to a free port. -errno. */
+/* Ours, bound to a free port of this address. -errno. */
+int sl_sock_bound(const sl_addr *local, int type, sl_addr *ret_addr, uint16_t *ret_port);
+/* The same on 127.0.0.1 or ::1, of the family that `asked` was asked in. */
 int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t *ret_port);
 /* The socket's own address; an unspecified one is given as loopback of its family. */
 int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port);

@@ -87,17 +87,11 @@ enum sl_proto sl_sock_proto(const sl_sock *sock)
     return icmp ? SL_PROTO_ICMP : SL_PROTO_UDP;
 }
 
-int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t *ret_port)
+int sl_sock_bound(const sl_addr *local, int type, sl_addr *ret_addr, uint16_t *ret_port)
 {
-    sl_addr local = {.family = asked->family == 6 ? 6 : 4};
-    if (local.family == 6) {
-        local.bytes[15] = 1;
-    } else {
-        memcpy(local.bytes, (uint8_t[]){127, 0, 0, 1}, 4);
-    }
-    int af = local.family == 6 ? AF_INET6 : AF_INET;
+    int af = local->family == 6 ? AF_INET6 : AF_INET;
     struct sockaddr_storage sa;
-    socklen_t len = sl_addr_to_sockaddr(&local, 0, af, &sa);
+    socklen_t len = sl_addr_to_sockaddr(local, 0, af, &sa);
     sl_autoclose int fd = socket(af, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0) {
         return -errno;
@@ -108,6 +102,17 @@ int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t
     }
     int r = sl_addr_from_sockaddr(&sa, len, ret_addr, ret_port);
     return r < 0 ? r : sl_steal_fd(&fd);
+}
+
+int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t *ret_port)
+{
+    sl_addr local = {.family = asked->family == 6 ? 6 : 4};
+    if (local.family == 6) {
+        local.bytes[15] = 1;
+    } else {
+        memcpy(local.bytes, (uint8_t[]){127, 0, 0, 1}, 4);
+    }
+    return sl_sock_bound(&local, type, ret_addr, ret_port);
 }
 
 int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port)

@@ -97,6 +97,19 @@ def enter(directory):
 
 
 @contextlib.contextmanager
+def few_ports(low, high):
+    """For a while the kernel chooses ports out of so many only (ip(7), ip_local_port_range)."""
+    path = "/proc/sys/net/ipv4/ip_local_port_range"
+    with open(path) as f:
+        before = f.read()
+    _write(path, f"{low} {high}")
+    try:
+        yield
+    finally:
+        _write(path, before)
+
+
+@contextlib.contextmanager
 def bind_over(source, target):
     """For a while `target` shows `source`, to everything this process starts."""
     _mount(source, target, MS_BIND)

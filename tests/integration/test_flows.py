@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from conftest import Api
-from harness import paths, pki, servers
+from harness import netns, paths, pki, servers
 
 CLIENT = paths.TESTS / "clients" / "flow_client.py"
 ALLOW = "--http-allow=* api.test/a/**"
@@ -105,6 +105,27 @@ def test_many_at_once(sandlock, api, count, tls):
                  "all requests", timeout=90)
     api.release("all", count)
     assert lines(run.finish()) == [count]
+
+
+ONE_EACH = """
+import socket, sys
+where = socket.getaddrinfo("api.test", 80, type=socket.SOCK_STREAM)[0][4]
+for i in range(int(sys.argv[1])):
+    with socket.create_connection(where) as s:
+        s.sendall(b"GET /a/x HTTP/1.1\\r\\nHost: api.test\\r\\nConnection: close\\r\\n\\r\\n")
+        answer = b""
+        while (part := s.recv(65536)):
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+"""
+
+
+@pytest.mark.netns
+def test_more_connections_than_ports(sandlock, api):
+    """Each leaves its port behind for a minute (TIME-WAIT, RFC 9293 3.6.1)."""
+    with netns.few_ports(40000, 40199):
+        sandlock(*api.options, ALLOW, cmd=[sys.executable, "-c", ONE_EACH, 500]).ok()
+    assert len(api.seen()) == 500
 
 
 @pytest.mark.parametrize("count,tls", [(3000, ""), (1000, "tls")], ids=["http", "https"])
