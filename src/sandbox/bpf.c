@@ -218,13 +218,16 @@ int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned 
     if (rules->known > SL_BPF_NR_MAX) {
         return -EINVAL;
     }
-    sl_autofree struct builder *b = calloc(1, sizeof(*b));
+    sl_autofree struct builder *b = malloc(sizeof(*b));
     if (b == NULL) {
         return -ENOMEM;
     }
     b->rules = rules;
+    b->run_count = 0;
     b->insns = insns;
     b->pos = SL_BPF_INSNS_MAX;
+    b->full = false;
+    b->return_count = 0;
     make_runs(b);
     size_t tree = emit_tree(b, 0, b->run_count);
     /* x32 numbers are unknown numbers too: ENOSYS. */

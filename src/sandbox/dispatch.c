@@ -71,7 +71,7 @@ sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)
     if (call->nr < 0 || call->nr >= SL_BPF_NR_MAX) {
         return SL_ANSWER_VALUE(-ENOSYS);
     }
-    const sl_chain *chain = &call->sb->chains[call->nr];
+    const sl_chain *chain = &call->sb->chains[call->sb->chain_of[call->nr]];
     unsigned flags = chain->count == 0 ? 0 : SL_ROW_MAY_CONTINUE;
     for (size_t i = 0; i < chain->count; i++) {
         sl_answer answer = chain->rows[i]->handler(call);
@@ -123,11 +123,11 @@ void *sl_dispatch_thread(void *sandbox)
 {
     sl_sandbox *sb = sandbox;
     prctl(PR_SET_NAME, "sandlock-calls");
+    ask_for_short_slice();
     int listener = wait_listener(sb);
     if (listener < 0) {
         return NULL;
     }
-    ask_for_short_slice();
     /* Both sides on one CPU where the kernel can (6.6); a hint, so its failure is no matter. */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     struct {

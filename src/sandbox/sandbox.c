@@ -53,12 +53,27 @@ int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rul
     return r;
 }
 
+/* Few system calls are trapped: a table of all would cost the start its page faults. */
 static int build_chains(sl_sandbox *sb)
 {
+    size_t used = 1;
+    size_t rows = 1;
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        rows += sl_features[i]->wanted(sb->policy) ? sl_features[i]->row_count : 0;
+    }
+    sb->chains = calloc(SL_MIN(rows, (size_t)SL_CHAINS_MAX), sizeof(*sb->chains));
+    if (sb->chains == NULL) {
+        return -ENOMEM;
+    }
     for (size_t i = 0; i < sl_feature_count; i++) {
         const sl_feature *f = sl_features[i];
         for (size_t k = 0; f->wanted(sb->policy) && k < f->row_count; k++) {
-            sl_chain *chain = &sb->chains[f->rows[k].nr];
+            uint8_t *index = &sb->chain_of[f->rows[k].nr];
+            if (*index == 0 && used == SL_CHAINS_MAX) {
+                return -E2BIG;
+            }
+            *index = *index == 0 ? (uint8_t)used++ : *index;
+            sl_chain *chain = &sb->chains[*index];
             if (chain->count == SL_CHAIN_MAX) {
                 return -E2BIG;
             }
@@ -157,6 +172,7 @@ void sl_sandbox_free(sl_sandbox *sb)
     sl_close(listener);
     sl_close(sb->landlock_fd);
     sl_fsview_free(sb->view);
+    free(sb->chains);
     free(sb->insns);
     free(sb->canary_path);
     free(sb);

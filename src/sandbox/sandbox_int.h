@@ -11,8 +11,9 @@
 #include "sandbox/fsview.h"
 #include "sandbox/sandbox.h"
 
-#define SL_CHAIN_MAX   6  /* handlers of one system call */
-#define SL_PIDFD_CACHE 64 /* threads whose pidfd is kept; a power of two */
+#define SL_CHAIN_MAX   6   /* handlers of one system call */
+#define SL_CHAINS_MAX  256 /* system calls that may be trapped at once, and none */
+#define SL_PIDFD_CACHE 64  /* threads whose pidfd is kept; a power of two */
 
 typedef struct sl_chain {
     const sl_syscall_row *rows[SL_CHAIN_MAX];
@@ -35,7 +36,8 @@ struct sl_sandbox {
     sl_fsview *view;
     struct sock_filter *insns;
     unsigned short insn_count;
-    sl_chain chains[SL_BPF_NR_MAX];
+    sl_chain *chains; /* [0] is empty */
+    uint8_t chain_of[SL_BPF_NR_MAX];
 
     /* the listener's number is published by the child in the shared address space */
     atomic_int listener; /* -1 until then; -2: none will come */
