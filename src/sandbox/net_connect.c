@@ -10,11 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "sandbox/net_int.h"
 
 /* How long a blocking connect may keep this thread. Loopback answers within a few microseconds. */
-#define BRIEF_NS 200000
+#define BRIEF_NS   200000
+#define CAREFUL_MS 10000 /* after a connect on this host that did wait */
 
 static _Thread_local timer_t brief_timer;
 static _Thread_local bool brief_ready;
@@ -43,22 +45,72 @@ int sl_connect_prepare_thread(void)
     return 0;
 }
 
-int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len)
+static int connect_by_timer(int fd, const void *sa, socklen_t len)
 {
     static const struct itimerspec on = {.it_value.tv_nsec = BRIEF_NS,
                                          .it_interval.tv_nsec = BRIEF_NS};
     static const struct itimerspec off = {0};
-    if (!sock->nonblock) {
-        if (!brief_ready && sl_connect_prepare_thread() < 0) {
-            return -ENOBUFS;
-        }
-        timer_settime(brief_timer, 0, &on, NULL);
+    if (!brief_ready && sl_connect_prepare_thread() < 0) {
+        return -ENOBUFS;
     }
-    int r = connect(sock->fd, sa, len) < 0 ? -errno : 0;
-    if (!sock->nonblock) {
-        timer_settime(brief_timer, 0, &off, NULL);
-    }
+    timer_settime(brief_timer, 0, &on, NULL);
+    int r = connect(fd, sa, len) < 0 ? -errno : 0;
+    timer_settime(brief_timer, 0, &off, NULL);
     return r == -EINTR ? -EINPROGRESS : r;
+}
+
+static bool is_on_this_host(const struct sockaddr *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+    switch (sa->sa_family) {
+    case AF_UNIX:
+        return true;
+    case AF_INET:
+        return ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(v6) ||
+               (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+    default:
+        return false;
+    }
+}
+
+/* The socket's own time limit, which the kernel looks at only when it would wait. It is counted in
+ * jiffies: up to 4 ms instead of BRIEF_NS, too long to meet again and again. -ETIME when the limit
+ * cannot be had. */
+static int connect_by_limit(int fd, const void *sa, socklen_t len)
+{
+    struct timeval before;
+    struct timeval shortest = {.tv_usec = 1};
+    socklen_t size = sizeof(before);
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, &size) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &shortest, sizeof(shortest)) < 0) {
+        return -ETIME;
+    }
+    int r = connect(fd, sa, len) < 0 ? -errno : 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof(before));
+    return r;
+}
+
+/* On the same host a connect is over before it returns, and a timer would cost as much as the
+ * connect itself: setting one leaves a virtual machine. What waited all the same (a backlog that
+ * somebody keeps full) is guarded by the timer for a while. */
+int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len)
+{
+    static _Thread_local uint64_t careful_until_ms;
+    if (sock->nonblock) {
+        return connect(sock->fd, sa, len) < 0 ? -errno : 0;
+    }
+    bool careful = careful_until_ms != 0 && sl_clock_now_ms() < careful_until_ms;
+    if (careful || !is_on_this_host(sa)) {
+        return connect_by_timer(sock->fd, sa, len);
+    }
+    int r = connect_by_limit(sock->fd, sa, len);
+    if (r == -EINPROGRESS || r == -EAGAIN) {
+        careful_until_ms = sl_clock_now_ms() + CAREFUL_MS;
+    }
+    return r == -ETIME ? connect_by_timer(sock->fd, sa, len) : r;
 }
 
 struct pending {

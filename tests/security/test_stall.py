@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 
 
@@ -40,6 +41,44 @@ def test_SUP_09_a_program_name_costs_no_line(sandlock, attack):
                    cmd=["/bin/sh", "-c", "exec ./net* connect 127.0.0.1 7"])
     assert [d["server.port"] for d in run.denies()] == [7], str(run)
     assert run.denies()[0]["process.executable.path"].endswith("/net?"), str(run)
+
+
+WAITERS = """
+import socket, sys, threading
+full, free = int(sys.argv[1]), int(sys.argv[2])
+done = []
+def wait():
+    with socket.socket() as s:
+        s.connect(("127.0.0.1", full))
+    done.append(1)
+threads = [threading.Thread(target=wait) for _ in range(8)]
+for t in threads:
+    t.start()
+for _ in range(200):
+    socket.create_connection(("127.0.0.1", free)).close()
+print("others", 200, "waiters", len(done), flush=True)
+for t in threads:
+    t.join()
+print("waiters", len(done), flush=True)
+"""
+
+
+def test_SUP_05_a_connect_that_waits_keeps_nobody(sandlock, outside):
+    """Blocking connects to a port of this host whose backlog is full (listen(2)): other connects go
+    on, and the waiting ones succeed when there is room."""
+    free = outside.witness("127.0.0.1", 0)
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        first = socket.create_connection(("127.0.0.1", port))
+        run = sandlock.start(f"--net-allow=127.0.0.1:{port},{free.port}",
+                             cmd=[sys.executable, "-c", WAITERS, port, free.port])
+        assert run.line() == "others 200 waiters 0\n"
+        full.listen(16)
+        first.close()
+        assert run.line() == "waiters 8\n"
+        run.finish().ok()
 
 
 def shared_port():
