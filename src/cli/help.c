@@ -37,6 +37,19 @@ static const struct {
      "\n"
      "example:\n"
      "  sandlock check --json\n"},
+    {"profile",
+     "usage: sandlock profile list [--json]\n"
+     "       sandlock profile show NAME\n"
+     "       sandlock profile delete NAME\n"
+     "\n"
+     "Profiles are policies written as TOML: 'sandlock run -p NAME'. Your own are in\n"
+     "$XDG_CONFIG_HOME (or ~/.config) in sandlock/profiles/NAME.toml, and hide a shipped one of\n"
+     "the same name. Only your own can be deleted.\n"
+     "\n"
+     "example: a profile from the options of a run, then the run with it\n"
+     "  sandlock run -r / -w . --no-udp --print-policy > ~/.config/sandlock/profiles/mine.toml\n"
+     "  sandlock profile show mine\n"
+     "  sandlock run -p mine -- ls\n"},
     {"version", "usage: sandlock version [--json]\n"
                 "\n"
                 "Prints the version.\n"
