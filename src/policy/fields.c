@@ -32,6 +32,10 @@ static const sl_field fields[] = {
     {.name = "cwd", .option = "--cwd", .type = SL_FIELD_STRING,
      AT(cwd), .argument = "DIR", .group = FILES, .take = sl_take_nonempty,
      .help = "start in DIR"},
+    {.name = "gpu_devices", .option = "--gpu", .type = SL_FIELD_LIST,
+     AT(gpu_devices), .numbers_ok = true, .argument = "all|N,N", .group = FILES,
+     .take = sl_take_gpu,
+     .help = "let it use these GPUs and no other"},
 
     {.name = "http_allow", .option = "--http-allow", .type = SL_FIELD_LIST,
      .offset = offsetof(sl_policy, http_allow_text), GIVEN(http_allow_given), .empty_ok = true,

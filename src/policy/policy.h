@@ -19,6 +19,7 @@
 
 #define SL_POLICY_RULES_MAX     4096
 #define SL_POLICY_PROCESSES_MAX 64 /* default of max_processes */
+#define SL_POLICY_GPUS_MAX      64 /* numbers of gpu_devices */
 
 typedef struct sl_resolve {
     char name[SL_HOST_NAME_MAX];
@@ -32,6 +33,9 @@ typedef struct sl_policy {
     sl_strv fs_writable;
     sl_strv fs_denied;
     char *cwd;
+    sl_strv gpu_devices; /* as given */
+    bool gpu_all;
+    uint64_t gpu_mask; /* bit N: GPU N */
 
     /* network */
     sl_strv net_allow_text; /* as given */

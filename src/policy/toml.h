@@ -29,9 +29,9 @@ typedef struct sl_toml {
     char *key; /* in a table; NULL in an array */
     uint32_t key_line;
     uint32_t key_column;
-    char *string;    /* STRING: UTF-8 without NUL */
-    int64_t integer; /* INTEGER, BOOLEAN */
-    double number;   /* FLOAT */
+    char *string;          /* STRING: UTF-8 without NUL */
+    int64_t integer;       /* INTEGER, BOOLEAN */
+    double number;         /* FLOAT */
     struct sl_toml *items; /* ARRAY, TABLE: in the order of the text */
     size_t count;
 } sl_toml;
