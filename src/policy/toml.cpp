@@ -10,11 +10,17 @@
 #define TOML_FLOAT_CHARCONV        1
 #define TOML_INT_CHARCONV          1
 #define TOML_MAX_NESTED_VALUES     16
-/* Up to 3.3 a character outside ASCII where white space may stand reaches what the library holds
- * for unreachable (its issue #190); such a character is no white space. */
 #include <cstdint>
 
+/* Two faults of 3.3, both of wrong input. Its assertions demand what its own checks refuse a line
+ * later ("[?"), and clang takes them for promises: none are left. A character outside ASCII where
+ * white space may stand reaches what it holds for unreachable (its issue #190): that is no white
+ * space. */
 #include <toml++/impl/preprocessor.h>
+#undef TOML_ASSERT
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT(what)        static_assert(true)
+#define TOML_ASSERT_ASSUME(what) static_assert(true)
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false

@@ -106,6 +106,7 @@ static void what_is_no_toml(void **state)
         {"a = \"\\q\"", "line 1, column "},
         {"[a]\n[a]\n", "line 2, column "},
         {"a = 08", "line 1, column "},
+        {"[?", "line 1, column "},
         {"a = true1", "line 1, column "},
         {"a = 'x\x01'", "line 1, column "},
         {"a = \"x\\u0000y\"", "NUL"},
