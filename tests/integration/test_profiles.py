@@ -208,6 +208,29 @@ def test_words_of_the_command(words):
         assert words(*line).stdout.startswith("usage: sandlock profile list"), line
 
 
+def examples():
+    """Every `sandlock run` line of the page and of the shipped profiles' own comments."""
+    lines = (paths.ROOT / "docs" / "profiles.md").read_text().splitlines()
+    for name in SHIPPED:
+        lines += (paths.ROOT / "conf" / "profiles" / f"{name}.toml").read_text().splitlines()
+    found = [line.lstrip("# ") for line in lines]
+    found = [line for line in found if line.startswith("sandlock run") and "NAME" not in line
+             and "FILE" not in line and "..." not in line]
+    assert len(found) >= 12
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", examples())
+def test_the_examples_are_understood(words, line):
+    words.put("mine", "")
+    command = line.split(" -- ")[0].split(" > ")[0].replace(" --print-policy", "")
+    done = subprocess.run(["bash", "-c", f"{command} --print-policy"], text=True,
+                          capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+                          env={**words.env, "API_KEY": "k",
+                               "PATH": f"{paths.SANDLOCK.parent}:{os.environ['PATH']}"})
+    assert done.returncode == 0 and tomllib.loads(done.stdout), (line, done.stderr)
+
+
 # something real under each shipped one
 
 REACH = """
