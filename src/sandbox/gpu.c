@@ -95,7 +95,7 @@ static int search_dir(struct search *s, const char *path,
                       enum kind (*kind_of)(const char *name, int *ret_number))
 {
     DIR *dir = opendir(path);
-    int r = 0;
+    int r = dir == NULL && errno != ENOENT ? -errno : 0; /* what is not seen cannot be denied */
     for (struct dirent *entry; r == 0 && dir != NULL && (entry = readdir(dir)) != NULL;) {
         int number = -1;
         enum kind kind = kind_of(entry->d_name, &number);
