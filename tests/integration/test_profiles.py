@@ -377,6 +377,17 @@ def test_read_only(sandlock, tmp_path):
     assert (results / "a.c").exists()
 
 
+def test_read_only_hides_the_secrets_of_the_system(words):
+    secrets = (paths.ROOT / "conf" / "secrets").read_text().splitlines()
+    system = [f"?{line}" for line in secrets if line.startswith("/")]
+    assert system and words.policy("-p", "read-only")["fs_denied"] == system
+    if os.access("/etc/shadow", os.R_OK):
+        assert words("run", "-r", "/etc", "-r", "/usr", "-r", "?/lib", "-r", "?/lib64", "--",
+                     "/usr/bin/cat", "/etc/shadow").returncode == 0
+    assert words("run", "-p", "read-only", "--", "cat", "/etc/shadow").returncode == 1
+    assert words("run", "-p", "read-only", "--", "cat", "/etc/passwd").returncode == 0
+
+
 def test_offline(sandlock, outside):
     """Files are there as ever, no socket leads anywhere."""
     tcp, udp = outside.witness(), outside.witness(kind=socket.SOCK_DGRAM)
