@@ -23,7 +23,7 @@ static const char run_head[] =
 static const char run_tail[] =
     "\n"
     "exit code: the command's own; 128+n when signal n ended it; 124 timeout; 125 sandlock itself\n"
-    "failed; 126 not executable; 127 not found; 2 a command line that cannot be understood\n";
+    "failed; 126 not executable; 127 not found; 2 words or a profile not understood\n";
 
 static const struct {
     const char *command;

@@ -232,22 +232,44 @@ static int unknown_action(const char *word, sl_error *err)
                           word);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int act_list(int argc, char **argv, sl_error *err)
+{
+    bool json = false;
+    for (int i = 2; i < argc; i++) {
+        if (is_help(argv[i])) {
+            return sl_cli_help_print("profile");
+        }
+        if (strcmp(argv[i], "--json") != 0) {
+            return sl_error_usage(err,
+                                  "unexpected word '%s' after 'profile list'; expected '--json' or "
+                                  "'--help'",
+                                  argv[i]);
+        }
+        json = true;
+    }
+    return list(json, err);
+}
+
 /* Returns the exit code, or a negative errno with `err`. */
 static int act(int argc, char **argv, sl_error *err)
 {
-    bool json = false;
-    int code = 0;
     const char *action = argv[1];
+    if (is_help(action)) {
+        return sl_cli_help_print("profile");
+    }
     if (strcmp(action, "list") == 0) {
-        char *words[] = {(char *)"profile", argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL};
-        int r = sl_cli_simple_options(SL_MIN(argc - 1, 3), words, &json, &code, err);
-        return r < 0 ? r : r > 0 ? code : list(json, err);
+        return act_list(argc, argv, err);
     }
     bool is_show = strcmp(action, "show") == 0;
     if (!is_show && strcmp(action, "delete") != 0) {
         return unknown_action(action, err);
     }
-    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+    if (argc > 2 && is_help(argv[2])) {
         return sl_cli_help_print("profile");
     }
     if (argc != 3) {
@@ -263,9 +285,6 @@ int sl_cli_profile_main(int argc, char **argv)
         sl_error_usage(&err, "expected list, show or delete after 'profile' (see 'sandlock help "
                              "profile')");
         return sl_cli_fail(&err);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        return sl_cli_help_print("profile");
     }
     int r = act(argc, argv, &err);
     return r < 0 ? sl_cli_fail(&err) : r;

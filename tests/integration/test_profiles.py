@@ -201,7 +201,8 @@ def test_words_of_the_command(words):
                        (("profile", "show"), "'sandlock profile show NAME'"),
                        (("profile", "show", "a", "b"), "one name"),
                        (("profile", "list", "--jsn"), "'--jsn'"),
-                       (("profile", "list", "x"), "'x'"), (("profile", "zzzzz"), "'zzzzz'")):
+                       (("profile", "list", "x"), "'x'"),
+                       (("profile", "list", "--json", "--json", "y"), "'y'"), (("profile", "zzzzz"), "'zzzzz'")):
         assert word in words.fails(2, *line)
     for line in (("profile", "--help"), ("profile", "list", "--help"), ("help", "profile"),
                  ("profile", "show", "-h"), ("profile", "delete", "--help")):

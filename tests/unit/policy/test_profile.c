@@ -105,74 +105,75 @@ static void several_add_up(void **state)
     assert_int_equal(p->fs_readable.count, 2);
 }
 
+static const struct {
+    const char *text;
+    const char *message;
+} mistakes[] = {
+    {"\n\nfs_writeable = ['a']\n",
+     "cannot read profile 'test': line 3, column 1: unknown key 'fs_writeable'; did you mean "
+     "'fs_writable'?"},
+    {"  http-allow = []", "line 1, column 3: unknown key 'http-allow'; did you mean 'http_allow'?"},
+    {"zzzzzzzzzzzz = 1", "line 1, column 1: unknown key 'zzzzzzzzzzzz'"},
+    {"[limits]\nmax_processes = 1", "unknown key 'limits'"},
+    {"allow_degraded = ['landlock']", "'allow_degraded' is for the command line alone"},
+    {"max_processes = 'x'",
+     "line 1, column 17: 'max_processes': expected an integer, found a string"},
+    {"max_processes = 1.0", "expected an integer, found a float"},
+    {"max_processes = -1", "line 1, column 17: max_processes: '-1': expected a number"},
+    {"max_processes = 4294967296", "max_processes: '4294967296': expected a number"},
+    {"isolate_ipc = 1", "'isolate_ipc': expected true or false, found an integer"},
+    {"isolate_ipc = 'true'", "expected true or false, found a string"},
+    {"name = 1", "'name': expected a string, found an integer"},
+    {"name = 'a/b'", "name: 'a/b' is not a name"},
+    {"fs_readable = '/usr'", "'fs_readable': expected an array of strings, found a string"},
+    {"fs_readable = [\n'/usr',\n1]", "line 3, column 1: 'fs_readable': expected an array of "
+                                     "strings, found an integer in it"},
+    {"fs_readable = ['']", "fs_readable: expected a path"},
+    {"net_allow = ['']", "expected SPEC, found ''; none at all is []"},
+    {"net_allow = ['a.test:0']", "line 1, column 14: net_allow: "},
+    {"net_connect = [80, 0]", "line 1, column 20: net_connect: '0' is not a port"},
+    {"net_connect = [1.5]", "expected an array of strings and integers, found a float in it"},
+    {"gpu_devices = [64]", "gpu_devices: '64': expected all"},
+    {"timeout = true", "expected a number of seconds or a string, found a boolean"},
+    {"timeout = -1", "timeout: '-1': expected a time"},
+    {"timeout = -1.5", "expected a time"},
+    {"timeout = nan", "expected a time"},
+    {"timeout = inf", "expected a time"},
+    {"timeout = 1e300", "expected a time"},
+    {"timeout = 2026-01-01", "found a date or a time"},
+    {"env = ['A=1']", "'env': expected a table of strings, found an array"},
+    {"env.A = 1", "'A': expected a string, found an integer"},
+    {"[env]\n'A=B' = '1'", "line 2, column 1: env: 'A=B': expected the name of a variable"},
+    {"[env]\n'' = '1'", "expected the name of a variable"},
+    {"http = 1", "'http': expected tables, each headed [[http.rule]], found an integer"},
+    {"[http.rule]\nallow = 'GET a.test'",
+     "expected tables, each headed [[http.rule]], found a table"},
+    {"[[http.rules]]\nallow = 'GET a.test'", "unknown key 'rules'; did you mean 'rule'?"},
+    {"[[http.rule]]\n", "expected one of 'allow' and 'deny'"},
+    {"[[http.rule]]\nallow = 'GET a.test'\ndeny = 'GET b.test'",
+     "expected one of 'allow' and 'deny'"},
+    {"[[http.rule]]\nallow = ''", "expected one of 'allow' and 'deny'"},
+    {"[[http.rule]]\nalow = 'GET a.test'",
+     "line 2, column 1: unknown key 'alow'; did you mean 'allow'?"},
+    {"[[http.rule]]\nallow = ['GET a.test']", "'allow': expected a string, found an array"},
+    {"[[http.rule]]\nallow = 'GET'", "line 2, column 9: allow: "},
+    {"[[http.rule]]\nallow = 'GET a.test'\nmax_requests = '60/min'",
+     "line 3, column 1: 'max_requests' narrows an http.rule, which this version"},
+    {"[[http.rule]]\nallow = 'GET a.test'\nmax_bytes_out = '10M'", "'max_bytes_out' narrows"},
+    {"[[http.rule]]\nallow = 'GET a.test'\nbody.json.\"model\" = ['x']", "'body' narrows"},
+    {"a = [", "cannot read profile 'test': line 1, column "},
+};
+
 static void what_is_refused(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *message;
-    } bad[] = {
-        {"\n\nfs_writeable = ['a']\n",
-         "cannot read profile 'test': line 3, column 1: unknown key 'fs_writeable'; did you mean "
-         "'fs_writable'?"},
-        {"  http-allow = []",
-         "line 1, column 3: unknown key 'http-allow'; did you mean 'http_allow'?"},
-        {"zzzzzzzzzzzz = 1", "line 1, column 1: unknown key 'zzzzzzzzzzzz'"},
-        {"[limits]\nmax_processes = 1", "unknown key 'limits'"},
-        {"allow_degraded = ['landlock']", "'allow_degraded' is for the command line alone"},
-        {"max_processes = 'x'",
-         "line 1, column 17: 'max_processes': expected an integer, found a string"},
-        {"max_processes = 1.0", "expected an integer, found a float"},
-        {"max_processes = -1", "line 1, column 17: max_processes: '-1': expected a number"},
-        {"max_processes = 4294967296", "max_processes: '4294967296': expected a number"},
-        {"isolate_ipc = 1", "'isolate_ipc': expected true or false, found an integer"},
-        {"isolate_ipc = 'true'", "expected true or false, found a string"},
-        {"name = 1", "'name': expected a string, found an integer"},
-        {"name = 'a/b'", "name: 'a/b' is not a name"},
-        {"fs_readable = '/usr'", "'fs_readable': expected an array of strings, found a string"},
-        {"fs_readable = [\n'/usr',\n1]", "line 3, column 1: 'fs_readable': expected an array of "
-                                         "strings, found an integer in it"},
-        {"fs_readable = ['']", "fs_readable: expected a path"},
-        {"net_allow = ['']", "expected SPEC, found ''; none at all is []"},
-        {"net_allow = ['a.test:0']", "line 1, column 14: net_allow: "},
-        {"net_connect = [80, 0]", "line 1, column 20: net_connect: '0' is not a port"},
-        {"net_connect = [1.5]", "expected an array of strings and integers, found a float in it"},
-        {"gpu_devices = [64]", "gpu_devices: '64': expected all"},
-        {"timeout = true", "expected a number of seconds or a string, found a boolean"},
-        {"timeout = -1", "timeout: '-1': expected a time"},
-        {"timeout = -1.5", "expected a time"},
-        {"timeout = nan", "expected a time"},
-        {"timeout = inf", "expected a time"},
-        {"timeout = 1e300", "expected a time"},
-        {"timeout = 2026-01-01", "found a date or a time"},
-        {"env = ['A=1']", "'env': expected a table of strings, found an array"},
-        {"env.A = 1", "'A': expected a string, found an integer"},
-        {"[env]\n'A=B' = '1'", "line 2, column 1: env: 'A=B': expected the name of a variable"},
-        {"[env]\n'' = '1'", "expected the name of a variable"},
-        {"http = 1", "'http': expected tables, each headed [[http.rule]], found an integer"},
-        {"[http.rule]\nallow = 'GET a.test'",
-         "expected tables, each headed [[http.rule]], found a table"},
-        {"[[http.rules]]\nallow = 'GET a.test'", "unknown key 'rules'; did you mean 'rule'?"},
-        {"[[http.rule]]\n", "expected one of 'allow' and 'deny'"},
-        {"[[http.rule]]\nallow = 'GET a.test'\ndeny = 'GET b.test'",
-         "expected one of 'allow' and 'deny'"},
-        {"[[http.rule]]\nallow = ''", "expected one of 'allow' and 'deny'"},
-        {"[[http.rule]]\nalow = 'GET a.test'",
-         "line 2, column 1: unknown key 'alow'; did you mean 'allow'?"},
-        {"[[http.rule]]\nallow = ['GET a.test']", "'allow': expected a string, found an array"},
-        {"[[http.rule]]\nallow = 'GET'", "line 2, column 9: allow: "},
-        {"[[http.rule]]\nallow = 'GET a.test'\nmax_requests = '60/min'",
-         "line 3, column 1: 'max_requests' narrows an http.rule, which this version"},
-        {"[[http.rule]]\nallow = 'GET a.test'\nmax_bytes_out = '10M'", "'max_bytes_out' narrows"},
-        {"[[http.rule]]\nallow = 'GET a.test'\nbody.json.\"model\" = ['x']", "'body' narrows"},
-        {"a = [", "cannot read profile 'test': line 1, column "},
-    };
     (void)state;
-    for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < SL_ARRAY_LEN(mistakes); i++) {
         SL_AUTO(sl_policy) p = sl_policy_new();
         sl_error err = {0};
-        int r = sl_profile_apply(bad[i].text, strlen(bad[i].text), "test", p, &err);
-        if (r >= 0 || err.kind != SL_ERROR_USAGE || strstr(err.message, bad[i].message) == NULL) {
-            fail_msg("%d '%s' for:\n%s", r, err.message, bad[i].text);
+        int r = sl_profile_apply(mistakes[i].text, strlen(mistakes[i].text), "test", p, &err);
+        if (r >= 0 || err.kind != SL_ERROR_USAGE ||
+            strstr(err.message, mistakes[i].message) == NULL) {
+            fail_msg("%d '%s' for:\n%s", r, err.message, mistakes[i].text);
         }
         assert_null(strchr(err.message, '\n'));
     }
