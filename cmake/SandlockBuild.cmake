@@ -3,7 +3,7 @@ add_library(sandlock_flags INTERFACE)
 target_include_directories(sandlock_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 target_compile_definitions(sandlock_flags INTERFACE _GNU_SOURCE SANDLOCK_VERSION="${PROJECT_VERSION}")
 target_compile_options(sandlock_flags INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  -Wall -Wextra -Wconversion -Wshadow -Wvla $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes$<SEMICOLON>-Wmissing-prototypes>
   -Wno-sign-conversion $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
   $<$<NOT:$<CONFIG:Release>>:-Werror> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
 

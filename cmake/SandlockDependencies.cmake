@@ -38,3 +38,8 @@ else()
   target_include_directories(dep_llhttp SYSTEM PUBLIC ${LLHTTP_HEADER})
   target_compile_definitions(dep_llhttp PRIVATE LLHTTP_STRICT_MODE=1)
 endif()
+
+# toml++: its headers alone, compiled into one file of ours.
+find_path(TOMLPLUSPLUS_HEADER toml++/toml.h REQUIRED)
+add_library(dep_tomlplusplus INTERFACE)
+target_include_directories(dep_tomlplusplus SYSTEM INTERFACE ${TOMLPLUSPLUS_HEADER})

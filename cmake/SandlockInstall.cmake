@@ -14,6 +14,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/conf/completions/sandlock.fish OPTIONAL
 # The tables are compiled in; the copies tell users what is in them.
 install(FILES ${CMAKE_SOURCE_DIR}/conf/secrets ${CMAKE_SOURCE_DIR}/conf/trust-env
   ${CMAKE_SOURCE_DIR}/conf/ca-bundles DESTINATION ${CMAKE_INSTALL_DATADIR}/sandlock)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/conf/profiles DESTINATION ${CMAKE_INSTALL_DATADIR}/sandlock)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md
   ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/docs/DEPENDENCIES.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})

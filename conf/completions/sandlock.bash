@@ -3,11 +3,11 @@
 
 _sandlock_run()
 {
-    local files='-r --fs-read -w --fs-write --fs-deny --http-ca --http-key --http-ca-out
+    local files='-p --profile -r --fs-read -w --fs-write --fs-deny --http-ca --http-key --http-ca-out
         --http-upstream-ca --audit'
     local values='--http-allow --http-deny --http-ports --http-port --http-no-inspect --resolve
         --net-allow --net-deny --net-allow-host --net-connect --net-bind -P --max-processes
-        -t --timeout --env --name --allow-degraded -e --exec-shell --status-fd'
+        -t --timeout --env --gpu --name --allow-degraded -e --exec-shell --status-fd'
     local flags='--allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --clean-env --quiet
         --print-policy --no-supervisor -h --help'
     local i word
@@ -43,11 +43,32 @@ _sandlock_value()
     if [[ $word == --cwd ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    elif [[ $word == -p || $word == --profile ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -W "$(_sandlock_profiles)" -- "$cur"; compgen -f -- "$cur")
+    elif [[ $word == --gpu ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'all 0' -- "$cur")
     elif [[ " $files " == *[[:space:]]"$word"[[:space:]]* ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     elif [[ $word == --allow-degraded ]]; then
         mapfile -t COMPREPLY < <(compgen -W landlock -- "$cur")
+    fi
+}
+
+_sandlock_profiles()
+{
+    sandlock profile list 2>/dev/null | awk 'NR > 1 {print $1}'
+}
+
+_sandlock_profile()
+{
+    if ((COMP_CWORD == 2)); then
+        mapfile -t COMPREPLY < <(compgen -W 'list show delete --help' -- "$cur")
+    elif [[ ${COMP_WORDS[2]} == list ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur")
+    elif ((COMP_CWORD == 3)); then
+        mapfile -t COMPREPLY < <(compgen -W "$(_sandlock_profiles)" -- "$cur")
     fi
 }
 
@@ -69,13 +90,14 @@ _sandlock()
     local cur=${COMP_WORDS[COMP_CWORD]}
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W 'run check version help --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'run check profile version help --help --version' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _sandlock_run ;;
     check | version) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur") ;;
-    help) mapfile -t COMPREPLY < <(compgen -W 'run check version help' -- "$cur") ;;
+    profile) _sandlock_profile ;;
+    help) mapfile -t COMPREPLY < <(compgen -W 'run check profile version help' -- "$cur") ;;
     esac
 }
 

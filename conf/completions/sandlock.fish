@@ -7,19 +7,29 @@ end
 
 complete -c sandlock -f -n __fish_use_subcommand -a run -d 'run a command, confined'
 complete -c sandlock -f -n __fish_use_subcommand -a check -d 'tell what this kernel can do'
+complete -c sandlock -f -n __fish_use_subcommand -a profile -d 'list, show or delete profiles'
 complete -c sandlock -f -n __fish_use_subcommand -a version -d 'print the version'
 complete -c sandlock -f -n __fish_use_subcommand -a help -d 'print the help of a command'
-complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run check version help'
+complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run check profile version help'
 complete -c sandlock -f -n '__fish_seen_subcommand_from check version' -l json -d 'print JSON'
+
+function __sandlock_profiles
+    sandlock profile list 2>/dev/null | awk 'NR > 1 {print $1}'
+end
+complete -c sandlock -f -n '__fish_seen_subcommand_from profile' -a 'list show delete'
+complete -c sandlock -f -n '__fish_seen_subcommand_from profile' -l json -d 'print JSON'
+complete -c sandlock -f -n '__fish_seen_subcommand_from show delete' -a '(__sandlock_profiles)'
 complete -c sandlock -s h -l help -d 'show help'
 
 function __sandlock_run
     complete -c sandlock -n __sandlock_in_run $argv
 end
+__sandlock_run -s p -l profile -r -a '(__sandlock_profiles)' -d 'begin with this profile'
 __sandlock_run -s r -l fs-read -r -d 'let it read PATH and below'
 __sandlock_run -s w -l fs-write -r -d 'let it read and write PATH and below'
 __sandlock_run -l fs-deny -r -d 'keep PATH and below away'
 __sandlock_run -l cwd -x -a '(__fish_complete_directories)' -d 'start in DIR'
+__sandlock_run -l gpu -x -a 'all 0' -d 'let it use these GPUs'
 __sandlock_run -l http-allow -x -d 'allow requests: METHOD host[:port][/path]'
 __sandlock_run -l http-deny -x -d 'deny requests; wins over --http-allow'
 __sandlock_run -l http-ports -x -d 'ports that speak HTTP, beside 80 and 443'

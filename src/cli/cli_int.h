@@ -24,6 +24,7 @@ int sl_cli_command_unknown(const char *name);
 
 int sl_cli_run_main(int argc, char **argv);
 int sl_cli_check_main(int argc, char **argv);
+int sl_cli_profile_main(int argc, char **argv);
 int sl_cli_version_main(int argc, char **argv);
 int sl_cli_help_main(int argc, char **argv);
 

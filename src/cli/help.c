@@ -23,7 +23,7 @@ static const char run_head[] =
 static const char run_tail[] =
     "\n"
     "exit code: the command's own; 128+n when signal n ended it; 124 timeout; 125 sandlock itself\n"
-    "failed; 126 not executable; 127 not found; 2 a command line that cannot be understood\n";
+    "failed; 126 not executable; 127 not found; 2 words or a profile not understood\n";
 
 static const struct {
     const char *command;
@@ -37,6 +37,19 @@ static const struct {
      "\n"
      "example:\n"
      "  sandlock check --json\n"},
+    {"profile",
+     "usage: sandlock profile list [--json]\n"
+     "       sandlock profile show NAME\n"
+     "       sandlock profile delete NAME\n"
+     "\n"
+     "Profiles are policies written as TOML: 'sandlock run -p NAME'. Your own are in\n"
+     "$XDG_CONFIG_HOME (or ~/.config) in sandlock/profiles/NAME.toml, and hide a shipped one of\n"
+     "the same name. Only your own can be deleted.\n"
+     "\n"
+     "example: a profile from the options of a run, then the run with it\n"
+     "  sandlock run -r / -w . --no-udp --print-policy > ~/.config/sandlock/profiles/mine.toml\n"
+     "  sandlock profile show mine\n"
+     "  sandlock run -p mine -- ls\n"},
     {"version", "usage: sandlock version [--json]\n"
                 "\n"
                 "Prints the version.\n"

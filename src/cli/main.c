@@ -10,6 +10,7 @@
 static const sl_cli_command commands[] = {
     {"run", "run a command, confined", sl_cli_run_main},
     {"check", "tell what this kernel can do", sl_cli_check_main},
+    {"profile", "list, show or delete profiles", sl_cli_profile_main},
     {"version", "print the version", sl_cli_version_main},
     {"help", "print the help of a command", sl_cli_help_main},
 };
@@ -51,8 +52,8 @@ int sl_cli_command_unknown(const char *name)
         sl_error_usage(&err, "unknown command '%s'; did you mean '%s'?", name, near);
     } else {
         sl_error_usage(&err,
-                       "unknown command '%s'; expected one of 'run', 'check', 'version', "
-                       "'help' ('sandlock run -- %s' runs a program)",
+                       "unknown command '%s'; expected one of 'run', 'check', 'profile', "
+                       "'version', 'help' ('sandlock run -- %s' runs a program)",
                        name, name);
     }
     return sl_cli_fail(&err);
@@ -82,8 +83,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2) {
         sl_error err;
-        sl_error_usage(&err, "no command given; expected one of 'run', 'check', 'version', 'help' "
-                             "(see 'sandlock help')");
+        sl_error_usage(&err, "no command given; expected one of 'run', 'check', 'profile', "
+                             "'version', 'help' (see 'sandlock help')");
         return sl_cli_fail(&err);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {

@@ -1,11 +1,12 @@
-/* Owns the grammar of the command line. It runs nothing, opens nothing and prints nothing; what is
- * not understood is an error, never a guess. */
+/* Owns the grammar of the command line. It runs nothing and prints nothing, and opens nothing
+ * but profiles; what is not understood is an error, never a guess. */
 #include "cli/options.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "cli/options_int.h"
+#include "cli/profiles.h"
 #include "core/util.h"
 
 /* Where the reading is. */
@@ -55,9 +56,24 @@ static int parse_fd(const char *value, int *ret_fd, sl_error *err)
     return 0;
 }
 
+static int add_profile(sl_cli_run *run, const char *word, sl_error *err)
+{
+    if (word[0] == '\0') {
+        return sl_error_usage(err, "option '--profile': expected a name or a file, found ''");
+    }
+    if (run->profiles.count >= SL_CLI_PROFILES_MAX) {
+        return sl_error_usage(err, "option '--profile' is given more than %d times",
+                              SL_CLI_PROFILES_MAX);
+    }
+    return sl_strv_add(&run->profiles, word) < 0 ? sl_error_set(err, ENOMEM, "not enough memory")
+                                                 : 0;
+}
+
 static int apply_own(sl_cli_run *run, const sl_cli_option *own, const char *value, sl_error *err)
 {
     switch (own->id) {
+    case SL_CLI_PROFILE:
+        return add_profile(run, value, err);
     case SL_CLI_EXEC_SHELL:
         if (run->shell[0] != NULL) {
             return sl_error_usage(err, "option '-e' is given twice; expected one command");
@@ -89,8 +105,10 @@ static int apply(sl_cli_run *run, const sl_cli_found *found, const char *value, 
     if (found->own != NULL) {
         return apply_own(run, found->own, value, err);
     }
-    if (found->field->type == SL_FIELD_BOOL) {
+    if (found->field->type == SL_FIELD_BOOL && value == NULL) {
         value = found->field->negated ? "false" : "true";
+    } else if (found->field->type == SL_FIELD_BOOL && found->field->negated) {
+        value = strcmp(value, "true") == 0 ? "false" : strcmp(value, "false") == 0 ? "true" : value;
     }
     int r = sl_policy_set(run->policy, found->field, value, err);
     if (r < 0 && err != NULL && strstr(err->message, found->field->option) == NULL) {
@@ -109,7 +127,8 @@ static int read_long(struct reader *r, sl_cli_run *run, sl_error *err)
     if (!sl_cli_find(word, len, 0, &found)) {
         return sl_cli_unknown_long(word, len, err);
     }
-    if (found.argument == NULL && value != NULL) {
+    /* "--no-udp=false" takes back what a profile said. */
+    if (found.argument == NULL && value != NULL && found.field == NULL) {
         return sl_error_usage(err, "option '%s' takes no value, found '%s'", found.option, value);
     }
     if (found.argument != NULL && value == NULL) {
@@ -184,21 +203,41 @@ static int choose_command(const struct reader *r, sl_cli_run *run, sl_error *err
     return 0;
 }
 
+static int begin(sl_cli_run *run, sl_error *err)
+{
+    *run = (sl_cli_run){.policy = sl_policy_new(), .status_fd = -1};
+    return run->policy == NULL ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
+}
+
+/* The profiles are known once all words were read: the words are read again on top of them. */
+static int begin_with_profiles(struct reader *reader, sl_cli_run *run, sl_error *err)
+{
+    sl_strv profiles = run->profiles;
+    run->profiles = (sl_strv){0};
+    sl_cli_run_done(run);
+    int r = begin(run, err);
+    for (size_t i = 0; r == 0 && i < profiles.count; i++) {
+        r = sl_cli_profile_load(profiles.items[i], run->policy, err);
+    }
+    sl_strv_done(&profiles);
+    reader->next = 1;
+    return r < 0 ? r : read_options(reader, run, err);
+}
+
 int sl_cli_run_parse(int argc, char *const *argv, sl_cli_run *ret_run, sl_error *err)
 {
     struct reader reader = {.argv = argv, .argc = argc, .next = 1};
-    *ret_run = (sl_cli_run){.policy = sl_policy_new(), .status_fd = -1};
-    if (ret_run->policy == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
+    int r = begin(ret_run, err);
+    r = r < 0 ? r : read_options(&reader, ret_run, err);
+    if (r == 0 && !ret_run->help && ret_run->profiles.count > 0) {
+        r = begin_with_profiles(&reader, ret_run, err);
     }
-    int r = read_options(&reader, ret_run, err);
     if (r == 0 && !ret_run->help) {
         r = choose_command(&reader, ret_run, err);
         r = r < 0 ? r : sl_policy_freeze(ret_run->policy, err);
     }
     if (r < 0 || ret_run->help) {
-        sl_policy_free(ret_run->policy);
-        ret_run->policy = NULL;
+        sl_cli_run_done(ret_run);
     }
     return r;
 }
@@ -207,4 +246,5 @@ void sl_cli_run_done(sl_cli_run *run)
 {
     sl_policy_free(run->policy);
     run->policy = NULL;
+    sl_strv_done(&run->profiles);
 }

@@ -48,6 +48,25 @@ static bool is_kept(const char *pair)
     return false;
 }
 
+/* For programs that count GPUs themselves: those that are granted. The boundary is the kernel's. */
+static int set_gpus(const sl_policy *policy, sl_strv *env)
+{
+    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+                                        "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"};
+    char value[SL_POLICY_GPUS_MAX * 3 + 1] = "";
+    size_t len = 0;
+    for (int i = 0; i < SL_POLICY_GPUS_MAX; i++) {
+        if ((policy->gpu_mask >> i & 1) != 0) {
+            len += (size_t)snprintf(value + len, sizeof(value) - len, len == 0 ? "%d" : ",%d", i);
+        }
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(names); i++) {
+        r = sl_strv_env_set(env, names[i], value);
+    }
+    return r;
+}
+
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env)
 {
     int r = 0;
@@ -55,6 +74,9 @@ int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *r
         if (!policy->clean_env || is_kept(*e)) {
             r = sl_strv_add(ret_env, *e);
         }
+    }
+    if (r == 0 && policy->gpu_mask != 0 && !policy->gpu_all) {
+        r = set_gpus(policy, ret_env);
     }
     for (size_t i = 0; r == 0 && i < policy->env.count; i++) {
         r = set_pair(ret_env, policy->env.items[i]);

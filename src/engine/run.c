@@ -63,7 +63,12 @@ static int open_audit(const char *where, int *ret_fd, sl_error *err)
     if (strcmp(where, "-") == 0) {
         fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     } else if (strncmp(where, "fd:", 3) == 0) {
-        fd = fcntl((int)strtol(where + 3, NULL, 10), F_DUPFD_CLOEXEC, 3);
+        int given = (int)strtol(where + 3, NULL, 10);
+        fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
+        /* It tells of the command, which without close_fds would have it too. */
+        if (fd >= 0 && given > STDERR_FILENO) {
+            (void)sl_fd_set_cloexec(given, true);
+        }
     } else {
         fd = open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     }

@@ -156,10 +156,10 @@ static int set_string(char **member, const char *value, sl_error *err)
     return 0;
 }
 
-static int add_item(sl_policy *policy, const sl_field *field, const char *value, sl_error *err)
+static int add_item(sl_policy *policy, const sl_field *field, const char *value, const char *what,
+                    sl_error *err)
 {
     sl_strv *list = sl_field_member(policy, field);
-    const char *what = sl_field_what(field);
     bool none = value[0] == '\0' && field->empty_ok;
     if (list->count >= SL_POLICY_RULES_MAX) {
         return sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
@@ -176,8 +176,13 @@ static int add_item(sl_policy *policy, const sl_field *field, const char *value,
 
 int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, sl_error *err)
 {
+    return sl_policy_set_as(policy, field, value, sl_field_what(field), err);
+}
+
+int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value, const char *what,
+                     sl_error *err)
+{
     void *member = sl_field_member(policy, field);
-    const char *what = sl_field_what(field);
     if (policy->frozen) {
         return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
     }
@@ -189,7 +194,7 @@ int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, s
     case SL_FIELD_DURATION:
         return set_duration(member, value, what, err);
     case SL_FIELD_LIST:
-        return add_item(policy, field, value, err);
+        return add_item(policy, field, value, what, err);
     case SL_FIELD_STRING:
         break;
     }

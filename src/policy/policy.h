@@ -19,6 +19,7 @@
 
 #define SL_POLICY_RULES_MAX     4096
 #define SL_POLICY_PROCESSES_MAX 64 /* default of max_processes */
+#define SL_POLICY_GPUS_MAX      64 /* numbers of gpu_devices */
 
 typedef struct sl_resolve {
     char name[SL_HOST_NAME_MAX];
@@ -32,6 +33,9 @@ typedef struct sl_policy {
     sl_strv fs_writable;
     sl_strv fs_denied;
     char *cwd;
+    sl_strv gpu_devices; /* as given */
+    bool gpu_all;
+    uint64_t gpu_mask; /* bit N: GPU N */
 
     /* network */
     sl_strv net_allow_text; /* as given */
@@ -121,6 +125,7 @@ typedef struct sl_field {
     const char *group;    /* heading in --help */
     bool cli_only;        /* neither in profiles nor on the link */
     bool empty_ok;        /* a LIST of rules: "" is the explicit empty list */
+    bool numbers_ok;      /* a LIST whose items may be integers in TOML */
     /* Checks one value, beyond its type, and puts its parsed form into the policy. NULL: none.
      * `what` names the field in errors. */
     int (*take)(sl_policy *policy, const char *value, const char *what, sl_error *err);
@@ -138,6 +143,9 @@ const char *sl_field_what(const sl_field *field);
  * that the error names the word. `value` of an empty string on a LIST field of rules means the
  * explicit empty list. Fails with -EBUSY once frozen. */
 int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, sl_error *err);
+/* The same, with errors that call the field `what` instead of by its option. */
+int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value, const char *what,
+                     sl_error *err);
 
 /* Checks what needs all fields together, completes derived ones (http_ports), and freezes. Does not
  * look at the file system. */

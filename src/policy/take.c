@@ -84,6 +84,32 @@ int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error
     return 0;
 }
 
+int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    uint64_t mask = 0;
+    const char *p = value;
+    if (strcmp(value, "all") == 0) {
+        policy->gpu_all = true;
+        return 0;
+    }
+    for (;;) {
+        size_t digits = strspn(p, "0123456789");
+        unsigned long number =
+            digits == 0 || digits > 2 ? SL_POLICY_GPUS_MAX : strtoul(p, NULL, 10);
+        if (number >= SL_POLICY_GPUS_MAX || (p[digits] != ',' && p[digits] != '\0')) {
+            return sl_error_usage(err,
+                                  "%s: '%.*s': expected all, or numbers from 0 to %d as in '0,2'",
+                                  what, SHOWN_MAX, value, SL_POLICY_GPUS_MAX - 1);
+        }
+        mask |= (uint64_t)1 << number;
+        if (p[digits] == '\0') {
+            policy->gpu_mask |= mask;
+            return 0;
+        }
+        p += digits + 1;
+    }
+}
+
 static int add_net(sl_net_rule **rules, size_t *count, const char *value, const char *what,
                    sl_error *err)
 {

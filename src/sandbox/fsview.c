@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/gpu.h"
 #include "sandbox/landlock.h"
 #include "sandbox/secrets.h"
 
@@ -21,6 +22,7 @@ struct builder {
     int ruleset;
     sl_fsview *view;
     sl_strv denied; /* resolved */
+    sl_strv gpus;   /* nodes that gpu_devices grants */
     size_t carved;  /* rules spent on carve-outs */
 };
 
@@ -313,10 +315,38 @@ static int default_view(struct builder *b, sl_error *err)
     return r == 0 ? grant(b, "/tmp", true, false, err) : r;
 }
 
-static int add_all(struct builder *b, sl_error *err)
+/* Exactly the GPUs that are named: the other ones are denied, whatever grants lie above them. */
+static int deny_other_gpus(struct builder *b, const char *dev, sl_error *err)
+{
+    sl_strv others = {0};
+    int r = sl_gpu_nodes(b->policy, dev, &b->gpus, &others, err);
+    for (size_t i = 0; r == 0 && i < others.count; i++) {
+        r = deny(b, others.items[i], true, err);
+    }
+    sl_strv_done(&others);
+    return r;
+}
+
+static int grant_gpus(struct builder *b, sl_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < b->gpus.count; i++) {
+        const char *path = b->gpus.items[i];
+        const char *denied = NULL;
+        struct stat st;
+        sl_autoclose int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+            relate(b, path, &denied) == APART) {
+            r = add_rule(b, fd, SL_LANDLOCK_DEVICE, path, err);
+        }
+    }
+    return r;
+}
+
+static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
-    int r = 0;
+    int r = p->gpu_devices.count > 0 ? deny_other_gpus(b, dev, err) : 0;
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }
@@ -345,6 +375,7 @@ static int add_all(struct builder *b, sl_error *err)
             r = sl_error_set(err, ENOMEM, "not enough memory");
         }
     }
+    r = r < 0 ? r : grant_gpus(b, err);
     if (r == 0 && b->carved > SL_FSVIEW_RULES_SAY) {
         char *note = NULL;
         if (asprintf(&note, "%zu rules stand in for directories around denied paths", b->carved) >=
@@ -357,12 +388,19 @@ static int add_all(struct builder *b, sl_error *err)
 
 int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err)
 {
+    return sl_fsview_build_dev(policy, "/dev", ruleset, ret_view, err);
+}
+
+int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,
+                        sl_error *err)
+{
     SL_AUTO(sl_fsview) view = calloc(1, sizeof(*view));
     if (view == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
-    int r = add_all(&b, err);
+    int r = add_all(&b, dev, err);
+    sl_strv_done(&b.gpus);
     view->denied = b.denied;
     if (r < 0) {
         return r;

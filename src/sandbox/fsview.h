@@ -22,6 +22,9 @@ typedef struct sl_fsview {
 /* Adds the rules. Explicit grants, or the default view: read all but the well-known secrets, write
  * the current directory and /tmp. */
 int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err);
+/* The same with GPU nodes in another place than /dev, for tests. */
+int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,
+                        sl_error *err);
 void sl_fsview_free(sl_fsview *view);
 SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
 

@@ -10,10 +10,10 @@ _TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])
 
 
 def c_files(*folders):
-    """Every .c, .h and .inc file below the folders, in order."""
+    """Every .c, .cpp, .h and .inc file below the folders, in order."""
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".c", ".h", ".inc") and path.is_file():
+            if path.suffix in (".c", ".cpp", ".h", ".inc") and path.is_file():
                 yield path
 
 

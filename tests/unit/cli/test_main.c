@@ -141,7 +141,7 @@ static void a_failure_is_one_harmless_line(void **state)
 static void help_is_everywhere_with_an_example(void **state)
 {
     (void)state;
-    static char *const commands[] = {"run", "check", "version", "help"};
+    static char *const commands[] = {"run", "check", "profile", "version", "help"};
     struct outcome o;
     struct outcome again;
     for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++) {

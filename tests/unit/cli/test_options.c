@@ -69,6 +69,34 @@ static void first_word_begins_the_command(void **state)
     sl_cli_run_done(&run);
 }
 
+/* A profile is asked for before the options, in whatever place it stands; here those that are part
+ * of the program. */
+static void options_go_on_top_of_profiles(void **state)
+{
+    (void)state;
+    sl_cli_run run;
+    GOOD(&run, "-P", "3", "-p", "build", "--profile=offline", "--isolate-ipc=false", "-e", "true");
+    assert_int_equal(run.profiles.count, 2);
+    assert_int_equal(run.policy->max_processes, 3);
+    assert_true(run.policy->net_allow_given);
+    assert_true(run.policy->isolate_signals);
+    assert_false(run.policy->isolate_ipc);
+    assert_string_equal(run.argv[2], "true");
+    sl_cli_run_done(&run);
+    GOOD(&run, "-pbuild", "--allow-raw-sockets=false", "--no-udp=true", "true");
+    assert_int_equal(run.policy->max_processes, 1024);
+    assert_true(run.policy->no_raw_sockets);
+    assert_true(run.policy->no_udp);
+    sl_cli_run_done(&run);
+    GOOD(&run, "-p", "no-such-profile", "--help"); /* the rest was not looked at */
+    sl_cli_run_done(&run);
+    REFUSED("'no-such-profile'", "profile list", "-p", "no-such-profile", "true");
+    REFUSED("'ofline'", "'offline'", "-p", "ofline", "true");
+    REFUSED("--profile", "a name or a file", "-p", "", "true");
+    REFUSED("-p", "NAME|FILE", "-p");
+    REFUSED("--allow-raw-sockets", "'no'", "--allow-raw-sockets=no", "true");
+}
+
 static void two_dashes_end_the_options(void **state)
 {
     (void)state;
@@ -253,10 +281,16 @@ static void missing_values_are_named(void **state)
     sl_cli_run_done(&run);
 }
 
-static void flags_take_no_value(void **state)
+/* Switches of the policy may be taken back from a profile; the program's own take nothing. */
+static void flags_take_true_or_false_at_most(void **state)
 {
     (void)state;
-    REFUSED("'--no-udp'", "'false'", "--no-udp=false", "true");
+    sl_cli_run run;
+    GOOD(&run, "--no-udp", "--no-udp=false", "true");
+    assert_false(run.policy->no_udp);
+    sl_cli_run_done(&run);
+    REFUSED("--no-udp", "''", "--no-udp=", "true");
+    REFUSED("--no-udp", "'1': expected true or false", "--no-udp=1", "true");
     REFUSED("'--quiet'", "''", "--quiet=", "true");
     REFUSED("'--help'", "'x'", "--help=x");
 }
@@ -326,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_word_begins_the_command),
+        cmocka_unit_test(options_go_on_top_of_profiles),
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(every_spelling_of_a_value),
         cmocka_unit_test(aliases_mean_the_same),
@@ -338,7 +373,7 @@ int main(void)
         cmocka_unit_test(unknown_options_are_named),
         cmocka_unit_test(very_long_words_are_bounded),
         cmocka_unit_test(missing_values_are_named),
-        cmocka_unit_test(flags_take_no_value),
+        cmocka_unit_test(flags_take_true_or_false_at_most),
         cmocka_unit_test(status_fd_is_a_number),
         cmocka_unit_test(bad_values_name_option_and_word),
         cmocka_unit_test(spellings_are_distinct),

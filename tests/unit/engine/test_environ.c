@@ -76,6 +76,37 @@ static void clean_environment_keeps_five_names(void **state)
     sl_strv_done(&env);
 }
 
+/* Of the GPUs by number; what the user sets himself wins; with all of them nothing is said. */
+static void visible_devices_are_those_granted(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) policy = sl_policy_new();
+    sl_strv env = {0};
+    set(policy, "gpu_devices", "12,0");
+    set(policy, "gpu_devices", "3");
+    set(policy, "env", "HIP_VISIBLE_DEVICES=1");
+    set(policy, "clean_env", "true");
+    assert_int_equal(sl_environ_make(policy, caller, &env), 0);
+    expect(&env, "CUDA_VISIBLE_DEVICES", "0,3,12");
+    expect(&env, "NVIDIA_VISIBLE_DEVICES", "0,3,12");
+    expect(&env, "ROCR_VISIBLE_DEVICES", "0,3,12");
+    expect(&env, "HIP_VISIBLE_DEVICES", "1");
+    sl_strv_done(&env);
+    set(policy, "gpu_devices", "all");
+    assert_int_equal(sl_environ_make(policy, caller, &env), 0);
+    expect(&env, "CUDA_VISIBLE_DEVICES", NULL);
+    sl_strv_done(&env);
+    SL_AUTO(sl_policy) many = sl_policy_new();
+    for (int i = 0; i < SL_POLICY_GPUS_MAX; i++) {
+        char number[8];
+        snprintf(number, sizeof(number), "%d", i);
+        set(many, "gpu_devices", number);
+    }
+    assert_int_equal(sl_environ_make(many, caller, &env), 0);
+    assert_string_equal(strrchr(sl_strv_env_get(&env, "CUDA_VISIBLE_DEVICES"), ','), ",63");
+    sl_strv_done(&env);
+}
+
 /* ---- trust ---- */
 
 static void put_file(const char *path, const char *text)
@@ -208,6 +239,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(callers_environment_is_kept),
         cmocka_unit_test(clean_environment_keeps_five_names),
+        cmocka_unit_test(visible_devices_are_those_granted),
         cmocka_unit_test(trust_variables_name_the_runs_files),
         cmocka_unit_test(users_bundles_are_merged),
         cmocka_unit_test(bundle_past_the_maximum_is_left_out),
