@@ -9,6 +9,8 @@
 
 #define AT(member)    .offset = offsetof(sl_policy, member), .given_offset = SIZE_MAX
 #define GIVEN(member) .given_offset = offsetof(sl_policy, member)
+#define AT_GIVEN(member)                                                                           \
+    .offset = offsetof(sl_policy, member), .given_offset = offsetof(sl_policy, member##_given)
 
 #define FILES   "Files"
 #define NETWORK "Network"
@@ -103,6 +105,19 @@ static const sl_field fields[] = {
     {.name = "isolate_signals", .option = "--isolate-signals", .type = SL_FIELD_BOOL,
      AT(isolate_signals), .group = ISOLATE,
      .help = "no signals to processes outside"},
+
+    {.name = "allow_syscalls", .option = "--allow-syscalls", .type = SL_FIELD_LIST,
+     AT_GIVEN(allow_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_allow_syscall,
+     .help = "allow these system calls and what a start needs, no others"},
+    {.name = "deny_syscalls", .option = "--deny-syscalls", .type = SL_FIELD_LIST,
+     AT_GIVEN(deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_deny_syscall,
+     .help = "deny these system calls in place of the built-in list"},
+    {.name = "extra_deny_syscalls", .option = "--extra-deny-syscalls", .type = SL_FIELD_LIST,
+     AT(extra_deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_extra_syscall,
+     .help = "deny these system calls beside the built-in list"},
 
     {.name = "max_processes", .option = "--max-processes", .short_option = 'P',
      .type = SL_FIELD_COUNT, AT(max_processes), .argument = "N", .group = LIMITS,

@@ -245,6 +245,12 @@ int sl_policy_freeze(sl_policy *policy, sl_error *err)
                               policy->http_ca == NULL ? "--http-key" : "--http-ca",
                               policy->http_ca == NULL ? "--http-ca" : "--http-key");
     }
+    if (policy->allow_syscalls_given &&
+        (policy->deny_syscalls_given || policy->extra_deny_syscalls.count > 0)) {
+        return sl_error_usage(err, "--allow-syscalls is given beside %s; expected one of them",
+                              policy->deny_syscalls_given ? "--deny-syscalls"
+                                                          : "--extra-deny-syscalls");
+    }
     int r = complete_http_ports(policy, err);
     if (r == 0) {
         policy->frozen = true;

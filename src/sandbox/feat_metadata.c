@@ -76,7 +76,7 @@ static int open_cwd(const sl_call *call)
     return fd < 0 ? -EACCES : fd;
 }
 
-/* chmod(2) and its kin take no O_PATH descriptor by number. */
+/* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */
 static int pin_plain(const sl_call *call, int fd)
 {
     int pinned = sl_call_pin(call, fd);
@@ -85,6 +85,11 @@ static int pin_plain(const sl_call *call, int fd)
         return -EBADF;
     }
     return pinned;
+}
+
+static bool is_xattr(const sl_meta_change *c)
+{
+    return c->kind == SL_META_XATTR_SET || c->kind == SL_META_XATTR_REMOVE;
 }
 
 static int find(const sl_call *call, const struct where *where, sl_meta_job *job)
@@ -112,7 +117,8 @@ static int find(const sl_call *call, const struct where *where, sl_meta_job *job
     } else if (job->path[0] == '/') {
         return 0;
     }
-    job->at = fd == AT_FDCWD ? open_cwd(call) : sl_call_pin(call, fd);
+    bool plain = own < 0 && job->path[0] == '\0' && is_xattr(&job->change);
+    job->at = fd == AT_FDCWD ? open_cwd(call) : plain ? pin_plain(call, fd) : sl_call_pin(call, fd);
     return SL_MIN(job->at, 0);
 }
 

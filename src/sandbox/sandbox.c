@@ -128,7 +128,11 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     sb->policy = policy;
     sb->landlock_fd = -1;
     atomic_init(&sb->listener, -1);
-    int r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
+    int r = sl_syscalls_check(policy, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
     if (r < 0) {
         return r;
     }
