@@ -242,6 +242,60 @@ def test_PROC_16_other_ways_to_execute(sandlock, calls, attack):
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
+class Meeting:
+    """Somebody outside, or in a sibling sandbox, who made System V IPC, a queue and a key."""
+
+    def __init__(self, calls, words=()):
+        self.name = f"sandlock-test-{os.getpid()}"
+        self.process = subprocess.Popen([*words, calls, "make", self.name], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        *self.ids, self.queue, self.key = self.process.stdout.readline().split()
+        assert "-1" not in self.ids
+
+    def words(self, calls):
+        return [calls, "meet", *self.ids, self.name]
+
+    def end(self):
+        out, _ = self.process.communicate(timeout=TIMEOUT)
+        return dict(line.split() for line in out.splitlines())
+
+
+def test_PROC_14_meeting_places_of_all_processes_of_a_user(sandlock, calls):
+    """Keys and POSIX queues in every run; System V IPC under --isolate-ipc."""
+    meeting = Meeting(calls)
+    assert int(meeting.queue) >= 0 and meeting.key == "1"
+    bare = steps(sandlock.bare(meeting.words(calls)).ok())
+    assert set(bare.values()) == {"ok"}, bare
+    seen = meeting.end()
+    assert seen == {"memory": "inside", "semaphore": "1", "messages": "1", "queue": "gone"}
+    meeting = Meeting(calls)
+    answers = steps(sandlock("--isolate-ipc", cmd=meeting.words(calls)).ok())
+    assert set(answers.values()) <= {*SYS, "EACCES"}, answers
+    answers = steps(sandlock(cmd=meeting.words(calls)).ok())
+    for call in ("mq_open", "mq_unlink", "request_key", "keyctl"):
+        assert answers[call] in (*SYS, "EACCES"), answers
+    assert answers["shmat"] == answers["semop"] == "ok"  # as documented
+
+
+def test_PROC_14_between_sibling_sandboxes(sandlock, calls):
+    """One run makes its shared memory under --isolate-ipc, the other one's is out of its reach."""
+    script = ("import ctypes,os,sys\n"
+              "l=ctypes.CDLL(None,use_errno=True); l.shmat.restype=ctypes.c_void_p\n"
+              "i=l.shmget(0, 4096, 0o600); p=l.shmat(i, None, 0)\n"
+              "print(i, flush=True); sys.stdin.read()\n"
+              "print('memory', ctypes.string_at(p, 1) == bytes(1)); l.shmctl(i, 0, None)\n")
+    one = sandlock.start("--isolate-ipc", cmd=["python3", "-c", script], stdin=subprocess.PIPE)
+    number = one.line().strip()
+    other = ("import ctypes,sys\n"
+             "l=ctypes.CDLL(None,use_errno=True); l.shmat.restype=ctypes.c_void_p\n"
+             "r=l.shmat(int(sys.argv[1]), None, 0)\n"
+             "print(r == ctypes.c_void_p(-1).value, ctypes.get_errno())\n")
+    assert sandlock.bare(["python3", "-c", other, number]).ok().out == "False 0\n"
+    run = sandlock("--isolate-ipc", cmd=["python3", "-c", other, number]).ok()
+    assert run.out == "True 13\n"
+    assert one.finish(data=b"").ok().out == "memory True\n"
+
+
 def test_FS_18_device_nodes(sandlock):
     """In a write grant, too, and also as root: a node is a door to the driver."""
     script = ("import errno,os,stat\n"

@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -356,6 +359,60 @@ static int confined(const char *denied)
     return 0;
 }
 
+/* Meets whoever made these outside: shared memory, a semaphore, a message queue, a named queue, a
+ * keyring's key. */
+static int meet(char **ids)
+{
+    int shm = (int)strtol(ids[0], NULL, 10);
+    int sem = (int)strtol(ids[1], NULL, 10);
+    int msg = (int)strtol(ids[2], NULL, 10);
+    key_t key = (key_t)strtol(ids[3], NULL, 10);
+    struct sembuf up = {0, 1, IPC_NOWAIT};
+    struct {
+        long type;
+        char text[8];
+    } message = {1, "inside"};
+    char *memory = shmat(shm, NULL, 0);
+    report("shmat", memory == (void *)-1 ? -1 : (strcpy(memory, "inside"), 0));
+    report("shmget", shmget(key, 0, 0));
+    report("semop", semop(sem, &up, 1));
+    report("semget", semget(key, 0, 0));
+    report("msgsnd", msgsnd(msg, &message, sizeof(message.text), IPC_NOWAIT));
+    report("msgget", msgget(key, 0));
+    report("mq_open", syscall(SYS_mq_open, ids[4], O_RDWR, 0, NULL));
+    report("mq_unlink", syscall(SYS_mq_unlink, ids[4]));
+    report("request_key", syscall(SYS_request_key, "user", ids[4], NULL, 0));
+    report("keyctl", syscall(SYS_keyctl, 10 /* SEARCH */, -4, "user", ids[4], 0));
+    return 0;
+}
+
+/* Makes them, tells their numbers, and when standard input ends what became of them. */
+static int make(char *name)
+{
+    char c;
+    key_t key = (key_t)(0x52000000 | getpid());
+    int shm = shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0600);
+    int sem = semget(key, 1, IPC_CREAT | IPC_EXCL | 0600);
+    int msg = msgget(key, IPC_CREAT | IPC_EXCL | 0600);
+    long mq = syscall(SYS_mq_open, name, O_CREAT | O_RDWR, 0600, NULL);
+    long user = syscall(SYS_add_key, "user", name, "secret", 6, -4);
+    printf("%d %d %d %d %d %d\n", shm, sem, msg, (int)key, (int)mq, (int)(user > 0));
+    fflush(stdout);
+    while (read(0, &c, 1) > 0) {
+    }
+    struct msqid_ds queue;
+    char *memory = shmat(shm, NULL, 0);
+    msgctl(msg, IPC_STAT, &queue);
+    printf("memory %s\nsemaphore %d\nmessages %d\nqueue %s\n", memory[0] ? memory : "untouched",
+           semctl(sem, 0, GETVAL), (int)queue.msg_qnum,
+           syscall(SYS_mq_unlink, name) == 0 ? "there" : "gone");
+    shmctl(shm, IPC_RMID, NULL);
+    semctl(sem, 0, IPC_RMID);
+    msgctl(msg, IPC_RMID, NULL);
+    syscall(SYS_keyctl, 3 /* REVOKE */, user);
+    return 0;
+}
+
 /* Threads that keep the supervisor busy, until standard input ends. */
 static void *flood_one(void *unused)
 {
@@ -400,6 +457,12 @@ int main(int argc, char **argv)
     }
     if (strcmp(verb, "confined") == 0 && argc == 3) {
         return confined(argv[2]);
+    }
+    if (strcmp(verb, "meet") == 0 && argc == 7) {
+        return meet(argv + 2);
+    }
+    if (strcmp(verb, "make") == 0 && argc == 3) {
+        return make(argv[2]);
     }
     if (strcmp(verb, "from_memory") == 0 && argc > 2) {
         return from_memory(argv + 1);
