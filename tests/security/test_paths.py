@@ -163,19 +163,20 @@ def test_FS_09_up_from_a_directory_that_was_handed_over(sandlock):
     secret, _ = make_secret(sandlock)
     script = ("import errno,os,sys\n"
               "def t(what, path, flags):\n"
-              "    try: os.open(path, flags, dir_fd=0); print(what, 'ok')\n"
+              "    try: os.open(path, flags, dir_fd=5); print(what, 'ok')\n"
               "    except OSError as e: print(what, errno.errorcode[e.errno])\n"
               "t('up', '../top/secret', os.O_RDONLY); t('in', 'secret', os.O_RDONLY)\n"
-              "t('make', 'new', os.O_CREAT | os.O_WRONLY); os.fchdir(0)\n"
+              "t('make', 'new', os.O_CREAT | os.O_WRONLY); os.fchdir(5)\n"
               "try: open('../top/secret'); print('cwd', 'ok')\n"
               "except OSError as e: print('cwd', errno.errorcode[e.errno])\n")
+    cmd = ["bash", "-c", 'exec 5<&0 </dev/null; exec python3 -c "$1"', "bash", script]
     directory = os.open(secret.parent, os.O_RDONLY)
     try:
-        run = sandlock(f"--fs-deny={sandlock.home}", cmd=["python3", "-c", script],
+        run = sandlock(f"--fs-deny={sandlock.home}", cmd=cmd,
                        stdin=directory).ok()
         assert steps(run) == dict.fromkeys(("up", "in", "make", "cwd"), "EACCES"), str(run)
         assert not (secret.parent / "new").exists()
-        run = sandlock("-r", "/", "-w", secret.parent, cmd=["python3", "-c", script],
+        run = sandlock("-r", "/", "-w", secret.parent, cmd=cmd,
                        stdin=directory).ok()
         assert steps(run) == dict.fromkeys(("up", "in", "make", "cwd"), "ok"), str(run)
     finally:
