@@ -253,8 +253,8 @@ static int fork_engine(struct sl_run *run, sl_error *err)
     return sl_guardian_main(run, engine);
 }
 
-/* --no-supervisor: what depends on run time cannot be had. Returns only on failure. */
-static int run_alone(struct sl_run *run, sl_error *err)
+/* --no-supervisor: what depends on run time cannot be had. */
+static int check_alone(const struct sl_run *run, sl_error *err)
 {
     const sl_policy *p = run->policy;
     const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
@@ -262,9 +262,12 @@ static int run_alone(struct sl_run *run, sl_error *err)
                         : p->audit != NULL         ? "--audit"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
-    if (needs != NULL) {
-        return sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
-    }
+    return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
+}
+
+/* Returns only on failure. */
+static int run_alone(struct sl_run *run, sl_error *err)
+{
     sl_spawn spawn = {.argv = run->options->argv,
                       .environ = run->env.items,
                       .path = run->program,
@@ -291,7 +294,8 @@ int sl_run(const sl_run_options *options)
         sl_buf_init(bufs[i], PEM_MAX);
     }
     remember_caller(&run);
-    int r = prepare(&run, &err);
+    int r = options->no_supervisor ? check_alone(&run, &err) : 0;
+    r = r < 0 ? r : prepare(&run, &err);
     if (r == 0) {
         r = options->no_supervisor ? run_alone(&run, &err) : fork_engine(&run, &err);
     }

@@ -248,8 +248,8 @@ static int explain(const struct sl_child_args *args, sl_error *err)
         return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s%s",
                             why,
                             args->failed_errno == EBUSY
-                                ? " (another supervisor already listens: is this a sandbox inside "
-                                  "a sandbox?)"
+                                ? " (a supervisor listens already: inside another sandbox only "
+                                  "--no-supervisor works)"
                                 : "");
     case SL_CHILD_CANARY_FILE:
         return sl_error_set(err, EPERM,
