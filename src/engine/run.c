@@ -228,7 +228,7 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         pipe2(run->signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
         return sl_error_set(err, errno, "cannot become the guardian: %s", strerror(errno));
     }
-    int r = sl_privileges_drop(err);
+    int r = sl_privileges_drop(sl_policy_wants_identity(run->policy), err);
     if (r < 0) {
         return r;
     }
@@ -248,6 +248,11 @@ static int fork_engine(struct sl_run *run, sl_error *err)
             sl_rundir_end(run->dir); /* nobody else is left to do it */
         }
         _exit(code);
+    }
+    r = sl_privileges_drop(false, err);
+    if (r < 0) {
+        kill(engine, SIGKILL);
+        return r;
     }
     forget(run);
     return sl_guardian_main(run, engine);
@@ -276,7 +281,7 @@ static int run_alone(struct sl_run *run, sl_error *err)
     if (!run->options->quiet) {
         sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }
-    int r = sl_privileges_drop(err);
+    int r = sl_privileges_drop(sl_policy_wants_identity(run->policy), err);
     return r < 0 ? r : sl_sandbox_enter(run->sandbox, &spawn, err);
 }
 

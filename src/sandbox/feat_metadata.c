@@ -16,7 +16,9 @@
 #include <utime.h>
 
 #include "core/util.h"
+#include "policy/verdict.h"
 #include "sandbox/features.h"
+#include "sandbox/identity.h"
 #include "sandbox/metadata_int.h"
 #include "sandbox/sandbox_int.h"
 
@@ -25,6 +27,8 @@
 #define NR_SETXATTRAT    463
 #define NR_REMOVEXATTRAT 466
 #define NR_FILE_SETATTR  469
+
+#define ACL "system.posix_acl_"
 
 /* Which object a call names. */
 struct where {
@@ -157,7 +161,12 @@ static sl_answer mode(sl_call *call, struct where where, uint64_t bits)
 
 static sl_answer owner(sl_call *call, struct where where, const uint64_t ids[2])
 {
-    sl_meta_change c = {.kind = SL_META_OWNER, .uid = (uid_t)ids[0], .gid = (gid_t)ids[1]};
+    sl_meta_change c = {.kind = SL_META_OWNER};
+    const sl_policy *policy = call->sb->policy;
+    if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
+        !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
     return start(call, &where, &c);
 }
 
@@ -264,6 +273,10 @@ static sl_answer set_xattr(sl_call *call, struct where where, const uint64_t arg
 {
     sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
     int r = read_name(call, args[0], &c);
+    if (r == 0 && strncmp(c.name, ACL, sizeof(ACL) - 1) == 0 &&
+        sl_policy_wants_identity(call->sb->policy)) {
+        r = -EOPNOTSUPP; /* its ids are the namespace's */
+    }
     if (r == 0 && c.size > SL_META_VALUE_MAX) {
         r = -E2BIG;
     }

@@ -373,7 +373,7 @@ static int meet(char **ids)
         char text[8];
     } message = {1, "inside"};
     char *memory = shmat(shm, NULL, 0);
-    report("shmat", memory == (void *)-1 ? -1 : (strcpy(memory, "inside"), 0));
+    report("shmat", memory == (void *)-1 ? -1 : (memcpy(memory, "inside", 7), 0));
     report("shmget", shmget(key, 0, 0));
     report("semop", semop(sem, &up, 1));
     report("semget", semget(key, 0, 0));

@@ -48,7 +48,7 @@ static int program_shares(char **args)
     pid_t child = fork();
     if (child == 0) {
         char *same = shmat(keyed, NULL, 0);
-        _exit(same == (void *)-1 ? 1 : (strcpy(same, "child"), 0));
+        _exit(same == (void *)-1 ? 1 : (memcpy(same, "child", 6), 0));
     }
     int status;
     LIVE_CHECK(waitpid(child, &status, 0) == child && status == 0);
