@@ -19,6 +19,7 @@
 #include "engine/engine_int.h"
 #include "engine/environ.h"
 #include "engine/killall.h"
+#include "engine/privileges.h"
 #include "engine/report.h"
 #include "policy/verdict.h"
 
@@ -339,6 +340,7 @@ static int start_child(struct engine *e, sl_error *err)
     if (r == 0) {
         e->end.pid = e->pid;
         e->main_alive = true;
+        r = sl_privileges_drop(false, err);
     }
     return r;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -10,7 +11,7 @@
 
 #include "core/util.h"
 
-static int drop_capabilities(void)
+static int drop_capabilities(bool to_map)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {0};
@@ -31,13 +32,16 @@ static int drop_capabilities(void)
         }
     }
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    uint32_t kept = to_map ? data[0].permitted & (1u << CAP_SETFCAP) : 0;
     memset(data, 0, sizeof(data));
+    data[0].permitted = kept;
+    data[0].effective = kept;
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int sl_privileges_drop(sl_error *err)
+int sl_privileges_drop(bool to_map, sl_error *err)
 {
-    int r = drop_capabilities();
+    int r = drop_capabilities(to_map);
     if (r < 0) {
         return sl_error_set(err, -r, "cannot drop capabilities: %s", strerror(-r));
     }

@@ -228,7 +228,7 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         pipe2(run->signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
         return sl_error_set(err, errno, "cannot become the guardian: %s", strerror(errno));
     }
-    int r = sl_privileges_drop(err);
+    int r = sl_privileges_drop(sl_policy_wants_identity(run->policy), err);
     if (r < 0) {
         return r;
     }
@@ -249,12 +249,17 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         }
         _exit(code);
     }
+    r = sl_privileges_drop(false, err);
+    if (r < 0) {
+        kill(engine, SIGKILL);
+        return r;
+    }
     forget(run);
     return sl_guardian_main(run, engine);
 }
 
-/* --no-supervisor: what depends on run time cannot be had. Returns only on failure. */
-static int run_alone(struct sl_run *run, sl_error *err)
+/* --no-supervisor: what depends on run time cannot be had. */
+static int check_alone(const struct sl_run *run, sl_error *err)
 {
     const sl_policy *p = run->policy;
     const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
@@ -262,9 +267,12 @@ static int run_alone(struct sl_run *run, sl_error *err)
                         : p->audit != NULL         ? "--audit"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
-    if (needs != NULL) {
-        return sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
-    }
+    return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
+}
+
+/* Returns only on failure. */
+static int run_alone(struct sl_run *run, sl_error *err)
+{
     sl_spawn spawn = {.argv = run->options->argv,
                       .environ = run->env.items,
                       .path = run->program,
@@ -273,7 +281,7 @@ static int run_alone(struct sl_run *run, sl_error *err)
     if (!run->options->quiet) {
         sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }
-    int r = sl_privileges_drop(err);
+    int r = sl_privileges_drop(sl_policy_wants_identity(run->policy), err);
     return r < 0 ? r : sl_sandbox_enter(run->sandbox, &spawn, err);
 }
 
@@ -291,7 +299,8 @@ int sl_run(const sl_run_options *options)
         sl_buf_init(bufs[i], PEM_MAX);
     }
     remember_caller(&run);
-    int r = prepare(&run, &err);
+    int r = options->no_supervisor ? check_alone(&run, &err) : 0;
+    r = r < 0 ? r : prepare(&run, &err);
     if (r == 0) {
         r = options->no_supervisor ? run_alone(&run, &err) : fork_engine(&run, &err);
     }

@@ -9,6 +9,8 @@
 
 #define AT(member)    .offset = offsetof(sl_policy, member), .given_offset = SIZE_MAX
 #define GIVEN(member) .given_offset = offsetof(sl_policy, member)
+#define AT_GIVEN(member)                                                                           \
+    .offset = offsetof(sl_policy, member), .given_offset = offsetof(sl_policy, member##_given)
 
 #define FILES   "Files"
 #define NETWORK "Network"
@@ -99,10 +101,32 @@ static const sl_field fields[] = {
 
     {.name = "isolate_ipc", .option = "--isolate-ipc", .type = SL_FIELD_BOOL,
      AT(isolate_ipc), .group = ISOLATE,
-     .help = "no abstract Unix sockets from outside"},
+     .help = "no abstract Unix sockets, SysV IPC or message queues from outside"},
     {.name = "isolate_signals", .option = "--isolate-signals", .type = SL_FIELD_BOOL,
      AT(isolate_signals), .group = ISOLATE,
      .help = "no signals to processes outside"},
+
+    {.name = "privileged", .option = "--privileged", .type = SL_FIELD_BOOL,
+     AT(privileged), .group = ISOLATE,
+     .help = "let it seem to be root, without a capability"},
+    {.name = "uid", .option = "--uid", .type = SL_FIELD_COUNT,
+     AT(uid), .argument = "N", .group = ISOLATE,
+     .help = "let it seem to be user N"},
+    {.name = "gid", .option = "--gid", .type = SL_FIELD_COUNT,
+     AT(gid), .argument = "N", .group = ISOLATE,
+     .help = "let it seem to be in group N"},
+    {.name = "allow_syscalls", .option = "--allow-syscalls", .type = SL_FIELD_LIST,
+     AT_GIVEN(allow_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_allow_syscall,
+     .help = "allow these system calls and what a start needs, no others"},
+    {.name = "deny_syscalls", .option = "--deny-syscalls", .type = SL_FIELD_LIST,
+     AT_GIVEN(deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_deny_syscall,
+     .help = "deny these system calls in place of the built-in list"},
+    {.name = "extra_deny_syscalls", .option = "--extra-deny-syscalls", .type = SL_FIELD_LIST,
+     AT(extra_deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
+     .take = sl_take_extra_syscall,
+     .help = "deny these system calls beside the built-in list"},
 
     {.name = "max_processes", .option = "--max-processes", .short_option = 'P',
      .type = SL_FIELD_COUNT, AT(max_processes), .argument = "N", .group = LIMITS,

@@ -19,6 +19,8 @@ sl_policy *sl_policy_new(void)
     p->no_raw_sockets = true;
     p->close_fds = true;
     p->max_processes = SL_POLICY_PROCESSES_MAX;
+    p->uid = SL_POLICY_ID_NONE;
+    p->gid = SL_POLICY_ID_NONE;
     return p;
 }
 
@@ -244,6 +246,19 @@ int sl_policy_freeze(sl_policy *policy, sl_error *err)
         return sl_error_usage(err, "%s needs %s: a CA is a certificate and its key",
                               policy->http_ca == NULL ? "--http-key" : "--http-ca",
                               policy->http_ca == NULL ? "--http-ca" : "--http-key");
+    }
+    if (policy->allow_syscalls_given &&
+        (policy->deny_syscalls_given || policy->extra_deny_syscalls.count > 0)) {
+        return sl_error_usage(err, "--allow-syscalls is given beside %s; expected one of them",
+                              policy->deny_syscalls_given ? "--deny-syscalls"
+                                                          : "--extra-deny-syscalls");
+    }
+    const char *other = policy->uid != 0 && policy->uid != SL_POLICY_ID_NONE   ? "--uid"
+                        : policy->gid != 0 && policy->gid != SL_POLICY_ID_NONE ? "--gid"
+                                                                               : NULL;
+    if (policy->privileged && other != NULL) {
+        return sl_error_usage(err, "--privileged is given beside %s; it means user and group 0",
+                              other);
     }
     int r = complete_http_ports(policy, err);
     if (r == 0) {

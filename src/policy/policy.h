@@ -16,10 +16,12 @@
 #include "policy/http_rule.h"
 #include "policy/net_rule.h"
 #include "policy/ports.h"
+#include "policy/sysnames.h"
 
 #define SL_POLICY_RULES_MAX     4096
 #define SL_POLICY_PROCESSES_MAX 64 /* default of max_processes */
 #define SL_POLICY_GPUS_MAX      64 /* numbers of gpu_devices */
+#define SL_POLICY_ID_NONE       UINT32_MAX
 
 typedef struct sl_resolve {
     char name[SL_HOST_NAME_MAX];
@@ -80,6 +82,21 @@ typedef struct sl_policy {
     /* IPC */
     bool isolate_ipc;
     bool isolate_signals;
+
+    /* who it seems to be: in a user namespace of one id each */
+    bool privileged; /* root */
+    uint32_t uid;    /* SL_POLICY_ID_NONE: as it is */
+    uint32_t gid;
+
+    /* system calls */
+    sl_strv allow_syscalls; /* as given; an explicit empty list is a restriction: none */
+    bool allow_syscalls_given;
+    sl_sysset syscalls_allowed;
+    sl_strv deny_syscalls; /* an explicit empty list takes the built-in one away */
+    bool deny_syscalls_given;
+    sl_sysset syscalls_denied;
+    sl_strv extra_deny_syscalls;
+    sl_sysset syscalls_extra;
 
     /* limits */
     uint32_t max_processes; /* alive at once; 0: no limit */

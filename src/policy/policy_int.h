@@ -26,6 +26,9 @@ int sl_take_http_allow(sl_policy *policy, const char *value, const char *what, s
 int sl_take_http_deny(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_http_ports(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_no_inspect(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_allow_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_deny_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_extra_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/policy_int.h"
+#include "policy/suggest.h"
 
 #define SHOWN_MAX    160
 #define NAME_MAX_LEN 64
@@ -276,4 +277,42 @@ int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_e
     *slot = entry;
     policy->resolve_count++;
     return 0;
+}
+
+/* Names with commas between them. */
+static int add_syscalls(sl_sysset *set, const char *value, const char *what, sl_error *err)
+{
+    char name[SL_SUGGEST_WORD_MAX];
+    for (const char *p = value;; p++) {
+        size_t n = strcspn(p, ",");
+        snprintf(name, sizeof(name), "%.*s", (int)SL_MIN(n, sizeof(name)), p);
+        int nr = n < sizeof(name) ? sl_sysname_number(name) : -1;
+        if (nr < 0) {
+            const char *nearest = sl_sysname_nearest(name);
+            return sl_error_usage(err, "%s: '%.*s' is no system call%s%s%s", what,
+                                  (int)SL_MIN(n, (size_t)SHOWN_MAX), p,
+                                  nearest == NULL ? " known here" : "; did you mean '",
+                                  nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+        }
+        sl_sysset_add(set, nr);
+        p += n;
+        if (*p == '\0') {
+            return 0;
+        }
+    }
+}
+
+int sl_take_allow_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_syscalls(&policy->syscalls_allowed, value, what, err);
+}
+
+int sl_take_deny_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_syscalls(&policy->syscalls_denied, value, what, err);
+}
+
+int sl_take_extra_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    return add_syscalls(&policy->syscalls_extra, value, what, err);
 }

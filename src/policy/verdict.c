@@ -30,6 +30,11 @@ bool sl_policy_restricts_net(const sl_policy *p)
     return !sl_verdict_is_open(p) || p->net_deny_count > 0 || p->no_udp || p->resolve_count > 0;
 }
 
+bool sl_policy_wants_identity(const sl_policy *p)
+{
+    return p->privileged || p->uid != SL_POLICY_ID_NONE || p->gid != SL_POLICY_ID_NONE;
+}
+
 bool sl_policy_restricts_bind(const sl_policy *p)
 {
     return p->net_bind.count > 0 || (p->net_allow_given && p->net_allow_count == 0);

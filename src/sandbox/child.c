@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,6 +45,42 @@ static int join_group(struct sl_child_args *args)
         setpgid(0, args->pgid); /* fails when that group is gone: nobody's terminal is at stake */
     }
     return 0;
+}
+
+static int put(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    ssize_t n = write(fd, text, strlen(text));
+    int error = n < 0 ? errno : 0;
+    close(fd); /* a number of our own: nobody else has opened anything meanwhile */
+    return -error;
+}
+
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    for (unsigned cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) {
+    }
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* The maps are this process's own to write, while its memory may be looked at (proc(5)); it is the
+ * engine's memory, so only for that long. The namespace's capabilities end here. */
+static int take_identity(const struct sl_child_args *args)
+{
+    if (args->parent == 0 && unshare(CLONE_NEWUSER) < 0) {
+        return -errno;
+    }
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    int r = put("/proc/self/setgroups", "deny");
+    r = r < 0 ? r : put("/proc/self/uid_map", args->uid_map);
+    r = r < 0 ? r : put("/proc/self/gid_map", args->gid_map);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return r < 0 ? r : drop_capabilities();
 }
 
 static int install_filter(struct sl_child_args *args)
@@ -111,6 +149,10 @@ int sl_child_main(void *arg)
     int r = join_group(args);
     if (r < 0) {
         return fail(args, SL_CHILD_PRIVILEGES, -r);
+    }
+    r = args->identity ? take_identity(args) : 0;
+    if (r < 0) {
+        return fail(args, SL_CHILD_IDENTITY, -r);
     }
     for (size_t i = 0; args->limits != NULL && i < SL_SPAWN_LIMITS; i++) {
         if (setrlimit((__rlimit_resource_t)args->limits[i].resource, &args->limits[i].value) < 0) {

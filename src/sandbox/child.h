@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "sandbox/identity.h"
 #include "sandbox/sandbox.h"
 
 /* Where the child's set-up can fail; decides message and exit code. */
@@ -17,6 +18,7 @@ enum sl_child_step {
     SL_CHILD_RLIMIT,
     SL_CHILD_CHDIR,
     SL_CHILD_PRIVILEGES,
+    SL_CHILD_IDENTITY, /* its user namespace */
     SL_CHILD_LANDLOCK,
     SL_CHILD_SECCOMP,
     SL_CHILD_CANARY_FILE,   /* a file that no rule grants could be opened */
@@ -47,6 +49,9 @@ struct sl_child_args {
     pid_t pgid;
     pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */
     const sl_spawn_limit *limits; /* SL_SPAWN_LIMITS, or NULL */
+    bool identity;                /* a user namespace with these maps */
+    char uid_map[SL_IDENTITY_MAP_MAX];
+    char gid_map[SL_IDENTITY_MAP_MAX];
 
     enum sl_child_step failed_step; /* written by the child */
     int failed_errno;

@@ -1,6 +1,7 @@
 /* Owns the receiving of notifications and the only answers to them. Never blocks on anything that
  * the confined tree controls: such calls are deferred (deferred.c). */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "policy/verdict.h"
 #include "sandbox/sandbox_int.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -119,6 +121,15 @@ static void ask_for_short_slice(void)
     }
 }
 
+/* Capabilities are a thread's own, and the one that starts the child may need one for its user
+ * namespace until then. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
 void *sl_dispatch_thread(void *sandbox)
 {
     sl_sandbox *sb = sandbox;
@@ -126,6 +137,12 @@ void *sl_dispatch_thread(void *sandbox)
     ask_for_short_slice();
     int listener = wait_listener(sb);
     if (listener < 0) {
+        return NULL;
+    }
+    if (sl_policy_wants_identity(sb->policy) && drop_capabilities() < 0) {
+        /* Nobody answers then, and the canary ends the start. */
+        atomic_store(&sb->listener, -2);
+        close(listener);
         return NULL;
     }
     /* Both sides on one CPU where the kernel can (6.6); a hint, so its failure is no matter. */

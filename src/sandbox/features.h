@@ -6,6 +6,8 @@
 
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_core;
+extern const sl_feature sl_feature_ipc;
+extern const sl_feature sl_feature_metadata;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -160,11 +161,16 @@ static sl_answer connect_unix(sl_call *call, sl_sock *sock, const void *sa, sock
     struct sockaddr_un pinned;
     socklen_t pinned_len;
     sl_autoclose int keep = -1;
-    int r = sl_unix_pin(call, sa, len, &pinned, &pinned_len, &keep);
-    if (r == 0) {
-        r = sl_connect_briefly(sock, &pinned, pinned_len);
-        r = r == -EINPROGRESS ? -EAGAIN : r; /* its backlog is full: as a non-blocking socket */
+    const struct sockaddr_un *un = sa;
+    int r;
+    if (un->sun_family == AF_UNIX && len > offsetof(struct sockaddr_un, sun_path) &&
+        un->sun_path[0] == '\0') {
+        r = sl_unix_connect_abstract(call, sock, un, len);
+    } else {
+        r = sl_unix_pin(call, un, len, &pinned, &pinned_len, &keep);
+        r = r < 0 ? r : sl_connect_briefly(sock, &pinned, pinned_len);
     }
+    r = r == -EINPROGRESS ? -EAGAIN : r; /* its backlog is full: as a non-blocking socket */
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r);
 }

@@ -122,5 +122,8 @@ bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
  * grants. */
 int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len,
                 struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin);
+/* Connects to an abstract name that a listener of the tree has; -EPERM to any other. */
+int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const struct sockaddr_un *sa,
+                             socklen_t len);
 
 #endif

@@ -36,7 +36,7 @@ sl_answer sl_net_handle_listen(sl_call *call)
     } else {
         r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
     }
-    if (r == 0 && inet && call->sb->net != NULL) {
+    if (r == 0 && (inet || sock.domain == AF_UNIX) && call->sb->net != NULL) {
         sl_known_put(call->sb->net, &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
     }
     sl_sock_done(&sock);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "policy/verdict.h"
 #include "sandbox/child.h"
 #include "sandbox/deferred.h"
 #include "sandbox/landlock.h"
@@ -128,7 +129,11 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     sb->policy = policy;
     sb->landlock_fd = -1;
     atomic_init(&sb->listener, -1);
-    int r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
+    int r = sl_syscalls_check(policy, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
     if (r < 0) {
         return r;
     }
@@ -237,6 +242,11 @@ static int explain(const struct sl_child_args *args, sl_error *err)
     case SL_CHILD_CHDIR:
         return sl_error_set(err, args->failed_errno, "cannot enter directory '%s': %s", args->cwd,
                             why);
+    case SL_CHILD_IDENTITY:
+        return sl_error_set(err, args->failed_errno,
+                            "cannot make a user namespace: %s (--privileged, --uid and --gid need "
+                            "one; a container, a sysctl or AppArmor may forbid it)",
+                            why);
     case SL_CHILD_LANDLOCK:
         return sl_error_set(err, args->failed_errno, "the kernel refused the Landlock rules: %s",
                             why);
@@ -244,8 +254,8 @@ static int explain(const struct sl_child_args *args, sl_error *err)
         return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s%s",
                             why,
                             args->failed_errno == EBUSY
-                                ? " (another supervisor already listens: is this a sandbox inside "
-                                  "a sandbox?)"
+                                ? " (a supervisor listens already: inside another sandbox only "
+                                  "--no-supervisor works)"
                                 : "");
     case SL_CHILD_CANARY_FILE:
         return sl_error_set(err, EPERM,
@@ -262,7 +272,7 @@ static int explain(const struct sl_child_args *args, sl_error *err)
 
 static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
 {
-    return (struct sl_child_args){
+    struct sl_child_args args = {
         .argv = spawn->argv,
         .environ = spawn->environ,
         .path = spawn->path,
@@ -280,7 +290,10 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .pgid = spawn->pgid,
         .limits = spawn->limits,
         .failed_step = SL_CHILD_STARTED,
+        .identity = sl_policy_wants_identity(sb->policy),
     };
+    sl_identity_maps(sb->policy, args.uid_map, args.gid_map);
+    return args;
 }
 
 int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err)
@@ -313,8 +326,10 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
     sigset_t saved;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &saved);
-    pid_t pid = clone(sl_child_main, (char *)stack + CHILD_STACK,
-                      CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &args);
+    pid_t pid =
+        clone(sl_child_main, (char *)stack + CHILD_STACK,
+              CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD | (args.identity ? CLONE_NEWUSER : 0),
+              &args);
     int clone_errno = errno;
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
     munmap(stack, CHILD_STACK);
@@ -323,7 +338,10 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
             waitpid(pid, NULL, 0);
         }
         release_dispatcher(sb);
-        if (pid < 0) {
+        if (pid < 0 && args.identity) {
+            args.failed_step = SL_CHILD_IDENTITY;
+            args.failed_errno = clone_errno;
+        } else if (pid < 0) {
             return sl_error_set(err, clone_errno, "cannot start a process: %s",
                                 strerror(clone_errno));
         }

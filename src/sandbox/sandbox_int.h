@@ -24,6 +24,7 @@ struct sl_deferred_queue;
 struct sl_net_state;
 struct sl_trust_state;
 struct sl_procs_state;
+struct sl_meta_state;
 
 struct sl_sandbox {
     const sl_policy *policy;
@@ -57,6 +58,7 @@ struct sl_sandbox {
     struct sl_net_state *net;
     struct sl_trust_state *trust;
     struct sl_procs_state *procs;
+    struct sl_meta_state *meta;
 };
 
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */

@@ -22,6 +22,11 @@
 #define NR_LSM_SET_ATTR   460
 #define NR_OPEN_TREE_ATTR 467
 #define NR_CLONE3         435
+#ifdef __x86_64__
+#define NR_RSEQ 334
+#else
+#define NR_RSEQ 293
+#endif
 #define NR_NAMESPACE_FLAGS                                                                         \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET)
@@ -30,13 +35,14 @@
 #define DENY(e)  (SECCOMP_RET_ERRNO | (e))
 #define LOW_TYPE 0xfu /* SOCK_* without SOCK_NONBLOCK and SOCK_CLOEXEC */
 
-static const int refused[] = {
-    /* other entrances: a ring or a handle makes calls that no filter sees */
+/* Refused whatever the policy says: other entrances, and what a judged path or number means. */
+static const int always[] = {
+    /* a ring or a handle makes calls that no filter sees */
     SYS_io_uring_setup,
     SYS_io_uring_enter,
     SYS_io_uring_register,
     SYS_open_by_handle_at,
-    /* mounts and roots: what a path means */
+    /* mounts and roots */
     SYS_mount,
     SYS_umount2,
     SYS_pivot_root,
@@ -48,10 +54,14 @@ static const int refused[] = {
     SYS_open_tree,
     SYS_move_mount,
     SYS_mount_setattr,
-    NR_STATMOUNT,
-    NR_LISTMOUNT,
     NR_OPEN_TREE_ATTR,
     SYS_setns,
+};
+
+/* Refused unless deny_syscalls or allow_syscalls says something else. */
+static const int built_in[] = {
+    NR_STATMOUNT,
+    NR_LISTMOUNT,
     SYS_swapon,
     SYS_swapoff,
     SYS_quotactl,
@@ -82,8 +92,10 @@ static const int refused[] = {
     SYS_keyctl,
     SYS_add_key,
     SYS_request_key,
+    /* no rule grants a queue, and Landlock does not see that one is deleted */
+    SYS_mq_open,
+    SYS_mq_unlink,
 #ifdef __x86_64__
-    SYS_kexec_load,
     SYS_iopl,
     SYS_ioperm,
     SYS_modify_ldt,
@@ -96,6 +108,24 @@ static const int refused[] = {
     SYS_get_kernel_syms,
     SYS_query_module,
     SYS_lookup_dcookie,
+#endif
+};
+
+/* What the child calls between its filter and its program. Nobody can deny these. */
+static const int start[] = {
+    SYS_execve,       SYS_exit,         SYS_exit_group,     SYS_openat,          SYS_close_range,
+    SYS_rt_sigaction, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_futex,           SYS_unshare,
+    SYS_prctl,        SYS_close,        SYS_seccomp,        SYS_restart_syscall,
+};
+
+/* What a dynamically linked program calls before its main, and on its way out: part of every
+ * allow_syscalls. */
+static const int loader[] = {
+    SYS_read,       SYS_pread64,   SYS_fstat,           SYS_newfstatat, SYS_faccessat,
+    SYS_mmap,       SYS_munmap,    SYS_mprotect,        SYS_brk,        SYS_set_tid_address,
+    SYS_prlimit64,  SYS_getrandom, SYS_set_robust_list, NR_RSEQ,
+#ifdef __x86_64__
+    SYS_arch_prctl, SYS_access,
 #endif
 };
 
@@ -188,15 +218,104 @@ static bool wants_ping(const sl_policy *policy)
     return !sl_policy_restricts_net(policy);
 }
 
-int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
+static bool is_in(const int *list, size_t count, int nr)
 {
-    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
-        int r = sl_bpf_add(rules, &(sl_bpf_rule){.nr = refused[i], .action = DENY(EPERM)});
-        if (r < 0) {
-            return r;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] == nr) {
+            return true;
         }
     }
-    int r = add_all(rules, by_argument, SL_ARRAY_LEN(by_argument));
+    return false;
+}
+#define IS_IN(list, nr) is_in(list, SL_ARRAY_LEN(list), nr)
+
+int sl_syscalls_check(const sl_policy *policy, sl_error *err)
+{
+    if (!policy->allow_syscalls_given && !policy->deny_syscalls_given &&
+        policy->extra_deny_syscalls.count == 0) {
+        return 0;
+    }
+    for (int nr = 0; nr < SL_SYSCALLS_KNOWN; nr++) {
+        bool denied = sl_sysset_has(&policy->syscalls_denied, nr);
+        if (sl_sysset_has(&policy->syscalls_allowed, nr) &&
+            (IS_IN(always, nr) || nr == NR_CLONE3)) {
+            return sl_error_usage(err, "--allow-syscalls: '%s' is refused in every run%s",
+                                  sl_sysname_of(nr),
+                                  nr == NR_CLONE3 ? "; libc falls back to 'clone'" : "");
+        }
+        if ((denied || sl_sysset_has(&policy->syscalls_extra, nr)) && IS_IN(start, nr)) {
+            return sl_error_usage(err, "%s: '%s' cannot be denied: no command starts without it",
+                                  denied ? "--deny-syscalls" : "--extra-deny-syscalls",
+                                  sl_sysname_of(nr));
+        }
+    }
+    return 0;
+}
+
+static void add_list(sl_sysset *set, const int *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sl_sysset_add(set, list[i]);
+    }
+}
+#define ADD_LIST(set, list) add_list(set, list, SL_ARRAY_LEN(list))
+
+/* The calls that a policy leaves to the argument rules and the handlers, where it has a list of
+ * them. A number without a name is no call: the kernel says so. */
+static void invert(sl_sysset *set)
+{
+    for (int nr = 0; nr < SL_SYSCALLS_KNOWN; nr++) {
+        if (sl_sysname_of(nr) == NULL) {
+            sl_sysset_add(set, nr);
+        }
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(set->bits); i++) {
+        set->bits[i] = ~set->bits[i];
+    }
+}
+
+static void choose_refused(const sl_policy *policy, sl_sysset *set)
+{
+    if (policy->allow_syscalls_given) {
+        *set = policy->syscalls_allowed;
+        ADD_LIST(set, start);
+        ADD_LIST(set, loader);
+        sl_sysset_add(set, NR_CLONE3); /* refused below, by an errno of its own */
+        invert(set);
+    } else if (policy->deny_syscalls_given) {
+        *set = policy->syscalls_denied;
+    } else {
+        ADD_LIST(set, built_in);
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(set->bits); i++) {
+        set->bits[i] |= policy->syscalls_extra.bits[i];
+    }
+    ADD_LIST(set, always);
+}
+
+static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    sl_sysset set = {0};
+    choose_refused(policy, &set);
+    int r = 0;
+    for (int nr = 0; r == 0 && nr < SL_SYSCALLS_KNOWN; nr++) {
+        sl_bpf_rule rule = {.nr = nr, .action = DENY(EPERM)};
+        if (nr == SYS_connect) { /* the canary's question is answered all the same */
+            rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(0, 0xffffffffu);
+        }
+        if (sl_sysset_has(&set, nr) && nr != NR_CLONE3) {
+            r = sl_bpf_add(rules, &rule);
+        }
+    }
+    return r;
+}
+
+int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    int r = add_refused(policy, rules);
+    if (r == 0) {
+        r = add_all(rules, by_argument, SL_ARRAY_LEN(by_argument));
+    }
     if (r == 0) {
         r = add_all(rules, sockets, SL_ARRAY_LEN(sockets));
     }

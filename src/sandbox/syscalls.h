@@ -1,14 +1,17 @@
-/* System calls that no confined program gets, whatever the policy: the kernel answers alone. */
+/* System calls that a confined program does not get: the kernel answers alone. */
 #ifndef SANDLOCK_SANDBOX_SYSCALLS_H
 #define SANDLOCK_SANDBOX_SYSCALLS_H
 
 #include "policy/policy.h"
 #include "sandbox/bpf.h"
 
-/* One above the highest number this build knows (file_setattr, Linux 6.17). Later ones: ENOSYS. */
-#define SL_SYSCALLS_KNOWN 470
+/* Numbers from here on are ENOSYS. */
+#define SL_SYSCALLS_KNOWN SL_SYSNAMES_KNOWN
 
-/* Adds the built-in blocklist and the argument rules. 0 or -errno. */
+/* Do the policy's lists ask for what no run can have? */
+int sl_syscalls_check(const sl_policy *policy, sl_error *err);
+
+/* Adds the refused calls and the argument rules. 0 or -errno. */
 int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules);
 
 #endif

@@ -3,6 +3,7 @@
 #include "attack.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -87,10 +88,40 @@ static long opened(long fd)
     return fd;
 }
 
+/* Changes of metadata, of descriptors of our own or by paths that nobody can read: a readable one
+ * could be that of a real file. */
+static long one_change(void)
+{
+    static const uint64_t unreadable[] = {0, 1, 0xffffffff80000000u, 0x8000000000000000u};
+    const uint64_t path = draw(2) ? unreadable[draw(4)] : (uint64_t)(pages + 2 * PAGE);
+    int fd = descriptor();
+    switch (draw(8)) {
+    case 0:
+        return syscall(SYS_fsetxattr, fd, pointer(), pointer(), number(), number());
+    case 1:
+        return syscall(SYS_fremovexattr, fd, pointer());
+    case 2:
+        return syscall(SYS_utimensat, fd, NULL, pointer(), number());
+    case 3:
+        return syscall(SYS_fchmod, fd, number());
+    case 4:
+        return syscall(SYS_fchmodat, draw(2) ? AT_FDCWD : fd, path, number());
+    case 5:
+        return syscall(SYS_setxattr, path, pointer(), pointer(), number(), number());
+    case 6:
+        return syscall(463 /* setxattrat */, fd, path, number(), pointer(), pointer(), number());
+    default:
+        return syscall(SYS_ioctl, fd, draw(2) ? FS_IOC_SETFLAGS : FS_IOC_FSSETXATTR, pointer());
+    }
+}
+
 static long one_call(void)
 {
     pid_t self = getpid();
-    switch (draw(8)) {
+    switch (draw(10)) {
+    case 8:
+    case 9:
+        return one_change();
     case 0:
         return opened(syscall(SYS_open, pointer(), (number() | O_NONBLOCK) & ~(uint64_t)O_CREAT));
     case 1:
