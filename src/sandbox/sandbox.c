@@ -17,6 +17,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
+#include "sandbox/vfile.h"
 
 #define CHILD_STACK      (64u * 1024u)
 #define DISPATCHER_STACK (256u * 1024u)
@@ -162,6 +163,7 @@ void sl_sandbox_free(sl_sandbox *sb)
             sl_features[i]->teardown(sb);
         }
     }
+    sl_vfile_done(sb);
     sl_deferred_free(sb);
     for (size_t i = 0; i < SL_PIDFD_CACHE; i++) {
         if (sb->pidfds[i].tid != 0) {

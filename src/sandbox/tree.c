@@ -11,6 +11,8 @@
 
 #include "core/util.h"
 
+#define ATTEMPTS 3
+
 struct lister {
     pid_t spare;
     pid_t *list;
@@ -64,6 +66,33 @@ size_t sl_tree_list(pid_t spare, pid_t *list, size_t max)
         add_below(&l, list[i]);
     }
     return l.count;
+}
+
+/* Up the line of parents. A parent that ends meanwhile leaves a gap, and its children another
+ * parent: asked again. */
+bool sl_tree_has(pid_t spare, pid_t pid)
+{
+    char path[64];
+    pid_t own = getpid();
+    for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+        long at = pid;
+        for (unsigned depth = 0; at > 1 && depth < SL_TREE_MAX; depth++) {
+            snprintf(path, sizeof(path), "/proc/%ld/status", at);
+            long tgid = sl_proc_number(path, "\nTgid:\t");
+            long parent = sl_proc_number(path, "\nPPid:\t");
+            if (tgid == own || (spare != 0 && (tgid == spare || parent == spare))) {
+                return false;
+            }
+            if (parent == own) {
+                return true;
+            }
+            at = parent;
+        }
+        if (at >= 0) {
+            return false; /* at the top of the system, past us */
+        }
+    }
+    return false;
 }
 
 long sl_proc_number(const char *path, const char *name)
