@@ -260,6 +260,8 @@ static int run_alone(struct sl_run *run, sl_error *err)
     const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
                         : p->timeout_ms > 0        ? "--timeout"
                         : p->audit != NULL         ? "--audit"
+                        : p->isolate_pids          ? "--isolate-pids"
+                        : p->hostname != NULL      ? "--hostname"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
     if (needs != NULL) {

@@ -103,6 +103,9 @@ static const sl_field fields[] = {
     {.name = "isolate_signals", .option = "--isolate-signals", .type = SL_FIELD_BOOL,
      AT(isolate_signals), .group = ISOLATE,
      .help = "no signals to processes outside"},
+    {.name = "isolate_pids", .option = "--isolate-pids", .type = SL_FIELD_BOOL,
+     AT(isolate_pids), .group = ISOLATE,
+     .help = "show it no processes in /proc but its own"},
 
     {.name = "max_processes", .option = "--max-processes", .short_option = 'P',
      .type = SL_FIELD_COUNT, AT(max_processes), .argument = "N", .group = LIMITS,
@@ -119,6 +122,9 @@ static const sl_field fields[] = {
      .help = "set a variable"},
     {.name = "close_fds", .type = SL_FIELD_BOOL, AT(close_fds), .group = ENVIRON,
      .help = "close inherited descriptors"},
+    {.name = "hostname", .option = "--hostname", .type = SL_FIELD_STRING,
+     AT(hostname), .argument = "NAME", .group = ENVIRON, .take = sl_take_hostname,
+     .help = "tell it this name of the machine"},
 
     {.name = "name", .option = "--name", .type = SL_FIELD_STRING,
      AT(name), .argument = "NAME", .group = RUN, .take = sl_take_name,

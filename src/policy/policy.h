@@ -80,6 +80,7 @@ typedef struct sl_policy {
     /* IPC */
     bool isolate_ipc;
     bool isolate_signals;
+    bool isolate_pids;
 
     /* limits */
     uint32_t max_processes; /* alive at once; 0: no limit */
@@ -89,6 +90,7 @@ typedef struct sl_policy {
     bool clean_env;
     sl_strv env;    /* "K=V" */
     bool close_fds; /* default true */
+    char *hostname; /* NULL: the machine's */
 
     /* the run */
     char *name;

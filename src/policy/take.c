@@ -9,6 +9,8 @@
 
 #define SHOWN_MAX    160
 #define NAME_MAX_LEN 64
+#define HOSTNAME_MAX 64 /* uname(2) */
+#define LABEL_MAX    63 /* RFC 1123 */
 
 /* Room for one more element; NULL with the error set. */
 static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
@@ -56,6 +58,33 @@ int sl_take_name(sl_policy *policy, const char *value, const char *what, sl_erro
                               "%s: '%.*s' is not a name: expected 1 to %d letters, digits, '.', "
                               "'_' or '-'",
                               what, SHOWN_MAX, value, NAME_MAX_LEN);
+    }
+    return 0;
+}
+
+/* hostname(7): labels of letters, digits and '-'. */
+int sl_take_hostname(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    size_t len = strlen(value);
+    size_t label = 0;
+    bool good = len > 0 && len <= HOSTNAME_MAX;
+    for (size_t i = 0; good && i <= len; i++) {
+        if (value[i] == '.' || value[i] == '\0') {
+            good =
+                label > 0 && label <= LABEL_MAX && value[i - label] != '-' && value[i - 1] != '-';
+            label = 0;
+        } else {
+            good = isalnum((unsigned char)value[i]) || value[i] == '-';
+            label++;
+        }
+    }
+    if (!good) {
+        return sl_error_usage(
+            err,
+            "%s: '%.*s' is not a host name: expected 1 to %d letters, digits, '-' "
+            "and '.', no label empty or with '-' at an end",
+            what, SHOWN_MAX, value, HOSTNAME_MAX);
     }
     return 0;
 }

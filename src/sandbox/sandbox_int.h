@@ -23,6 +23,7 @@ typedef struct sl_chain {
 struct sl_deferred_queue;
 struct sl_net_state;
 struct sl_trust_state;
+struct sl_hostname_state;
 struct sl_vfile_state;
 struct sl_procs_state;
 
@@ -57,6 +58,7 @@ struct sl_sandbox {
     struct sl_deferred_queue *deferred;
     struct sl_net_state *net;
     struct sl_trust_state *trust;
+    struct sl_hostname_state *hostname;
     struct sl_vfile_state *vfile; /* vfile.c */
     struct sl_procs_state *procs;
 };

@@ -18,8 +18,10 @@
 /* The call in hand. Each part is found when it is first asked for. */
 struct sl_vfile_state {
     uint64_t id;
-    bool known; /* `id` is set */
-    bool asked; /* `open` is */
+    bool known;  /* `id` is set */
+    bool copied; /* `open` is */
+    bool pinned; /* `pin` is */
+    int pin;     /* owned, or -errno */
     enum { UNTRIED, FOUND, MISSING } path_state, meaning_state;
     sl_vfile_open open;
     char path[PATH_MAX];
@@ -72,8 +74,15 @@ static bool copy_open(const sl_call *call, sl_vfile_open *open)
     default:
         return false;
     }
-    return (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY &&
-           sl_call_read_str(call, path_at, open->given, sizeof(open->given)) == 0;
+    return sl_call_read_str(call, path_at, open->given, sizeof(open->given)) == 0;
+}
+
+static void forget(struct sl_vfile_state *s)
+{
+    if (s->pinned) {
+        sl_close(s->pin);
+    }
+    s->pinned = false;
 }
 
 static struct sl_vfile_state *state_of(const sl_call *call)
@@ -83,19 +92,41 @@ static struct sl_vfile_state *state_of(const sl_call *call)
         s = call->sb->vfile = calloc(1, sizeof(*s));
     }
     if (s != NULL && (!s->known || s->id != call->id)) {
+        forget(s);
         s->id = call->id;
         s->known = true;
         s->path_state = UNTRIED;
         s->meaning_state = UNTRIED;
-        s->asked = copy_open(call, &s->open);
+        s->copied = copy_open(call, &s->open);
     }
-    return s != NULL && s->asked ? s : NULL;
+    return s != NULL && s->copied ? s : NULL;
+}
+
+const sl_vfile_open *sl_vfile_copy(const sl_call *call)
+{
+    const struct sl_vfile_state *s = state_of(call);
+    return s == NULL ? NULL : &s->open;
 }
 
 const sl_vfile_open *sl_vfile_asked(const sl_call *call)
 {
-    const struct sl_vfile_state *s = state_of(call);
-    return s == NULL ? NULL : &s->open;
+    const sl_vfile_open *open = sl_vfile_copy(call);
+    bool reads = open != NULL && (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY;
+    return reads ? open : NULL;
+}
+
+int sl_vfile_pin(const sl_call *call)
+{
+    struct sl_vfile_state *s = state_of(call);
+    if (s == NULL) {
+        return -EFAULT;
+    }
+    if (!s->pinned) {
+        unsigned flags = (s->open.flags & O_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+        s->pin = sl_pin(call, s->open.dirfd, s->open.given, flags);
+        s->pinned = true;
+    }
+    return s->pin;
 }
 
 static bool find_path(const sl_call *call, const sl_vfile_open *open, char path[PATH_MAX])
@@ -141,7 +172,7 @@ const char *sl_vfile_meaning(const sl_call *call)
         return NULL;
     }
     if (s->meaning_state == UNTRIED) {
-        sl_autoclose int fd = sl_pin(call, s->open.dirfd, s->open.given, 0);
+        int fd = sl_vfile_pin(call);
         s->meaning_state = fd >= 0 && sl_pin_path(fd, s->meaning) == 0 ? FOUND : MISSING;
     }
     return s->meaning_state == FOUND ? s->meaning : NULL;
@@ -149,8 +180,11 @@ const char *sl_vfile_meaning(const sl_call *call)
 
 bool sl_vfile_means(const sl_call *call, const char *path)
 {
-    const char *words = sl_vfile_path(call);
-    if (words == NULL || strcmp(words, path) != 0) {
+    const char *words = sl_vfile_asked(call) == NULL ? NULL : sl_vfile_path(call);
+    if (words == NULL) {
+        return false;
+    }
+    if (strcmp(words, path) != 0) {
         const char *meaning = sl_vfile_meaning(call);
         if (meaning == NULL || strcmp(meaning, path) != 0) {
             return false;
@@ -185,6 +219,9 @@ sl_answer sl_vfile_give_text(const sl_call *call, const char *text, size_t len)
 
 void sl_vfile_done(struct sl_sandbox *sb)
 {
-    free(sb->vfile);
-    sb->vfile = NULL;
+    if (sb->vfile != NULL) {
+        forget(sb->vfile);
+        free(sb->vfile);
+        sb->vfile = NULL;
+    }
 }

@@ -37,7 +37,9 @@
 #define SL_VFILE_ROWS(handle)                                                                      \
     SL_VFILE_ROW_OPEN(handle){                                                                     \
         .nr = SYS_openat, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)},                      \
-        {.nr = SYS_openat2, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)},
+    {                                                                                              \
+        .nr = SYS_openat2, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)                       \
+    }
 
 /* What a call opens, as it was when it was copied. */
 typedef struct sl_vfile_open {
@@ -47,9 +49,14 @@ typedef struct sl_vfile_open {
 } sl_vfile_open;
 
 /* What this open, openat or openat2 asks for; the same object for all who ask during one call. NULL
- * when it cannot be a reading of a file: other access, O_PATH, O_DIRECTORY, RESOLVE_*, no memory.
- */
+ * when it could not be copied, or says RESOLVE_*. */
+const sl_vfile_open *sl_vfile_copy(const sl_call *call);
+
+/* The same when it may be the reading of a file: NULL for other access, O_PATH, O_DIRECTORY. */
 const sl_vfile_open *sl_vfile_asked(const sl_call *call);
+
+/* The object that is meant, or -errno (pin.h). It stays ours, until the next call. */
+int sl_vfile_pin(const sl_call *call);
 
 /* The absolute path that the words give, links not followed: also of what does not exist. NULL when
  * there is none for certain. */

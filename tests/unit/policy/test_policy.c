@@ -286,6 +286,7 @@ static sl_policy *full_policy(void)
         {"resolve", "api.example.com=192.0.2.1:8443"},
         {"isolate_ipc", "true"},
         {"isolate_signals", "true"},
+        {"isolate_pids", "true"},
         {"max_processes", "7"},
         {"timeout", "1.5"},
         {"clean_env", "true"},
@@ -293,6 +294,7 @@ static sl_policy *full_policy(void)
         {"env", "B=x\ty\"z\\"},
         {"env", "A=2"},
         {"close_fds", "false"},
+        {"hostname", "build-1.example.com"},
         {"name", "job-1"},
         {"audit", "fd:5"},
     };
