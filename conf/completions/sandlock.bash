@@ -7,7 +7,8 @@ _sandlock_run()
         --http-upstream-ca --audit'
     local values='--http-allow --http-deny --http-ports --http-port --http-no-inspect --resolve
         --net-allow --net-deny --net-allow-host --net-connect --net-bind -P --max-processes
-        -t --timeout --env --hostname --gpu --name --allow-degraded -e --exec-shell --status-fd'
+        -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout --env
+        --hostname --gpu --name --allow-degraded -e --exec-shell --status-fd'
     local flags='--allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --isolate-pids --clean-env
         --quiet --print-policy --no-supervisor -h --help'
     local i word

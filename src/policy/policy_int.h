@@ -17,6 +17,8 @@ int sl_take_name(sl_policy *policy, const char *value, const char *what, sl_erro
 int sl_take_hostname(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_allow(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_error *err);

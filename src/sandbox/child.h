@@ -8,13 +8,20 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "policy/policy.h"
 #include "sandbox/sandbox.h"
+
+/* As sched_setaffinity(2) takes it, whatever the C library thinks of its length. */
+typedef struct sl_cpu_mask {
+    uint64_t words[SL_POLICY_CPUS_MAX / 64];
+} sl_cpu_mask;
 
 /* Where the child's set-up can fail; decides message and exit code. */
 enum sl_child_step {
     SL_CHILD_OK = 0,  /* execve was called; a new program runs */
     SL_CHILD_STARTED, /* not that far yet */
     SL_CHILD_RLIMIT,
+    SL_CHILD_AFFINITY,
     SL_CHILD_CHDIR,
     SL_CHILD_PRIVILEGES,
     SL_CHILD_LANDLOCK,
@@ -47,6 +54,7 @@ struct sl_child_args {
     pid_t pgid;
     pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */
     const sl_spawn_limit *limits; /* SL_SPAWN_LIMITS, or NULL */
+    const sl_cpu_mask *cpus;      /* or NULL */
 
     enum sl_child_step failed_step; /* written by the child */
     int failed_errno;

@@ -8,6 +8,8 @@ extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_hostname;
 extern const sl_feature sl_feature_pids;
+extern const sl_feature sl_feature_cpus;
+extern const sl_feature sl_feature_cpus_seen;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;

@@ -281,6 +281,7 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .mask = spawn->mask,
         .pgid = spawn->pgid,
         .limits = spawn->limits,
+        .cpus = sl_cpus_of_tree(sb),
         .failed_step = SL_CHILD_STARTED,
     };
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "policy/synth.h"
+#include "sandbox/child.h"
 #include "sandbox/feature.h"
 #include "sandbox/fsview.h"
 #include "sandbox/sandbox.h"
@@ -26,6 +27,7 @@ struct sl_trust_state;
 struct sl_hostname_state;
 struct sl_vfile_state;
 struct sl_procs_state;
+struct sl_cpus_state;
 
 struct sl_sandbox {
     const sl_policy *policy;
@@ -61,7 +63,11 @@ struct sl_sandbox {
     struct sl_hostname_state *hostname;
     struct sl_vfile_state *vfile; /* vfile.c */
     struct sl_procs_state *procs;
+    struct sl_cpus_state *cpus;
 };
+
+/* The cores that the tree is held to; NULL: whatever the caller has. */
+const sl_cpu_mask *sl_cpus_of_tree(const sl_sandbox *sb);
 
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
 #define SL_CANARY_ERRNO EXFULL
