@@ -121,6 +121,10 @@ static sl_answer handle_open(sl_call *call)
         return SL_ANSWER_PASS;
     }
     struct held held = {.file = recognise(t, path), .cloexec = (open->flags & O_CLOEXEC) != 0};
+    if (held.file == VIRTUAL_NONE) { /* over a link, perhaps */
+        path = sl_vfile_meaning(call);
+        held.file = path == NULL ? VIRTUAL_NONE : recognise(t, path);
+    }
     sl_answer answer;
     if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sb->view, path) ||
         !sl_call_valid(call)) {
