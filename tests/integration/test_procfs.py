@@ -1,0 +1,101 @@
+"""What programs see of the system: processes, processors, memory, the machine's name."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+ISOLATED = "--isolate-pids"
+
+
+def needs(program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    return program
+
+
+def test_isolate_pids_lists_own_processes_only(sandlock):
+    """ps, pgrep and ls see the command and its children; bare, they see everybody."""
+    bare = sandlock.bare(["ps", "-e", "-o", "pid="]).ok()
+    assert str(os.getpid()) in bare.out.split(), str(bare)
+    script = ("sleep 1000 & ps -e -o pid=,comm=; echo --; pgrep -l sleep; echo --; "
+              "ls /proc | grep '^[0-9]'; echo --; echo $$ $!; kill $!")
+    run = sandlock(ISOLATED, cmd=["bash", "-c", script]).ok()
+    ps, pgrep, ls, own = (part.split("\n") for part in run.out.strip().split("\n--\n"))
+    shell, sleeper = own[0].split()
+    assert sorted(line.split()[1] for line in ps) == ["bash", "ps", "sleep"], str(run)
+    assert pgrep == [f"{sleeper} sleep"], str(run)
+    assert {shell, sleeper} <= set(ls) and len(ls) <= 4 and str(os.getpid()) not in ls, str(run)
+
+
+@pytest.mark.parametrize("program", ["top", "node", "bash"])
+def test_isolate_pids_leaves_programs_working(sandlock, program):
+    words = {
+        "top": ["top", "-b", "-n1"],
+        "node": ["node", "-e", "console.log(require('os').cpus().length > 0, process.title)"],
+        "bash": ["bash", "-c", "cat <(echo one) /dev/fd/0 - <<< two; cat /proc/self/status "
+                 "/proc/$$/cmdline /proc/cpuinfo /proc/meminfo /proc/uptime /proc/loadavg "
+                 "/proc/mounts /proc/self/mountinfo /etc/mtab /proc/sys/kernel/osrelease "
+                 "/proc/version > /dev/null && ls / /proc/self /proc/self/fd /dev/fd /proc/sys "
+                 "/proc/self/task > /dev/null && nproc"],
+    }[program]
+    needs(words[0])
+    run = sandlock(ISOLATED, "-P", "0", cmd=words, env={"TERM": "dumb"}).ok()
+    assert run.out.strip() and run.err == "", str(run)
+
+
+POOL = """
+import multiprocessing, subprocess, os
+def f(n): return n * n
+if __name__ == "__main__":
+    with multiprocessing.get_context(METHOD).Pool(3) as pool:
+        print(sum(pool.map(f, range(10))))
+    print(subprocess.run(["true"], close_fds=True).returncode)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_isolate_pids_with_multiprocessing(sandlock, method):
+    script = sandlock.work / "pool.py"
+    script.write_text(POOL.replace("METHOD", repr(method)))
+    run = sandlock(ISOLATED, cmd=[sys.executable, script]).ok()
+    assert run.out == "285\n0\n", str(run)
+
+
+def test_isolate_pids_grants_nothing_more(sandlock):
+    """Where the policy does not grant /proc, one's own processes are not readable either."""
+    system = ("-r", "/usr", "-r", "/bin", "-r", "?/lib", "-r", "?/lib64", "-r", "/etc")
+    for options, reads in ((system, False), ((*system, "-r", "/proc"), True),
+                           ((*system, "-r", "/proc/self"), True)):
+        run = sandlock(ISOLATED, *options, cmd=["cat", "/proc/self/comm"])
+        assert (run.rc == 0 and run.out == "cat\n") is reads, str(run)
+        run = sandlock(ISOLATED, *options, cmd=["cat", f"/proc/{os.getpid()}/comm"])
+        assert run.rc != 0 and run.out == "", str(run)
+
+
+def test_isolate_pids_cannot_stand_below_a_write_grant(sandlock):
+    run = sandlock(ISOLATED, "-w", "/", cmd=["touch", "ran"])
+    assert run.rc == 125 and "'/proc'" in run.err and run.err.count("\n") == 1, str(run)
+    assert not (sandlock.work / "ran").exists()
+
+
+def test_hostname(sandlock):
+    """By uname and by files; without the option it is the machine's, which never changes."""
+    asks = "uname -n; hostname; cat /etc/hostname /proc/sys/kernel/hostname; python3 -c " \
+           "'import socket; print(socket.gethostname())'"
+    machine = os.uname().nodename
+    run = sandlock("--hostname=box-1.example.com", cmd=["sh", "-c", asks]).ok()
+    assert run.out.split() == ["box-1.example.com"] * 5, str(run)
+    run = sandlock("--hostname=box-1", cmd=["sh", "-c", "uname -sr"]).ok()
+    assert run.out.split() == [os.uname().sysname, os.uname().release], str(run)
+    run = sandlock(cmd=["uname", "-n"]).ok()
+    assert run.out.split() == [machine] == [os.uname().nodename], str(run)
+
+
+@pytest.mark.parametrize("name", ["", "a_b", "-a", "a-", "a..b", ".a", "a.", "a b", "ä", "a/b",
+                                  "a" * 65, "a" * 64 + ".b", "a\nb"])
+def test_a_bad_hostname_is_refused(sandlock, name):
+    run = sandlock(f"--hostname={name}", cmd=["touch", "ran"])
+    assert run.rc == 2 and "--hostname" in run.err and run.err.count("\n") == 1, str(run)
+    assert not (sandlock.work / "ran").exists()
