@@ -124,6 +124,11 @@ static unsigned core_of(const struct sl_cpus_state *s, unsigned i)
     return has(&s->real, i) ? i : s->cores[i % s->count];
 }
 
+unsigned sl_cpus_core(const sl_sandbox *sb, unsigned i)
+{
+    return core_of(sb->cpus, i);
+}
+
 static pid_t target_of(const sl_call *call)
 {
     pid_t tid = (pid_t)call->args[0];

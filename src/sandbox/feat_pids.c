@@ -4,7 +4,6 @@
  * open which goes on after it was judged finds nothing of others, whatever the path says by then.
  * What is the tree's own is opened here, on the object that was judged, and injected. Never opens
  * for writing, and nothing that it did not find to be of a process of the tree. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,13 +14,12 @@
 
 #include "core/util.h"
 #include "sandbox/features.h"
+#include "sandbox/listing.h"
 #include "sandbox/pids_int.h"
 #include "sandbox/pin.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 #include "sandbox/vfile.h"
-
-#define LIST_MAX 32768u /* bytes of names that one getdents64 gives */
 
 static bool wanted(const sl_policy *policy)
 {
@@ -93,59 +91,35 @@ static sl_answer handle_open(sl_call *call)
     return is_root ? give(call, pin, open->flags) : SL_ANSWER_PASS;
 }
 
-static bool is_listed(const pid_t *list, size_t count, const char *name)
+struct own {
+    pid_t *list;
+    size_t count;
+};
+
+static bool keep_own(const char *name, const void *arg)
 {
+    const struct own *own = arg;
     if (name[0] < '0' || name[0] > '9') {
         return true;
     }
     long pid = strtol(name, NULL, 10);
-    for (size_t i = 0; i < count; i++) {
-        if (list[i] == pid) {
+    for (size_t i = 0; i < own->count; i++) {
+        if (own->list[i] == pid) {
             return true;
         }
     }
     return false;
 }
 
-/* Leaves the entries of the tree. Returns their length. */
-static size_t keep_own(char *entries, size_t len, const pid_t *list, size_t count)
-{
-    size_t kept = 0;
-    for (size_t at = 0; at < len;) {
-        struct dirent64 *e = (struct dirent64 *)(entries + at);
-        size_t size = e->d_reclen;
-        if (is_listed(list, count, e->d_name)) {
-            memmove(entries + kept, e, size);
-            kept += size;
-        }
-        at += size;
-    }
-    return kept;
-}
-
 static sl_answer list_own(sl_call *call, int fd)
 {
-    size_t room = SL_MIN((size_t)(uint32_t)call->args[2], (size_t)LIST_MAX);
-    sl_autofree char *entries = malloc(LIST_MAX);
     sl_autofree pid_t *list = malloc(SL_TREE_MAX * sizeof(*list));
-    if (entries == NULL || list == NULL) {
+    if (list == NULL) {
         return SL_ANSWER_VALUE(-ENOMEM);
     }
-    size_t count = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
-    if (!sl_call_valid(call)) {
-        return SL_ANSWER_VALUE(-ESRCH);
-    }
-    for (;;) {
-        ssize_t n = getdents64(fd, entries, room);
-        if (n <= 0) {
-            return SL_ANSWER_VALUE(n < 0 ? -errno : 0);
-        }
-        size_t kept = keep_own(entries, (size_t)n, list, count);
-        if (kept > 0) {
-            int r = sl_call_write(call, call->args[1], entries, kept);
-            return SL_ANSWER_VALUE(r < 0 ? r : (int64_t)kept);
-        }
-    }
+    struct own own = {.list = list};
+    own.count = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
+    return sl_listing_answer(call, fd, keep_own, &own);
 }
 
 /* A descriptor that is exchanged behind our back shows numbers at most, which kill(pid, 0) tells
@@ -159,7 +133,7 @@ static sl_answer handle_getdents(sl_call *call)
     }
     switch (sl_pids_place_of(call, fd, path)) {
     case SL_PIDS_TOP:
-        return call->nr == SYS_getdents64 ? list_own(call, fd) : SL_ANSWER_VALUE(-ENOSYS);
+        return list_own(call, fd);
     case SL_PIDS_FOREIGN:
         return SL_ANSWER_VALUE(-ENOENT);
     default:

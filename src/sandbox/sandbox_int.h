@@ -12,7 +12,7 @@
 #include "sandbox/fsview.h"
 #include "sandbox/sandbox.h"
 
-#define SL_CHAIN_MAX   6   /* handlers of one system call */
+#define SL_CHAIN_MAX   10  /* handlers of one system call */
 #define SL_CHAINS_MAX  256 /* system calls that may be trapped at once, and none */
 #define SL_PIDFD_CACHE 64  /* threads whose pidfd is kept; a power of two */
 
@@ -68,6 +68,8 @@ struct sl_sandbox {
 
 /* The cores that the tree is held to; NULL: whatever the caller has. */
 const sl_cpu_mask *sl_cpus_of_tree(const sl_sandbox *sb);
+/* num_cpus: the core that processor number `i` of the tree stands for. */
+unsigned sl_cpus_core(const sl_sandbox *sb, unsigned i);
 
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
 #define SL_CANARY_ERRNO EXFULL

@@ -193,6 +193,15 @@ bool sl_vfile_means(const sl_call *call, const char *path)
     return !sl_fsview_denied(call->sb->view, path);
 }
 
+size_t sl_vfile_which(const sl_call *call, const char *const *paths, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !sl_vfile_means(call, paths[i])) {
+        i++;
+    }
+    return i;
+}
+
 sl_answer sl_vfile_inject(int memfd, bool cloexec)
 {
     char path[64];

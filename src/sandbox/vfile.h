@@ -68,6 +68,8 @@ const char *sl_vfile_meaning(const sl_call *call);
 
 /* True if this absolute path is opened, by whatever spelling, and fs_denied does not cover it. */
 bool sl_vfile_means(const sl_call *call, const char *path);
+/* The same of several: which of them, or `count`. */
+size_t sl_vfile_which(const sl_call *call, const char *const *paths, size_t count);
 
 /* Answers with a descriptor of its own on this memfd, which stays the feature's: a shared offset
  * would start the second reader in the middle. */

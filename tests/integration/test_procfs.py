@@ -19,7 +19,8 @@ def test_isolate_pids_lists_own_processes_only(sandlock):
     """ps, pgrep and ls see the command and its children; bare, they see everybody."""
     bare = sandlock.bare(["ps", "-e", "-o", "pid="]).ok()
     assert str(os.getpid()) in bare.out.split(), str(bare)
-    script = ("sleep 1000 & ps -e -o pid=,comm=; echo --; pgrep -l sleep; echo --; "
+    script = ("sleep 1000 & until [ $(cat /proc/$!/comm) = sleep ]; do :; done; "
+              "ps -e -o pid=,comm=; echo --; pgrep -l sleep; echo --; "
               "ls /proc | grep '^[0-9]'; echo --; echo $$ $!; kill $!")
     run = sandlock(ISOLATED, cmd=["bash", "-c", script]).ok()
     ps, pgrep, ls, own = (part.split("\n") for part in run.out.strip().split("\n--\n"))

@@ -155,6 +155,7 @@ VIRTUAL = {
     "/etc/hosts": HTTP,
     "/etc/hostname": "--hostname=box-7",
     "/proc/sys/kernel/hostname": "--hostname=box-7",
+    "/sys/devices/system/cpu/possible": "--num-cpus=77",
 }
 
 
