@@ -83,7 +83,11 @@ static sl_answer handle_open(sl_call *call)
         return SL_ANSWER_VALUE(-ENOENT);
     case SL_PIDS_OWN:
     case SL_PIDS_TOP:
-        return reads && view->proc_read ? give(call, pin, open->flags) : SL_ANSWER_PASS;
+        if (!reads || !view->proc_read) {
+            return SL_ANSWER_PASS;
+        }
+        return sl_pids_is_net(path) ? sl_pids_open_net(call, path, give(call, pin, open->flags))
+                                    : give(call, pin, open->flags);
     case SL_PIDS_ELSEWHERE:
         break;
     }

@@ -3,6 +3,7 @@
 #define SANDLOCK_SANDBOX_PIDS_INT_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "sandbox/notify.h"
 
@@ -15,6 +16,11 @@ enum sl_pids_place {
 
 /* Where a pinned object lies; `path` is its name then, but for ELSEWHERE outside of proc. */
 enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_MAX]);
+
+/* pids_net.c: what is below /proc/PID/net of a process of the tree */
+bool sl_pids_is_net(const char *path);
+/* `opened` is the real file; the answer is it, a part of it, or that it is shut. */
+sl_answer sl_pids_open_net(sl_call *call, const char *path, sl_answer opened);
 
 /* pids_meta.c */
 sl_answer sl_pids_handle_stat(sl_call *call); /* stat, lstat, newfstatat */

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 
 import pytest
@@ -62,6 +63,46 @@ def test_isolate_pids_with_multiprocessing(sandlock, method):
     script.write_text(POOL.replace("METHOD", repr(method)))
     run = sandlock(ISOLATED, cmd=[sys.executable, script]).ok()
     assert run.out == "285\n0\n", str(run)
+
+
+NET = """
+import os, socket, sys
+tcp = socket.create_server(("127.0.0.1", 0))
+udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); udp.bind(("::1", 0))
+unix = socket.socket(socket.AF_UNIX); unix.bind(sys.argv[1]); unix.listen()
+def entries(top, name, column):
+    with open(f"{top}/{name}") as f:
+        return [line.split()[column] for line in f][1:]
+for top in ("/proc/net", "/proc/self/net", "/proc/thread-self/net"):
+    port = lambda s: f"{s.getsockname()[1]:04X}"
+    ports = [e.rsplit(":")[1] for e in entries(top, "tcp", 1)]
+    assert port(tcp) in ports
+    assert port(udp) in [e.rsplit(":")[1] for e in entries(top, "udp6", 1)]
+    with open(f"{top}/unix") as f:
+        paths = f.read()
+    assert sys.argv[1] in paths
+    print(f"{int(sys.argv[2]):04X}" in ports, sys.argv[3] in paths, len(ports))
+    assert entries(top, "dev", 0) and entries(top, "route", 0) is not None
+    for shut in ("ptype", "nf_conntrack", "connector"):
+        if os.path.exists(f"{top}/{shut}"):
+            try: open(f"{top}/{shut}").close(); print("open")
+            except PermissionError: pass
+"""
+
+
+def test_isolate_pids_shows_own_sockets_only(sandlock, tmp_path):
+    """The tree's own by every name of /proc/net; bare, and without the option, the machine's too."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(tmp_path / "outside"))
+        unix.listen()
+        words = [sys.executable, "-c", NET, tmp_path / "own", tcp.getsockname()[1],
+                 tmp_path / "outside"]
+        for run in (lambda: sandlock.bare(words), lambda: sandlock("-w", tmp_path, "-r", "/", cmd=words)):
+            found = run().ok()
+            assert "True True" in found.out and "False" not in found.out, str(found)
+            (tmp_path / "own").unlink()
+        found = sandlock(ISOLATED, "-w", tmp_path, "-r", "/", cmd=words).ok()
+        assert found.out == "False False 1\n" * 3, str(found)
 
 
 def test_isolate_pids_grants_nothing_more(sandlock):
