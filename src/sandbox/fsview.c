@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -403,10 +404,32 @@ static int grant_gpus(struct builder *b, sl_error *err)
     return r;
 }
 
+/* isolate_pids: other mounts of a proc file system, as chroots have, show the same processes. */
+static int deny_other_procs(struct builder *b, sl_error *err)
+{
+    char line[2 * PATH_MAX];
+    struct mntent entry;
+    int r = 0;
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    if (mounts == NULL) {
+        return sl_error_set(err, errno, "cannot read '/proc/self/mounts': %s", strerror(errno));
+    }
+    while (r == 0 && getmntent_r(mounts, &entry, line, sizeof(line)) != NULL) {
+        if (strcmp(entry.mnt_type, "proc") == 0 && !sl_fsview_is_below(entry.mnt_dir, "/proc")) {
+            r = sl_strv_add(&b->denied, entry.mnt_dir);
+        }
+    }
+    endmntent(mounts);
+    return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
 static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
     int r = p->gpu_devices.count > 0 ? deny_other_gpus(b, dev, err) : 0;
+    if (r == 0 && p->isolate_pids) {
+        r = deny_other_procs(b, err);
+    }
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }
