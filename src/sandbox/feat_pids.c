@@ -45,7 +45,8 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
     }
     /* Should the number be somebody else's by now, the pinned object is nobody's any more. */
     pid_t pid = (pid_t)strtol(path + 6, NULL, 10);
-    return sl_tree_has(call->sb->helper_pid, pid) ? SL_PIDS_OWN : SL_PIDS_FOREIGN;
+    return pid == call->tid || sl_tree_has(call->sb->helper_pid, pid) ? SL_PIDS_OWN
+                                                                      : SL_PIDS_FOREIGN;
 }
 
 /* What was pinned, opened for reading. */

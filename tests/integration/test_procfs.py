@@ -122,6 +122,48 @@ def test_isolate_pids_cannot_stand_below_a_write_grant(sandlock):
     assert not (sandlock.work / "ran").exists()
 
 
+CPUS = """
+import os, re
+print(os.cpu_count(), len(os.sched_getaffinity(0)), os.sysconf("SC_NPROCESSORS_ONLN"),
+      os.sysconf("SC_NPROCESSORS_CONF"))
+print(len(re.findall("^processor", open("/proc/cpuinfo").read(), re.M)),
+      len(re.findall("^cpu[0-9]", open("/proc/stat").read(), re.M)))
+top = "/sys/devices/system/cpu"
+print(*(open(f"{top}/{name}").read().strip() for name in ("online", "possible", "present")))
+print(len([n for n in os.listdir(top) if re.fullmatch("cpu[0-9]+", n)]))
+"""
+
+
+@pytest.mark.parametrize("isolated", [(), (ISOLATED,)])
+def test_num_cpus_is_seen_everywhere(sandlock, isolated):
+    """By files, lists and calls, and by those who ask them: nproc, node, lscpu."""
+    script = [sys.executable, "-c", CPUS]
+    real = sandlock(*isolated, cmd=script).ok()
+    assert real.out == sandlock.bare(script).ok().out, str(real)
+    one = sandlock(*isolated, "--num-cpus=1", cmd=script).ok()
+    assert one.out == "1 1 1 1\n1 1\n0 0 0\n1\n", str(one)
+    many = sandlock(*isolated, "--num-cpus=99", cmd=script).ok()
+    assert many.out.splitlines()[:3] == ["99 99 99 99", "99 99", "0-98 0-98 0-98"], str(many)
+    run = sandlock(*isolated, "--num-cpus=1", cmd=["sh", "-c", "nproc; nproc --all; getconf "
+                                                  "_NPROCESSORS_ONLN; lscpu -p=cpu | grep -v '#'"])
+    assert run.ok().out == "1\n1\n1\n0\n", str(run)
+    words = [needs("node"), "-e", "console.log(os.cpus().length)"]
+    assert sandlock(*isolated, "-P0", "--num-cpus=1", cmd=words).ok().out == "1\n"
+
+
+def test_max_memory_is_what_is_seen(sandlock):
+    ask = ("free -b | awk '/^Mem/ {print $2} /^Swap/ {print $2}'; awk '/^MemTotal/ {print $2}' "
+           "/proc/meminfo; python3 -c 'import os; print(os.sysconf(\"SC_PHYS_PAGES\") * "
+           "os.sysconf(\"SC_PAGE_SIZE\"))'")
+    run = sandlock("--max-memory=512M", cmd=["sh", "-c", ask]).ok()
+    total = 512 << 20
+    assert run.out.split() == [str(total), "0", str(total >> 10), str(total)], str(run)
+    real = sandlock.bare(["sh", "-c", ask]).ok()
+    assert sandlock(cmd=["sh", "-c", ask]).ok().out == real.out
+    assert sandlock("--max-memory=1024T", cmd=["sh", "-c", ask]).ok().out.split()[0] == \
+        real.out.split()[0]
+
+
 def test_hostname(sandlock):
     """By uname and by files; without the option it is the machine's, which never changes."""
     asks = "uname -n; hostname; cat /etc/hostname /proc/sys/kernel/hostname; python3 -c " \
