@@ -1,4 +1,5 @@
-/* The list of features, in the order of the chain. Adding one is adding a file and a line here. */
+/* The list of features, in the order of the chain. Adding one is adding a file and a line here.
+ * Whoever takes names out of a directory comes before whoever orders them. */
 #include "sandbox/features.h"
 
 const sl_feature *const sl_features[] = {

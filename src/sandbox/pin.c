@@ -19,7 +19,8 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 
-#define LINKS_MAX     40 /* path_resolution(7) */
+#define LINKS_MAX     40  /* path_resolution(7) */
+#define STEPS_MAX     512 /* the dispatcher takes no longer walks: ELOOP */
 #define PROC_ROOT_INO 1
 
 bool sl_pin_is_proc(int fd)
@@ -173,8 +174,8 @@ static int walk(const sl_call *call, int start, const char *path, unsigned flags
     }
     snprintf(w.rest, sizeof(w.rest), "%s", path);
     int r = 0;
-    while (r == 0 && w.rest[0] != '\0') {
-        r = step(&w);
+    for (unsigned n = 0; r == 0 && w.rest[0] != '\0'; n++) {
+        r = n < STEPS_MAX ? step(&w) : -ELOOP;
     }
     if (r < 0) {
         close(w.dir);

@@ -57,6 +57,8 @@ struct sl_sandbox {
         int fd;
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
 
+    uint64_t lists_from_ns; /* loop thread only: when the next list of sockets may be made */
+
     struct sl_deferred_queue *deferred;
     struct sl_net_state *net;
     struct sl_trust_state *trust;

@@ -105,6 +105,17 @@ def test_isolate_pids_shows_own_sockets_only(sandlock, tmp_path):
         assert found.out == "False False 1\n" * 3, str(found)
 
 
+def test_isolate_pids_many_ask_for_sockets_at_once(sandlock):
+    """Lists are made one after the other, and everybody gets one."""
+    code = ("import threading\n"
+            "def read(): seen.append(len(open('/proc/net/tcp').read()) > 0)\n"
+            "seen, all = [], [threading.Thread(target=read) for _ in range(40)]\n"
+            "for t in all: t.start()\n"
+            "for t in all: t.join()\n"
+            "print(seen.count(True))\n")
+    assert sandlock(ISOLATED, cmd=[sys.executable, "-c", code]).ok().out == "40\n"
+
+
 def test_isolate_pids_grants_nothing_more(sandlock):
     """Where the policy does not grant /proc, one's own processes are not readable either."""
     system = ("-r", "/usr", "-r", "/bin", "-r", "?/lib", "-r", "?/lib64", "-r", "/etc")
@@ -118,7 +129,7 @@ def test_isolate_pids_grants_nothing_more(sandlock):
 
 def test_isolate_pids_cannot_stand_below_a_write_grant(sandlock):
     run = sandlock(ISOLATED, "-w", "/", cmd=["touch", "ran"])
-    assert run.rc == 125 and "'/proc'" in run.err and run.err.count("\n") == 1, str(run)
+    assert run.rc == 125 and "/proc' below the write grant '/'" in run.err and run.err.count("\n") == 1, str(run)
     assert not (sandlock.work / "ran").exists()
 
 

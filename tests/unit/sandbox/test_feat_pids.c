@@ -348,6 +348,14 @@ static int program_asks_as_ever(char **args)
     LIVE_CHECK(open("/proc/meminfo", O_RDONLY) >= 0 &&
                open("/proc/sys/kernel/osrelease", O_RDONLY) >= 0);
     LIVE_CHECK(open("/proc/locks", O_RDONLY) < 0 && errno == EACCES);
+    /* a walk through proc that takes too long, and one that may take its time */
+    char path[4096] = "/proc";
+    for (size_t at = 5; at + 16 < sizeof(path); at += 2) {
+        memcpy(path + at, "/.", 3);
+    }
+    LIVE_CHECK(access(path, F_OK) < 0 && errno == ELOOP);
+    memcpy(path, "/./..", 5);
+    LIVE_CHECK(access(path, F_OK) == 0);
     return 0;
 }
 
