@@ -100,6 +100,22 @@ def test_FS_06_a_path_that_changes_while_it_is_judged(sandlock, attack, bystande
     assert found["foreign"] == 0 and found["known"] == 0, str(run)
 
 
+def test_FS_06_another_proc_file_system(sandlock):
+    """As chroots have one: the same processes by another path."""
+    other = sandlock.home / "proc"
+    other.mkdir()
+    wrap = ["unshare", "-rmpf", "--kill-child", "sh", "-c",
+            'mount -t proc proc /proc && mount -t proc proc "$0" && exec "$@"', str(other)]
+    probe = sandlock.bare([*wrap, "true"])
+    if probe.rc != 0:
+        pytest.skip(f"no proc file system can be mounted here: {probe.err.strip()}")
+    script = f"cat {other}/1/comm; cat {other}/self/comm; cat /proc/self/comm; ls {other}"
+    plain = sandlock(cmd=["sh", "-c", script], wrap=wrap, audit=False)
+    assert plain.out.split()[:3] == ["sandlock", "cat", "cat"], str(plain)
+    run = sandlock("--isolate-pids", cmd=["sh", "-c", script], wrap=wrap, audit=False)
+    assert run.out == "cat\n", str(run)
+
+
 SELF = """
 import os, threading
 def pid(path):
