@@ -319,6 +319,8 @@ static int prepare_gateway(struct engine *e, sl_error *err)
 static int start_child(struct engine *e, sl_error *err)
 {
     struct sl_run *run = e->run;
+    sl_spawn_limit limits[SL_SPAWN_LIMITS];
+    sl_run_limits(run, limits);
     sl_spawn spawn = {.argv = run->options->argv,
                       .environ = run->env.items,
                       .path = run->program,
@@ -327,7 +329,7 @@ static int start_child(struct engine *e, sl_error *err)
                       .changed_count = sl_engine_ignored_count,
                       .ignored = run->ignored,
                       .mask = run->mask,
-                      .limits = run->limits};
+                      .limits = limits};
     static char *no_env[] = {NULL};
     if (spawn.environ == NULL) {
         spawn.environ = no_env;

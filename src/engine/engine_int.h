@@ -41,6 +41,9 @@ int sl_engine_main(struct sl_run *run, pid_t guardian);
 /* The guardian's life: until the engine and all that fell to it are gone. Returns the exit code. */
 int sl_guardian_main(struct sl_run *run, pid_t engine);
 
+/* The limits of the command: the caller's, but for what the policy says. */
+void sl_run_limits(const struct sl_run *run, sl_spawn_limit ret_limits[SL_SPAWN_LIMITS]);
+
 /* One line on standard error: "sandlock: ...". */
 void sl_run_say(const char *message);
 

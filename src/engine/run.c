@@ -182,6 +182,19 @@ static void remember_caller(struct sl_run *run)
     run->pgid = getpgrp();
 }
 
+void sl_run_limits(const struct sl_run *run, sl_spawn_limit ret_limits[SL_SPAWN_LIMITS])
+{
+    rlim_t files = run->policy->max_open_files;
+    for (size_t i = 0; i < SL_SPAWN_LIMITS; i++) {
+        ret_limits[i] = run->limits[i];
+        struct rlimit *value = &ret_limits[i].value;
+        if (ret_limits[i].resource == RLIMIT_NOFILE && files > 0) {
+            value->rlim_max = SL_MIN(files, value->rlim_max);
+            value->rlim_cur = value->rlim_max;
+        }
+    }
+}
+
 /* From here on our own signals are waited for, not handled. SIGTSTP and its kin keep stopping us,
  * as the shell expects; SIGINT and SIGQUIT of the terminal are the command's. */
 static void block_signals(void)
@@ -265,6 +278,12 @@ static int check_alone(const struct sl_run *run, sl_error *err)
     const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
                         : p->timeout_ms > 0        ? "--timeout"
                         : p->audit != NULL         ? "--audit"
+                        : p->isolate_pids          ? "--isolate-pids"
+                        : p->hostname != NULL      ? "--hostname"
+                        : p->max_memory > 0        ? "--max-memory"
+                        : p->max_cpu > 0           ? "--max-cpu"
+                        : p->cpu_cores_text.count > 0  ? "--cpu-cores"
+                        : p->num_cpus > 0              ? "--num-cpus"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
     return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
@@ -273,11 +292,14 @@ static int check_alone(const struct sl_run *run, sl_error *err)
 /* Returns only on failure. */
 static int run_alone(struct sl_run *run, sl_error *err)
 {
+    sl_spawn_limit limits[SL_SPAWN_LIMITS];
+    sl_run_limits(run, limits);
     sl_spawn spawn = {.argv = run->options->argv,
                       .environ = run->env.items,
                       .path = run->program,
                       .ignored = run->ignored,
-                      .mask = run->mask};
+                      .mask = run->mask,
+                      .limits = limits};
     if (!run->options->quiet) {
         sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }

@@ -19,6 +19,7 @@ static bool differs(const sl_policy *policy, const sl_policy *defaults, const sl
         return *(const bool *)a != *(const bool *)b;
     case SL_FIELD_COUNT:
         return *(const uint32_t *)a != *(const uint32_t *)b;
+    case SL_FIELD_SIZE:
     case SL_FIELD_DURATION:
         return *(const uint64_t *)a != *(const uint64_t *)b;
     case SL_FIELD_STRING:
@@ -41,6 +42,8 @@ static const char *scalar_text(const sl_policy *policy, const sl_field *field, c
     case SL_FIELD_COUNT:
         snprintf(out, NUMBER_MAX, "%" PRIu32, *(const uint32_t *)member);
         return out;
+    case SL_FIELD_SIZE:
+        return sl_size_text(*(const uint64_t *)member, out);
     case SL_FIELD_DURATION: {
         uint64_t ms = *(const uint64_t *)member;
         snprintf(out, NUMBER_MAX, ms % 1000 == 0 ? "%" PRIu64 : "%" PRIu64 ".%03u", ms / 1000,
@@ -201,7 +204,8 @@ static int put_field(const sl_policy *policy, const sl_field *field, sl_buf *out
     int r = sl_buf_append_str(out, field->name);
     r = r < 0 ? r : sl_buf_append_str(out, " = ");
     if (r == 0) {
-        r = field->type == SL_FIELD_STRING ? put_string(out, text) : sl_buf_append_str(out, text);
+        bool quoted = field->type == SL_FIELD_STRING || field->type == SL_FIELD_SIZE;
+        r = quoted ? put_string(out, text) : sl_buf_append_str(out, text);
     }
     return r < 0 ? r : sl_buf_append_str(out, "\n");
 }

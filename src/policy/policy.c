@@ -1,7 +1,9 @@
 /* Owns the life of a policy: defaults, setting, freezing. Never changes a frozen one. */
 #include "policy/policy.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +93,48 @@ static int set_count(uint32_t *member, const char *value, const char *what, sl_e
     }
     *member = (uint32_t)number;
     return 0;
+}
+
+static const char size_units[] = "KMGT";
+
+/* "512M", "1g", "4096". 0 or -EINVAL. */
+static int parse_size(const char *text, uint64_t *ret_bytes)
+{
+    uint64_t number = 0;
+    size_t n = strspn(text, "0123456789");
+    const char *unit = text[n] == '\0' ? NULL : strchr(size_units, toupper((unsigned char)text[n]));
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - size_units + 1);
+    for (size_t i = 0; i < n && number <= SL_POLICY_SIZE_MAX; i++) {
+        number = number * 10 + (uint64_t)(text[i] - '0');
+    }
+    if (n == 0 || text[n + (unit != NULL)] != '\0' || number > SL_POLICY_SIZE_MAX >> shift) {
+        return -EINVAL;
+    }
+    *ret_bytes = number << shift;
+    return 0;
+}
+
+static int set_size(uint64_t *member, const char *value, const char *what, sl_error *err)
+{
+    if (parse_size(value, member) < 0) {
+        return sl_error_usage(err,
+                              "%s: '%.*s': expected a size: bytes, or a number with K, M, G or T "
+                              "('512M')",
+                              what, SHOWN_MAX, value);
+    }
+    return 0;
+}
+
+const char *sl_size_text(uint64_t bytes, char out[SL_SIZE_TEXT_MAX])
+{
+    size_t unit = 0;
+    while (bytes != 0 && bytes % 1024 == 0 && size_units[unit] != '\0') {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, SL_SIZE_TEXT_MAX, unit == 0 ? "%" PRIu64 : "%" PRIu64 "%c", bytes,
+             unit == 0 ? 0 : size_units[unit - 1]);
+    return out;
 }
 
 /* Milliseconds in one of the unit at `unit`; 0 for an unknown one. */
@@ -188,11 +232,15 @@ int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value
     if (policy->frozen) {
         return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
     }
+    int r;
     switch (field->type) {
     case SL_FIELD_BOOL:
         return set_bool(member, value, what, err);
     case SL_FIELD_COUNT:
-        return set_count(member, value, what, err);
+        r = set_count(member, value, what, err);
+        return r < 0 || field->take == NULL ? r : field->take(policy, value, what, err);
+    case SL_FIELD_SIZE:
+        return set_size(member, value, what, err);
     case SL_FIELD_DURATION:
         return set_duration(member, value, what, err);
     case SL_FIELD_LIST:
@@ -200,7 +248,7 @@ int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value
     case SL_FIELD_STRING:
         break;
     }
-    int r = field->take == NULL ? 0 : field->take(policy, value, what, err);
+    r = field->take == NULL ? 0 : field->take(policy, value, what, err);
     return r < 0 ? r : set_string(member, value, err);
 }
 

@@ -19,9 +19,12 @@
 #include "policy/sysnames.h"
 
 #define SL_POLICY_RULES_MAX     4096
-#define SL_POLICY_PROCESSES_MAX 64 /* default of max_processes */
-#define SL_POLICY_GPUS_MAX      64 /* numbers of gpu_devices */
 #define SL_POLICY_ID_NONE       UINT32_MAX
+#define SL_POLICY_PROCESSES_MAX 64   /* default of max_processes */
+#define SL_POLICY_GPUS_MAX      64   /* numbers of gpu_devices */
+#define SL_POLICY_CPUS_MAX      1024 /* numbers that cpu_cores may name, and num_cpus count */
+#define SL_POLICY_SIZE_MAX      (UINT64_C(1) << 60)
+#define SL_SIZE_TEXT_MAX        24
 
 typedef struct sl_resolve {
     char name[SL_HOST_NAME_MAX];
@@ -82,6 +85,7 @@ typedef struct sl_policy {
     /* IPC */
     bool isolate_ipc;
     bool isolate_signals;
+    bool isolate_pids;
 
     /* who it seems to be: in a user namespace of one id each */
     bool privileged; /* root */
@@ -99,13 +103,20 @@ typedef struct sl_policy {
     sl_sysset syscalls_extra;
 
     /* limits */
-    uint32_t max_processes; /* alive at once; 0: no limit */
-    uint64_t timeout_ms;    /* 0: none */
+    uint64_t max_memory;     /* bytes, of the whole tree; 0: no limit */
+    uint32_t max_processes;  /* alive at once; 0: no limit */
+    uint32_t max_cpu;        /* percent of one core, of the whole tree; 0: no limit */
+    uint32_t max_open_files; /* of each process; 0: as the caller */
+    sl_strv cpu_cores_text;  /* as given */
+    uint64_t cpu_cores[SL_POLICY_CPUS_MAX / 64]; /* a bit each; none: as the caller */
+    uint32_t num_cpus;                           /* that it sees; 0: as they are */
+    uint64_t timeout_ms;                         /* 0: none */
 
     /* environment */
     bool clean_env;
     sl_strv env;    /* "K=V" */
     bool close_fds; /* default true */
+    char *hostname; /* NULL: the machine's */
 
     /* the run */
     char *name;
@@ -124,6 +135,7 @@ enum sl_field_type {
     SL_FIELD_STRING,   /* one value, the last wins */
     SL_FIELD_LIST,     /* repeatable */
     SL_FIELD_COUNT,    /* unsigned decimal */
+    SL_FIELD_SIZE,     /* bytes, or a number with K, M, G or T (powers of 1024) */
     SL_FIELD_DURATION, /* seconds with fraction, or "1.5s", "200ms", "2m", "1h" */
 };
 
@@ -163,6 +175,9 @@ int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, s
 /* The same, with errors that call the field `what` instead of by its option. */
 int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value, const char *what,
                      sl_error *err);
+
+/* A size as a person would write it: "512M". Returns `out`. */
+const char *sl_size_text(uint64_t bytes, char out[SL_SIZE_TEXT_MAX]);
 
 /* Checks what needs all fields together, completes derived ones (http_ports), and freezes. Does not
  * look at the file system. */

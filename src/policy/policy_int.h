@@ -14,8 +14,11 @@ static inline void *sl_field_member(const sl_policy *policy, const sl_field *fie
 int sl_take_path(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_nonempty(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_name(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_hostname(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_allow(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_error *err);

@@ -111,6 +111,13 @@ static int set_field(const struct profile *p, const sl_field *field, const sl_to
         return value->type != SL_TOML_INTEGER
                    ? wrong_type(p, value, value->key, "an integer")
                    : set(p, field, value->key, number_text(value, number), value);
+    case SL_FIELD_SIZE:
+        if (value->type == SL_TOML_STRING) {
+            return set(p, field, value->key, value->string, value);
+        }
+        return value->type != SL_TOML_INTEGER
+                   ? wrong_type(p, value, value->key, "a string ('512M') or a number of bytes")
+                   : set(p, field, value->key, number_text(value, number), value);
     case SL_FIELD_DURATION:
         if (value->type == SL_TOML_STRING) {
             return set(p, field, value->key, value->string, value);

@@ -10,6 +10,8 @@
 
 #define SHOWN_MAX    160
 #define NAME_MAX_LEN 64
+#define HOSTNAME_MAX 64 /* uname(2) */
+#define LABEL_MAX    63 /* RFC 1123 */
 
 /* Room for one more element; NULL with the error set. */
 static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
@@ -61,6 +63,33 @@ int sl_take_name(sl_policy *policy, const char *value, const char *what, sl_erro
     return 0;
 }
 
+/* hostname(7): labels of letters, digits and '-'. */
+int sl_take_hostname(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    size_t len = strlen(value);
+    size_t label = 0;
+    bool good = len > 0 && len <= HOSTNAME_MAX;
+    for (size_t i = 0; good && i <= len; i++) {
+        if (value[i] == '.' || value[i] == '\0') {
+            good =
+                label > 0 && label <= LABEL_MAX && value[i - label] != '-' && value[i - 1] != '-';
+            label = 0;
+        } else {
+            good = isalnum((unsigned char)value[i]) || value[i] == '-';
+            label++;
+        }
+    }
+    if (!good) {
+        return sl_error_usage(
+            err,
+            "%s: '%.*s' is not a host name: expected 1 to %d letters, digits, '-' "
+            "and '.', no label empty or with '-' at an end",
+            what, SHOWN_MAX, value, HOSTNAME_MAX);
+    }
+    return 0;
+}
+
 int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     (void)policy;
@@ -73,6 +102,54 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
     }
     return value[0] == '\0' ? sl_error_usage(err, "%s: expected FILE, fd:N or -, found ''", what)
                             : 0;
+}
+
+static bool read_core(const char **text, unsigned *ret_core)
+{
+    size_t n = strspn(*text, "0123456789");
+    unsigned core = 0;
+    for (size_t i = 0; i < n && i < 5; i++) {
+        core = core * 10 + (unsigned)((*text)[i] - '0');
+    }
+    *text += n;
+    *ret_core = core;
+    return n > 0 && n < 5 && core < SL_POLICY_CPUS_MAX;
+}
+
+/* "0,2-3", as the kernel writes lists of processors. */
+int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    const char *p = value;
+    for (;;) {
+        unsigned first;
+        unsigned last;
+        bool good = read_core(&p, &first);
+        last = first;
+        if (good && *p == '-') {
+            p++;
+            good = read_core(&p, &last) && first <= last;
+        }
+        if (!good || (*p != '\0' && *p != ',')) {
+            return sl_error_usage(err,
+                                  "%s: '%.*s': expected numbers of cores from 0 to %d ('0,2-3')",
+                                  what, SHOWN_MAX, value, SL_POLICY_CPUS_MAX - 1);
+        }
+        for (unsigned core = first; core <= last; core++) {
+            policy->cpu_cores[core / 64] |= UINT64_C(1) << (core % 64);
+        }
+        if (*p++ == '\0') {
+            return 0;
+        }
+    }
+}
+
+int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    if (policy->num_cpus > SL_POLICY_CPUS_MAX) {
+        return sl_error_usage(err, "%s: '%.*s': expected a number from 0 to %d", what, SHOWN_MAX,
+                              value, SL_POLICY_CPUS_MAX);
+    }
+    return 0;
 }
 
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err)

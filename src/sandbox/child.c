@@ -159,6 +159,10 @@ int sl_child_main(void *arg)
             return fail(args, SL_CHILD_RLIMIT, errno);
         }
     }
+    if (args->cpus != NULL &&
+        syscall(SYS_sched_setaffinity, 0, sizeof(*args->cpus), args->cpus) < 0) {
+        return fail(args, SL_CHILD_AFFINITY, errno);
+    }
     if (args->cwd != NULL && chdir(args->cwd) < 0) {
         return fail(args, SL_CHILD_CHDIR, errno);
     }

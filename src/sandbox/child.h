@@ -8,14 +8,21 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "policy/policy.h"
 #include "sandbox/identity.h"
 #include "sandbox/sandbox.h"
+
+/* As sched_setaffinity(2) takes it, whatever the C library thinks of its length. */
+typedef struct sl_cpu_mask {
+    uint64_t words[SL_POLICY_CPUS_MAX / 64];
+} sl_cpu_mask;
 
 /* Where the child's set-up can fail; decides message and exit code. */
 enum sl_child_step {
     SL_CHILD_OK = 0,  /* execve was called; a new program runs */
     SL_CHILD_STARTED, /* not that far yet */
     SL_CHILD_RLIMIT,
+    SL_CHILD_AFFINITY,
     SL_CHILD_CHDIR,
     SL_CHILD_PRIVILEGES,
     SL_CHILD_IDENTITY, /* its user namespace */
@@ -52,6 +59,7 @@ struct sl_child_args {
     bool identity;                /* a user namespace with these maps */
     char uid_map[SL_IDENTITY_MAP_MAX];
     char gid_map[SL_IDENTITY_MAP_MAX];
+    const sl_cpu_mask *cpus; /* or NULL */
 
     enum sl_child_step failed_step; /* written by the child */
     int failed_errno;

@@ -237,6 +237,11 @@ void sl_deferred_watch(sl_deferred *d)
     d->spurious = 0;
 }
 
+void sl_deferred_park(sl_deferred *d)
+{
+    d->parked = true;
+}
+
 static void activate(struct sl_deferred_queue *q, sl_deferred *d)
 {
     d->prev = NULL;

@@ -68,6 +68,9 @@ uint64_t sl_deferred_deadline(int fd, int option);
 /* Loop thread, from within a resume: watch the descriptor for `events` from now on. */
 void sl_deferred_watch(sl_deferred *d);
 
+/* Loop thread, from within a resume: ask again with the next sweep, as if it were ready. */
+void sl_deferred_park(sl_deferred *d);
+
 /* Loop thread: the deferred call with this key, or NULL. It may have been put a moment ago. */
 sl_deferred *sl_deferred_find(struct sl_sandbox *sb, uint64_t key);
 

@@ -3,14 +3,9 @@
  * other open goes on: Landlock judges it whatever the path says by then. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/fd.h"
@@ -19,6 +14,7 @@
 #include "sandbox/deferred.h"
 #include "sandbox/features.h"
 #include "sandbox/sandbox_int.h"
+#include "sandbox/vfile.h"
 
 #define WAIT_MS   10000               /* for the gateway's certificate */
 #define TRUST_KEY 0x7472757374000000u /* of deferred calls; flow ids never get that far */
@@ -48,26 +44,6 @@ struct sl_trust_state {
 static bool wanted(const sl_policy *policy)
 {
     return sl_policy_needs_names(policy) || sl_policy_needs_trust(policy);
-}
-
-/* Takes "//", "/./" and "/../" out of an absolute path. What symlinks do is not followed: this is
- * convenience, not a border. */
-static void tidy(char *path)
-{
-    char *out = path;
-    for (const char *p = path; *p != '\0';) {
-        const char *end = strchrnul(p + 1, '/');
-        size_t n = (size_t)(end - p);
-        if (n == 3 && memcmp(p, "/..", 3) == 0) {
-            while (out > path && *--out != '/') {
-            }
-        } else if (n > 1 && !(n == 2 && p[1] == '.')) {
-            memmove(out, p, n);
-            out += n;
-        }
-        p = end;
-    }
-    *out = '\0';
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -107,17 +83,6 @@ static bool may_be_virtual(const char *path)
     return strcmp(name, "hosts") == 0 || ends_with(name, ".pem") || ends_with(name, ".crt");
 }
 
-/* A descriptor of its own for every reader: a shared offset would start the second in the middle.
- */
-static sl_answer inject(int memfd, bool cloexec)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? SL_ANSWER_VALUE(-EACCES)
-                  : (sl_answer){.kind = SL_INJECT, .fd = fd, .cloexec = cloexec};
-}
-
 struct held {
     enum virtual_file file;
     bool cloexec;
@@ -132,7 +97,7 @@ static bool give(struct sl_trust_state *t, const struct held *h, sl_answer *ret_
                 : h->file == VIRTUAL_CA  ? t->ca_fd
                                          : t->bundle_fd;
     if (ready) {
-        *ret_answer = inject(memfd, h->cloexec);
+        *ret_answer = sl_vfile_inject(memfd, h->cloexec);
     }
     pthread_mutex_unlock(&t->lock);
     return ready;
@@ -147,39 +112,19 @@ static bool resume_open(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
     return why == SL_WAKE_TIMEOUT;
 }
 
-/* The absolute path that was asked for. False when it is not one of ours for certain. */
-static bool absolute(const sl_call *call, int dirfd, char path[PATH_MAX])
-{
-    char link[64];
-    char full[PATH_MAX];
-    if (path[0] != '/') {
-        if (dirfd == AT_FDCWD) {
-            snprintf(link, sizeof(link), "/proc/%d/cwd", (int)call->tid);
-        } else {
-            snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)call->tid, dirfd);
-        }
-        ssize_t n = readlink(link, full, sizeof(full) - 1);
-        if (n <= 0 || full[0] != '/' ||
-            (size_t)snprintf(full + n, sizeof(full) - (size_t)n, "/%s", path) >=
-                sizeof(full) - (size_t)n) {
-            return false;
-        }
-        memcpy(path, full, sizeof(full));
-    }
-    tidy(path);
-    return true;
-}
-
-static sl_answer handle(sl_call *call, int dirfd, uint64_t path_at, uint64_t flags)
+static sl_answer handle_open(sl_call *call)
 {
     struct sl_trust_state *t = call->sb->trust;
-    char path[PATH_MAX];
-    if ((flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) != O_RDONLY ||
-        sl_call_read_str(call, path_at, path, sizeof(path)) < 0 || !may_be_virtual(path) ||
-        !absolute(call, dirfd, path)) {
+    const sl_vfile_open *open = sl_vfile_asked(call);
+    const char *path = open != NULL && may_be_virtual(open->given) ? sl_vfile_path(call) : NULL;
+    if (path == NULL) {
         return SL_ANSWER_PASS;
     }
-    struct held held = {.file = recognise(t, path), .cloexec = (flags & O_CLOEXEC) != 0};
+    struct held held = {.file = recognise(t, path), .cloexec = (open->flags & O_CLOEXEC) != 0};
+    if (held.file == VIRTUAL_NONE) { /* over a link, perhaps */
+        path = sl_vfile_meaning(call);
+        held.file = path == NULL ? VIRTUAL_NONE : recognise(t, path);
+    }
     sl_answer answer;
     if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sb->view, path) ||
         !sl_call_valid(call)) {
@@ -201,28 +146,6 @@ static sl_answer handle(sl_call *call, int dirfd, uint64_t path_at, uint64_t fla
                                         .data = copy,
                                         .key = TRUST_KEY,
                                         .deadline_ms = sl_clock_now_ms() + WAIT_MS});
-}
-
-static sl_answer handle_openat(sl_call *call)
-{
-    return handle(call, (int)call->args[0], call->args[1], call->args[2]);
-}
-
-#ifdef SYS_open
-static sl_answer handle_open(sl_call *call)
-{
-    return handle(call, AT_FDCWD, call->args[0], call->args[1]);
-}
-#endif
-
-static sl_answer handle_openat2(sl_call *call)
-{
-    struct open_how how;
-    if (call->args[3] < sizeof(how) || sl_call_read(call, call->args[2], &how, sizeof(how)) < 0 ||
-        how.resolve != 0) {
-        return SL_ANSWER_PASS;
-    }
-    return handle(call, (int)call->args[0], call->args[1], how.flags);
 }
 
 int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
@@ -287,17 +210,7 @@ static void teardown(sl_sandbox *sb)
     sb->trust = NULL;
 }
 
-#define MAY_CONTINUE                                                                               \
-    SL_ROW_MAY_CONTINUE /* Landlock judges the open, whatever the path says then                   \
-                         */
-
-static const sl_syscall_row rows[] = {
-    {.nr = SYS_openat, .flags = MAY_CONTINUE, .handler = handle_openat},
-    {.nr = SYS_openat2, .flags = MAY_CONTINUE, .handler = handle_openat2},
-#ifdef SYS_open
-    {.nr = SYS_open, .flags = MAY_CONTINUE, .handler = handle_open},
-#endif
-};
+static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
 
 const sl_feature sl_feature_trust = {
     .name = "trust",

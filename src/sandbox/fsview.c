@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,28 @@ static int add_rule(struct builder *b, int fd, unsigned rights, const char *path
     return 0;
 }
 
-enum relation { APART, COVERED, ABOVE };
+enum relation {
+    APART,
+    COVERED,
+    ABOVE,
+    PROC, /* isolate_pids: /proc itself, of which no process is granted */
+};
+
+/* How a path stands to the processes in /proc, which isolate_pids takes out of every grant: new
+ * ones appear all the time, and a rule for /proc would have them all. feat_pids.c gives the own. */
+static enum relation relate_proc(const struct builder *b, const char *path)
+{
+    if (!b->policy->isolate_pids) {
+        return APART;
+    }
+    if (strcmp(path, "/proc") == 0) {
+        return PROC;
+    }
+    if (strncmp(path, "/proc/", 6) == 0 && path[6] >= '0' && path[6] <= '9') {
+        return COVERED;
+    }
+    return sl_fsview_is_below("/proc", path) ? ABOVE : APART;
+}
 
 /* How a path stands to the denied ones: itself covered by one, above one, or apart from all. */
 static enum relation relate(const struct builder *b, const char *path, const char **ret_denied)
@@ -103,10 +125,26 @@ static enum relation relate(const struct builder *b, const char *path, const cha
             relation = ABOVE;
         }
     }
+    if (relation == APART) {
+        *ret_denied = "/proc";
+        relation = relate_proc(b, path);
+    }
     return relation;
 }
 
 static int carve(struct builder *b, int dir, const char *path, sl_error *err);
+
+/* What tells of other people's processes outside their own directories. */
+static bool tells_of_others(const char *name)
+{
+    static const char *const names[] = {"locks", "sysvipc", "sched_debug", "timer_list"};
+    for (size_t i = 0; i < SL_ARRAY_LEN(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return name[0] >= '0' && name[0] <= '9';
+}
 
 /* One entry of a directory that is carved. What vanishes meanwhile is not granted. */
 static int carve_entry(struct builder *b, int dir, const char *path, const char *name,
@@ -125,9 +163,13 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     case COVERED:
         return 0;
     case ABOVE:
+    case PROC:
         return carve(b, fd, below, err);
     case APART:
         break;
+    }
+    if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
+        return 0;
     }
     if (++b->carved > SL_FSVIEW_RULES_MAX) {
         return sl_error_set(err, E2BIG,
@@ -138,9 +180,21 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     return add_rule(b, fd, SL_LANDLOCK_READ, below, err);
 }
 
+/* The right to list reaches down to all that is below: "/" and /proc do not get it under
+ * isolate_pids, and are listed on behalf. */
+static int add_list_rule(struct builder *b, int dir, const char *path, sl_error *err)
+{
+    if (b->policy->isolate_pids && sl_fsview_is_below("/proc", path)) {
+        b->view->root_listed = b->view->root_listed || path[1] == '\0';
+        b->view->proc_read = b->view->proc_read || path[1] != '\0';
+        return 0;
+    }
+    return add_rule(b, dir, SL_LANDLOCK_LIST, path, err);
+}
+
 static int carve(struct builder *b, int dir, const char *path, sl_error *err)
 {
-    int r = add_rule(b, dir, SL_LANDLOCK_LIST, path, err);
+    int r = add_list_rule(b, dir, path, err);
     if (r < 0) {
         return r;
     }
@@ -159,13 +213,20 @@ static int carve(struct builder *b, int dir, const char *path, sl_error *err)
     return r;
 }
 
+static bool is_own_proc(const struct builder *b, const char *path)
+{
+    return relate_proc(b, path) == COVERED && strtol(path + 6, NULL, 10) == getpid();
+}
+
 static int grant_read(struct builder *b, int fd, const char *path, sl_error *err)
 {
     const char *denied = NULL;
     switch (relate(b, path, &denied)) {
-    case COVERED:
+    case COVERED: /* -r /proc/self means the command's own, which feat_pids.c gives */
+        b->view->proc_read = b->view->proc_read || is_own_proc(b, path);
         return 0;
     case ABOVE:
+    case PROC:
         return carve(b, fd, path, err);
     case APART:
         break;
@@ -180,13 +241,13 @@ static int grant_write(struct builder *b, int fd, const char *path, bool explici
     if (relation == COVERED) {
         return 0;
     }
-    if (relation == ABOVE && explicit) {
+    if (relation != APART && explicit) {
         return sl_error_set(err, EINVAL,
                             "cannot deny '%s' below the write grant '%s': Landlock cannot take a "
                             "part out of it; grant the directories beside it with -w",
                             denied, path);
     }
-    if (relation == ABOVE) {
+    if (relation != APART) {
         char *note = NULL;
         if (asprintf(&note,
                      "'%s' is not writable by default, since '%s' lies below it; name what may be "
@@ -343,10 +404,32 @@ static int grant_gpus(struct builder *b, sl_error *err)
     return r;
 }
 
+/* isolate_pids: other mounts of a proc file system, as chroots have, show the same processes. */
+static int deny_other_procs(struct builder *b, sl_error *err)
+{
+    char line[2 * PATH_MAX];
+    struct mntent entry;
+    int r = 0;
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    if (mounts == NULL) {
+        return sl_error_set(err, errno, "cannot read '/proc/self/mounts': %s", strerror(errno));
+    }
+    while (r == 0 && getmntent_r(mounts, &entry, line, sizeof(line)) != NULL) {
+        if (strcmp(entry.mnt_type, "proc") == 0 && !sl_fsview_is_below(entry.mnt_dir, "/proc")) {
+            r = sl_strv_add(&b->denied, entry.mnt_dir);
+        }
+    }
+    endmntent(mounts);
+    return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
 static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
     int r = p->gpu_devices.count > 0 ? deny_other_gpus(b, dev, err) : 0;
+    if (r == 0 && p->isolate_pids) {
+        r = deny_other_procs(b, err);
+    }
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }

@@ -16,6 +16,8 @@
 typedef struct sl_fsview {
     sl_strv writable; /* absolute, symlinks resolved */
     sl_strv denied;   /* the same of what is carved out */
+    bool root_listed; /* isolate_pids: "/" may be listed, though no rule says so */
+    bool proc_read;   /* isolate_pids: the tree's own processes may be read in /proc */
     sl_strv notes;    /* lines worth telling the user: grants not given and why */
 } sl_fsview;
 

@@ -18,6 +18,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
+#include "sandbox/vfile.h"
 
 #define CHILD_STACK      (64u * 1024u)
 #define DISPATCHER_STACK (256u * 1024u)
@@ -167,6 +168,7 @@ void sl_sandbox_free(sl_sandbox *sb)
             sl_features[i]->teardown(sb);
         }
     }
+    sl_vfile_done(sb);
     sl_deferred_free(sb);
     for (size_t i = 0; i < SL_PIDFD_CACHE; i++) {
         if (sb->pidfds[i].tid != 0) {
@@ -289,6 +291,7 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .mask = spawn->mask,
         .pgid = spawn->pgid,
         .limits = spawn->limits,
+        .cpus = sl_cpus_of_tree(sb),
         .failed_step = SL_CHILD_STARTED,
         .identity = sl_policy_wants_identity(sb->policy),
     };

@@ -7,11 +7,12 @@
 #include <stdatomic.h>
 
 #include "policy/synth.h"
+#include "sandbox/child.h"
 #include "sandbox/feature.h"
 #include "sandbox/fsview.h"
 #include "sandbox/sandbox.h"
 
-#define SL_CHAIN_MAX   6   /* handlers of one system call */
+#define SL_CHAIN_MAX   10  /* handlers of one system call */
 #define SL_CHAINS_MAX  256 /* system calls that may be trapped at once, and none */
 #define SL_PIDFD_CACHE 64  /* threads whose pidfd is kept; a power of two */
 
@@ -23,8 +24,11 @@ typedef struct sl_chain {
 struct sl_deferred_queue;
 struct sl_net_state;
 struct sl_trust_state;
+struct sl_hostname_state;
+struct sl_vfile_state;
 struct sl_procs_state;
 struct sl_meta_state;
+struct sl_cpus_state;
 
 struct sl_sandbox {
     const sl_policy *policy;
@@ -54,12 +58,22 @@ struct sl_sandbox {
         int fd;
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
 
+    uint64_t lists_from_ns; /* loop thread only: when the next list of sockets may be made */
+
     struct sl_deferred_queue *deferred;
     struct sl_net_state *net;
     struct sl_trust_state *trust;
+    struct sl_hostname_state *hostname;
+    struct sl_vfile_state *vfile; /* vfile.c */
     struct sl_procs_state *procs;
     struct sl_meta_state *meta;
+    struct sl_cpus_state *cpus;
 };
+
+/* The cores that the tree is held to; NULL: whatever the caller has. */
+const sl_cpu_mask *sl_cpus_of_tree(const sl_sandbox *sb);
+/* num_cpus: the core that processor number `i` of the tree stands for. */
+unsigned sl_cpus_core(const sl_sandbox *sb, unsigned i);
 
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
 #define SL_CANARY_ERRNO EXFULL

@@ -2,6 +2,7 @@
 #ifndef SANDLOCK_SANDBOX_TREE_H
 #define SANDLOCK_SANDBOX_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -10,6 +11,10 @@
 /* Lists the descendants of this process, parents first, without `spare` (0: nobody) and what is
  * below it, up to `max`. Returns how many. */
 size_t sl_tree_list(pid_t spare, pid_t *list, size_t max);
+
+/* True if this process or thread is a descendant of this process, and neither `spare` (0: nobody)
+ * nor below it. */
+bool sl_tree_has(pid_t spare, pid_t pid);
 
 /* The number behind `name` ("\nTgid:\t") in a file of /proc; -1 when it is not there. */
 long sl_proc_number(const char *path, const char *name);

@@ -76,9 +76,11 @@ static int descriptor(void)
     return choice[draw(sizeof(choice) / sizeof(*choice))];
 }
 
-static const long with_fd[] = {SYS_connect,  SYS_sendto,  SYS_sendmsg,  SYS_sendmmsg,
-                               SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_getpeername,
-                               SYS_listen,   SYS_bind,    SYS_openat,   SYS_openat2};
+static const long with_fd[] = {SYS_connect,    SYS_sendto,  SYS_sendmsg,    SYS_sendmmsg,
+                               SYS_recvfrom,   SYS_recvmsg, SYS_recvmmsg,   SYS_getpeername,
+                               SYS_listen,     SYS_bind,    SYS_openat,     SYS_openat2,
+                               SYS_newfstatat, SYS_statx,   SYS_faccessat2, SYS_readlinkat,
+                               SYS_getdents64, SYS_uname,   SYS_sysinfo};
 
 static long opened(long fd)
 {
@@ -141,6 +143,16 @@ static long one_call(void)
         return opened(syscall(nr, draw(2) ? AT_FDCWD : fd, pointer(), O_RDONLY | O_NONBLOCK, 0));
     case SYS_openat2:
         return opened(syscall(nr, draw(2) ? AT_FDCWD : fd, pointer(), pointer(), number()));
+    case SYS_newfstatat:
+    case SYS_readlinkat:
+        return syscall(nr, draw(2) ? AT_FDCWD : fd, pointer(), pointer(), number());
+    case SYS_statx:
+        return syscall(nr, draw(2) ? AT_FDCWD : fd, pointer(), number(), number(), pointer());
+    case SYS_faccessat2:
+        return syscall(nr, draw(2) ? AT_FDCWD : fd, pointer(), number(), number());
+    case SYS_uname:
+    case SYS_sysinfo:
+        return syscall(nr, pointer());
     case SYS_sendto:
     case SYS_recvfrom:
         return syscall(nr, fd, pointer(), number(), number() | MSG_DONTWAIT, pointer(), pointer());

@@ -105,6 +105,64 @@ static void test_durations(void **state)
     }
 }
 
+static void test_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+        const char *again;
+    } good[] = {{"0", 0, "0"},
+                {"4095", 4095, "4095"},
+                {"4096", 4096, "4K"},
+                {"512M", 512u << 20, "512M"},
+                {"512m", 512u << 20, "512M"},
+                {"1024M", 1u << 30, "1G"},
+                {"3G", UINT64_C(3) << 30, "3G"},
+                {"1048576T", UINT64_C(1) << 60, "1048576T"}};
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "M",
+                                      "512MM",
+                                      "1.5G",
+                                      "1 G",
+                                      "1GB",
+                                      "18446744073709551616",
+                                      "0x10",
+                                      "+1",
+                                      "1P",
+                                      "17179869184G",
+                                      "1e9",
+                                      "512M ",
+                                      "99999999999999999999999999"};
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(good); i++) {
+        SL_AUTO(sl_policy) p = new_policy();
+        char again[SL_SIZE_TEXT_MAX];
+        must_set(p, "max_memory", good[i].text);
+        assert_true(p->max_memory == good[i].bytes);
+        assert_string_equal(sl_size_text(p->max_memory, again), good[i].again);
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
+        SL_AUTO(sl_policy) p = new_policy();
+        sl_error err;
+        if (set(p, "max_memory", bad[i], &err) != -EINVAL) {
+            fail_msg("'%s' was taken", bad[i]);
+        }
+        assert_non_null(strstr(err.message, "--max-memory"));
+        assert_non_null(strstr(err.message, "expected a size"));
+    }
+}
+
+static void test_cores(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) p = new_policy();
+    must_set(p, "cpu_cores", "0,2-3");
+    must_set(p, "cpu_cores", "64,1023");
+    assert_true(p->cpu_cores[0] == 0xd && p->cpu_cores[1] == 1);
+    assert_true(p->cpu_cores[15] == UINT64_C(1) << 63);
+}
+
 static void test_bad_values(void **state)
 {
     static const struct {
@@ -117,6 +175,15 @@ static void test_bad_values(void **state)
         {"max_processes", "", "expected a number"},
         {"max_processes", "4294967296", "expected a number"},
         {"max_processes", "99999999999999999999999", "expected a number"},
+        {"max_cpu", "50%", "expected a number"},
+        {"max_open_files", "-1", "expected a number"},
+        {"num_cpus", "1025", "from 0 to 1024"},
+        {"cpu_cores", "", "expected numbers of cores"},
+        {"cpu_cores", "3-2", "'3-2'"},
+        {"cpu_cores", "0,", "'0,'"},
+        {"cpu_cores", "0-", "'0-'"},
+        {"cpu_cores", "1024", "from 0 to 1023"},
+        {"cpu_cores", "0 1", "expected numbers of cores"},
         {"no_udp", "yes", "true or false"},
         {"fs_readable", "", "expected a path"},
         {"fs_writable", "?", "expected a path"},
@@ -291,13 +358,20 @@ static sl_policy *full_policy(void)
         {"gid", "0"},
         {"deny_syscalls", "ptrace,kcmp"},
         {"extra_deny_syscalls", "sync"},
+        {"isolate_pids", "true"},
+        {"max_memory", "1536M"},
         {"max_processes", "7"},
+        {"max_cpu", "150"},
+        {"max_open_files", "99"},
+        {"cpu_cores", "0,2-3"},
+        {"num_cpus", "4"},
         {"timeout", "1.5"},
         {"clean_env", "true"},
         {"env", "A=1"},
         {"env", "B=x\ty\"z\\"},
         {"env", "A=2"},
         {"close_fds", "false"},
+        {"hostname", "build-1.example.com"},
         {"name", "job-1"},
         {"audit", "fd:5"},
     };
@@ -419,7 +493,10 @@ static void test_toml(void **state)
         "cwd = \"/tmp\"\n",
         "  \"POST api.example.com/it's?k=\\\"v\\\"\",\n",
         "no_raw_sockets = false\n",
+        "max_memory = \"1536M\"\n",
         "max_processes = 7\n",
+        "max_cpu = 150\n",
+        "cpu_cores = [\n  \"0,2-3\",\n]\n",
         "timeout = 1.500\n",
         "[env]\n\"B\" = \"x\\u0009y\\\"z\\\\\"\n\"A\" = \"2\"\n",
     };
@@ -443,6 +520,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),       cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_http_ports),     cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_cores),
         cmocka_unit_test(test_bad_values),     cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_ca_needs_key),   cmocka_unit_test(test_many_rules),
         cmocka_unit_test(test_nearest),        cmocka_unit_test(test_quoting),
