@@ -185,8 +185,8 @@ static void refuse_tls(sl_flow *flow, const char *reason, uint8_t alert)
     uint8_t record[] = {21, 3, 1, 0, 2, 2, alert};
     struct iovec iov = {record, sizeof(record)};
     (void)sl_conn_send(flow->client, &iov, 1);
-    (void)sl_conn_shutdown(flow->client);
-    refuse(flow, "tls", reason);
+    sl_flow_log(flow, "tls", reason, NULL, 0, 0);
+    sl_flow_become(flow, &sl_protocol_linger);
 }
 
 /* RFC 9113 section 5.4.1: our SETTINGS, then GOAWAY with HTTP_1_1_REQUIRED. */
@@ -196,8 +196,8 @@ static void refuse_h2(sl_flow *flow)
                                      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13};
     struct iovec iov = {(void *)frames, sizeof(frames)};
     (void)sl_conn_send(flow->client, &iov, 1);
-    (void)sl_conn_shutdown(flow->client);
-    refuse(flow, "http", "http2");
+    sl_flow_log(flow, "http", "http2", NULL, 0, 0);
+    sl_flow_become(flow, &sl_protocol_linger);
 }
 
 static bool offers_http11(const sl_client_hello *h)
