@@ -31,8 +31,9 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
     char host[SL_HOST_NAME_MAX];
     char what[SL_SUGGESTION_MAX];
     char allow_with[SL_SUGGESTION_MAX] = "";
+    bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
     sl_audit_event e = {
-        .allow = reason == NULL,
+        .allow = reason == NULL || left,
         .process = &flow->process,
         .kind = kind,
         .host = sl_flow_host(flow, host),
@@ -44,7 +45,7 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
         .bytes_out = bytes_out,
         .bytes_in = bytes_in,
         .duration_ms = uv_now(flow->gw->loop) - flow->started_ms,
-        .timed = reason == NULL,
+        .timed = reason == NULL || left,
     };
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
