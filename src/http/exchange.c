@@ -128,9 +128,10 @@ static bool step_flush(sl_exchange *x)
     if (x->client.blocked) {
         return false;
     }
-    /* A close_notify may have to wait for the socket. */
-    bool linger = x->linger || sl_conn_raw_fd(x->client.conn) < 0;
-    sl_exchange_go(x, x->broken || !linger ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
+    if (!x->broken && !x->linger && sl_conn_raw_fd(x->client.conn) < 0) {
+        x->linger = sl_conn_shutdown(x->client.conn) == -EAGAIN; /* a close_notify that waits */
+    }
+    sl_exchange_go(x, x->broken || !x->linger ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
     return true;
 }
 
