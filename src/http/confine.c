@@ -209,6 +209,12 @@ static const int fatal[] = {
     SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd),
 };
 
+/* SCMP_A0 and its like leave a field out, which clang warns of. */
+static struct scmp_arg_cmp equals(unsigned arg, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
 static int add_rules(scmp_filter_ctx ctx)
 {
     int r = 0;
@@ -220,20 +226,18 @@ static int add_rules(scmp_filter_ctx ctx)
     }
     static const uint64_t families[] = {AF_INET, AF_INET6};
     for (size_t i = 0; i < SL_ARRAY_LEN(families) && r == 0; i++) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                             SCMP_A0(SCMP_CMP_EQ, families[i]));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, equals(0, families[i]));
     }
     static const uint64_t requests[] = {FIONBIO, FIONREAD, FIOCLEX};
     for (size_t i = 0; i < SL_ARRAY_LEN(requests) && r == 0; i++) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                             SCMP_A1(SCMP_CMP_EQ, requests[i]));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, equals(1, requests[i]));
     }
     if (r == 0) { /* abort(3) */
         r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                             SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+                             equals(0, (uint64_t)getpid()));
     }
     if (r == 0) { /* reading limits; 0 is ourselves */
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, equals(2, 0));
     }
     return r;
 }

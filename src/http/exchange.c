@@ -42,9 +42,6 @@ void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
     case SL_EXCHANGE_FLUSH:
         x->flow->deadline_ms = now + SL_TIMEOUT_GONE_MS;
         break;
-    case SL_EXCHANGE_LINGER:
-        x->flow->deadline_ms = now + SL_TIMEOUT_LINGER_MS;
-        break;
     default:
         /* Quiet bodies and streams may be quiet for ever, while somebody waits for them. */
         x->flow->deadline_ms = x->client.eof ? now + SL_TIMEOUT_GONE_MS : 0;
@@ -108,7 +105,7 @@ void sl_exchange_finish(sl_exchange *x)
         return;
     }
     if (x->closing || !x->client_keep || x->client.eof) {
-        x->linger |= !x->req.done || x->client.in.len > 0;
+        x->linger |= !x->req.done || x->client.in.len > 0 || x->client_keep; /* it may be sending */
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
         return;
     }
@@ -131,28 +128,10 @@ static bool step_flush(sl_exchange *x)
     if (x->client.blocked) {
         return false;
     }
-    if (x->broken || !x->linger) {
-        sl_exchange_go(x, SL_EXCHANGE_ENDED);
-        return true;
+    if (!x->broken && !x->linger && sl_conn_raw_fd(x->client.conn) < 0) {
+        x->linger = sl_conn_shutdown(x->client.conn) == -EAGAIN; /* a close_notify that waits */
     }
-    /* Closing with bytes unread would reset the line and may eat the answer. */
-    int r = sl_conn_shutdown(x->client.conn);
-    sl_exchange_go(x, r < 0 && r != -EAGAIN ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
-    sl_buf_consume(&x->client.in, x->client.in.len);
-    x->req.bytes = 0;
-    return true;
-}
-
-static bool step_linger(sl_exchange *x)
-{
-    ssize_t n = sl_conn_recv(x->client.conn, x->gw->scratch, SL_SCRATCH_SIZE);
-    if (n == -EAGAIN) {
-        return false;
-    }
-    x->req.bytes += n > 0 ? (uint64_t)n : 0;
-    if (n <= 0 || x->req.bytes > SL_DRAIN_MAX) {
-        sl_exchange_go(x, SL_EXCHANGE_ENDED);
-    }
+    sl_exchange_go(x, x->broken || !x->linger ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
     return true;
 }
 
@@ -207,8 +186,6 @@ static bool step(sl_exchange *x)
         return sl_exchange_step_drain(x);
     case SL_EXCHANGE_FLUSH:
         return step_flush(x);
-    case SL_EXCHANGE_LINGER:
-        return step_linger(x);
     default:
         return false;
     }
@@ -250,6 +227,18 @@ static void wish(sl_exchange *x)
     }
 }
 
+static void end(sl_flow *flow);
+
+/* The exchange is over; the client's connection is not. */
+static void linger(sl_flow *flow)
+{
+    sl_exchange *x = flow->state;
+    flow->client = x->client.conn;
+    x->client.conn = NULL;
+    end(flow);
+    sl_flow_become(flow, &sl_protocol_linger);
+}
+
 static void pump(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
@@ -263,6 +252,10 @@ static void pump(sl_flow *flow)
         }
         if (x->state == SL_EXCHANGE_ENDED) {
             sl_flow_end(flow);
+            return;
+        }
+        if (x->state == SL_EXCHANGE_LINGER) {
+            linger(flow);
             return;
         }
         if (!step(x)) {

@@ -48,7 +48,7 @@ enum sl_exchange_state {
     SL_EXCHANGE_RELAY,   /* body up, response down */
     SL_EXCHANGE_DRAIN,   /* answered by us; the rest of the request's body is thrown away */
     SL_EXCHANGE_FLUSH,   /* the last bytes to the client */
-    SL_EXCHANGE_LINGER,  /* said our last; waits for the client's */
+    SL_EXCHANGE_LINGER,  /* said our last; the flow goes on without the exchange */
     SL_EXCHANGE_TUNNEL,  /* after 101 */
     SL_EXCHANGE_ENDED,
 };

@@ -31,8 +31,9 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
     char host[SL_HOST_NAME_MAX];
     char what[SL_SUGGESTION_MAX];
     char allow_with[SL_SUGGESTION_MAX] = "";
+    bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
     sl_audit_event e = {
-        .allow = reason == NULL,
+        .allow = reason == NULL || left,
         .process = &flow->process,
         .kind = kind,
         .host = sl_flow_host(flow, host),
@@ -44,7 +45,7 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
         .bytes_out = bytes_out,
         .bytes_in = bytes_in,
         .duration_ms = uv_now(flow->gw->loop) - flow->started_ms,
-        .timed = reason == NULL,
+        .timed = reason == NULL || left,
     };
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
@@ -185,8 +186,8 @@ static void refuse_tls(sl_flow *flow, const char *reason, uint8_t alert)
     uint8_t record[] = {21, 3, 1, 0, 2, 2, alert};
     struct iovec iov = {record, sizeof(record)};
     (void)sl_conn_send(flow->client, &iov, 1);
-    (void)sl_conn_shutdown(flow->client);
-    refuse(flow, "tls", reason);
+    sl_flow_log(flow, "tls", reason, NULL, 0, 0);
+    sl_flow_become(flow, &sl_protocol_linger);
 }
 
 /* RFC 9113 section 5.4.1: our SETTINGS, then GOAWAY with HTTP_1_1_REQUIRED. */
@@ -196,8 +197,8 @@ static void refuse_h2(sl_flow *flow)
                                      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13};
     struct iovec iov = {(void *)frames, sizeof(frames)};
     (void)sl_conn_send(flow->client, &iov, 1);
-    (void)sl_conn_shutdown(flow->client);
-    refuse(flow, "http", "http2");
+    sl_flow_log(flow, "http", "http2", NULL, 0, 0);
+    sl_flow_become(flow, &sl_protocol_linger);
 }
 
 static bool offers_http11(const sl_client_hello *h)

@@ -111,7 +111,8 @@ struct sl_flow {
     sl_conn *client;
     const sl_protocol *protocol;
     void *state;
-    sl_buf sniffed; /* what was read to tell what the flow is; goes first */
+    sl_buf sniffed;    /* what was read to tell what the flow is; goes first */
+    uint64_t lingered; /* bytes thrown away behind our last word */
 
     /* until a protocol has it */
     sl_client_hello hello;
@@ -126,6 +127,7 @@ extern const sl_protocol sl_protocol_sniff;
 extern const sl_protocol sl_protocol_shake;
 extern const sl_protocol sl_protocol_h1;
 extern const sl_protocol sl_protocol_tunnel;
+extern const sl_protocol sl_protocol_linger; /* the last word is said; the flow is logged */
 
 /* flow.c */
 int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg);
@@ -134,7 +136,7 @@ void sl_flow_become(sl_flow *flow, const sl_protocol *protocol);
 void sl_flow_reap(sl_gateway *gw);
 void sl_flow_expire_all(sl_gateway *gw, uint64_t now_ms);
 void sl_flow_end_all(sl_gateway *gw);
-/* One line for a flow that is not HTTP requests. `reason` NULL: allowed. */
+/* One line for a flow that is not HTTP requests. `reason` NULL, or "client_gone": allowed. */
 void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char *detail,
                  uint64_t bytes_out, uint64_t bytes_in);
 /* "name" or "192.0.2.1", as requests call it. */

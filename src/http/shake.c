@@ -20,7 +20,7 @@ static void shake_client(sl_flow *flow)
         const char *why;
         (void)sl_tls_untrusted(flow->client, &why);
         sl_flow_log(flow, "tls", "tls_handshake", why, 0, 0);
-        sl_flow_end(flow);
+        sl_flow_become(flow, &sl_protocol_linger); /* behind the alert that OpenSSL wrote */
         return;
     }
     sl_flow_become(flow, &sl_protocol_h1);

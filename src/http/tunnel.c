@@ -67,6 +67,15 @@ static int start(sl_flow *flow)
     return 0;
 }
 
+/* Ends the flow with a reason of its own. */
+static void end_told(sl_flow *flow, tunnel *t, const char *reason)
+{
+    sl_flow_log(flow, "tcp", reason, NULL, t->relay.up.bytes, t->relay.down.bytes);
+    sl_relay_done(&t->relay);
+    t->open = false; /* logged already */
+    sl_flow_end(flow);
+}
+
 /* The first bytes of a client that let its server speak first. True: go on with the pump. */
 static bool guard(sl_flow *flow, tunnel *t)
 {
@@ -85,17 +94,20 @@ static bool guard(sl_flow *flow, tunnel *t)
     if (kind == SL_SNIFF_MORE && flow->sniffed.len < SL_SNIFF_MAX) {
         return true;
     }
-    if (kind != SL_SNIFF_OTHER || n < 0 ||
-        sl_relay_feed(&t->relay.up, sl_buf_head(&flow->sniffed), flow->sniffed.len) < 0) {
-        sl_flow_log(flow, "tcp", "http_behind_greeting", NULL, 0, 0);
-        sl_relay_done(&t->relay);
-        t->open = false; /* logged already */
-        sl_flow_end(flow);
-        return false;
+    const char *reason = NULL;
+    if (n < 0) {
+        reason = n == -ENOMEM ? "memory" : "client_gone";
+    } else if (kind != SL_SNIFF_OTHER) {
+        reason = "http_behind_greeting";
+    } else if (sl_relay_feed(&t->relay.up, sl_buf_head(&flow->sniffed), flow->sniffed.len) < 0) {
+        reason = "memory";
     }
     sl_buf_done(&flow->sniffed);
     t->guarded = t->relay.up.paused = false;
-    return true;
+    if (reason != NULL) {
+        end_told(flow, t, reason);
+    }
+    return reason == NULL;
 }
 
 static void pump(sl_flow *flow)

@@ -35,19 +35,8 @@ struct sl_conn {
 
 /* ---- the socket filter ---- */
 
-static ssize_t sock_recv(sl_filter *f, void *data, size_t cap)
+static ssize_t receive(socket_filter *s, void *data, size_t cap)
 {
-    socket_filter *s = (socket_filter *)f;
-    if (s->unread.len > 0) {
-        size_t n = SL_MIN(cap, s->unread.len);
-        memcpy(data, sl_buf_head(&s->unread), n);
-        sl_buf_consume(&s->unread, n);
-        sl_buf_release_if_empty(&s->unread);
-        return (ssize_t)n;
-    }
-    if (s->drained) {
-        return -EAGAIN;
-    }
     ssize_t n;
     do {
         n = recv(s->fd, data, cap, 0);
@@ -58,6 +47,19 @@ static ssize_t sock_recv(sl_filter *f, void *data, size_t cap)
     }
     s->drained = n > 0 && (size_t)n < cap;
     return n;
+}
+
+static ssize_t sock_recv(sl_filter *f, void *data, size_t cap)
+{
+    socket_filter *s = (socket_filter *)f;
+    if (s->unread.len > 0) {
+        size_t n = SL_MIN(cap, s->unread.len);
+        memcpy(data, sl_buf_head(&s->unread), n);
+        sl_buf_consume(&s->unread, n);
+        sl_buf_release_if_empty(&s->unread);
+        return (ssize_t)n;
+    }
+    return s->drained ? -EAGAIN : receive(s, data, cap);
 }
 
 static ssize_t sock_send(sl_filter *f, const struct iovec *iov, int count)
@@ -214,6 +216,11 @@ bool sl_conn_pending(const sl_conn *c)
 int sl_conn_shutdown(sl_conn *c)
 {
     return sl_filter_shutdown(c->top);
+}
+
+ssize_t sl_conn_discard(sl_conn *c, void *room, size_t cap)
+{
+    return receive(&c->sock, room, cap);
 }
 
 bool sl_conn_is_quiet(sl_conn *c)

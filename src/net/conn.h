@@ -28,7 +28,7 @@ typedef struct sl_filter_ops {
     int (*flush)(sl_filter *f);          /* 0 when nothing waits, -EAGAIN, -errno */
     bool (*pending)(const sl_filter *f); /* input is held that the socket will not announce */
     bool (*quiet)(const sl_filter *f);   /* not even part of a message is held */
-    int (*shutdown)(sl_filter *f);       /* no more will be sent; what waits is flushed first */
+    int (*shutdown)(sl_filter *f);       /* no more will be sent; -EAGAIN: done by a later flush */
     void (*destroy)(sl_filter *f);
 } sl_filter_ops;
 
@@ -60,6 +60,9 @@ ssize_t sl_conn_send(sl_conn *c, const struct iovec *iov, int count);
 int sl_conn_flush(sl_conn *c);
 bool sl_conn_pending(const sl_conn *c);
 int sl_conn_shutdown(sl_conn *c);
+
+/* Receives what the socket has, whatever the filters would make of it: for throwing away only. */
+ssize_t sl_conn_discard(sl_conn *c, void *room, size_t cap);
 
 /* Which events the holder wants. Taking a wish back costs nothing until the event comes. What a
  * filter needs to flush is watched for as well. */

@@ -130,6 +130,12 @@ static int pump_half(sl_relay *r, sl_relay_half *h)
     return 1;
 }
 
+/* Ended, and the sink's filters have nothing left to send: a close_notify is still to come. */
+static bool is_over(sl_relay_half *h)
+{
+    return h->ended && h->held.len == 0 && sl_conn_flush(h->to) != -EAGAIN;
+}
+
 int sl_relay_pump(sl_relay *r)
 {
     int up = pump_half(r, &r->up);
@@ -140,7 +146,7 @@ int sl_relay_pump(sl_relay *r)
     if (down < 0 && down != -EAGAIN) {
         return down;
     }
-    if (r->up.ended && r->down.ended && r->up.held.len == 0 && r->down.held.len == 0) {
+    if (is_over(&r->up) && is_over(&r->down)) {
         return 0;
     }
     sl_conn_want(r->up.from, r->up.want_read, r->down.want_write);

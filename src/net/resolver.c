@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "core/util.h"
+#include "net/answers.h"
 #include "net/hostname_int.h"
 #include "net/hosts_int.h"
 
@@ -45,6 +46,7 @@ struct question {
     bool no_name; /* NXDOMAIN: true of every type */
     sl_addr addrs[SL_RESOLVER_ADDRS_MAX];
     size_t count;
+    int64_t ttl_s; /* the shortest on the way to an address */
 };
 
 struct sl_resolver_query {
@@ -54,6 +56,7 @@ struct sl_resolver_query {
     sl_resolver_query *next;
     sl_resolver_cb cb;
     void *arg;
+    char name[SL_HOSTNAME_MAX];
     struct question v4;
     struct question v6;
     unsigned pending; /* questions that c-ares still holds a pointer to */
@@ -71,6 +74,7 @@ struct sl_resolver {
     char *servers;
     char *hosts_file;
     uint64_t timeout_ms;
+    sl_answers *answers;
     struct watch *watches;
     sl_resolver_query *queries; /* not over */
     size_t count;               /* in memory, those that are over included */
@@ -83,6 +87,7 @@ static void handle_gone(sl_resolver *resolver)
     if (resolver->handles == 0) {
         free(resolver->servers);
         free(resolver->hosts_file);
+        sl_answers_free(resolver->answers);
         free(resolver);
     }
 }
@@ -203,8 +208,11 @@ static int channel_open(sl_resolver *resolver)
     static bool library;
     struct timespec conf_time = {0};
     /* A laptop changes its network during a long run. */
-    if (conf_is_new(resolver, &conf_time) && resolver->has_channel && resolver->count == 0) {
-        channel_close(resolver);
+    if (conf_is_new(resolver, &conf_time)) {
+        sl_answers_clear(resolver->answers);
+        if (resolver->has_channel && resolver->count == 0) {
+            channel_close(resolver);
+        }
     }
     if (resolver->has_channel) {
         return 0;
@@ -283,6 +291,26 @@ static int query_status(const sl_resolver_query *query)
     return v4->status != 0 && v4->status != -ENOENT ? v4->status : v6->status;
 }
 
+/* Both questions must be answered: half an answer, given because the rest was slow, would keep a
+ * family away from the connections to come. */
+static bool is_answered(const struct question *q)
+{
+    return q->done && !q->no_name && (q->status == 0 || q->status == -ENOENT);
+}
+
+static void remember(const sl_resolver_query *query, const sl_addr *addrs, size_t count)
+{
+    sl_resolver *resolver = query->resolver;
+    const struct question *v4 = &query->v4;
+    const struct question *v6 = &query->v6;
+    if (is_answered(v4) && is_answered(v6)) {
+        int64_t ttl_s = v4->count == 0   ? v6->ttl_s
+                        : v6->count == 0 ? v4->ttl_s
+                                         : SL_MIN(v4->ttl_s, v6->ttl_s);
+        sl_answers_put(resolver->answers, query->name, addrs, count, ttl_s, uv_now(resolver->loop));
+    }
+}
+
 static void on_query_timer(uv_timer_t *timer)
 {
     sl_resolver_query *query = (sl_resolver_query *)timer;
@@ -295,6 +323,7 @@ static void on_query_timer(uv_timer_t *timer)
         addrs[count++] = query->v6.addrs[i];
     }
     int status = count > 0 ? 0 : query_status(query);
+    remember(query, addrs, count);
     query_end(query);
     query->cb(query->arg, status, addrs, count);
 }
@@ -346,6 +375,7 @@ static int read_v4(struct question *q, const unsigned char *msg, int len)
     for (int i = 0; status == ARES_SUCCESS && i < count; i++) {
         q->addrs[i] = (sl_addr){.family = 4};
         memcpy(q->addrs[i].bytes, &found[i].ipaddr, 4);
+        q->ttl_s = i == 0 ? found[i].ttl : SL_MIN(q->ttl_s, (int64_t)found[i].ttl);
         q->count++;
     }
     return status;
@@ -372,6 +402,7 @@ static int read_v6(struct question *q, const unsigned char *msg, int len)
     int status = ares_parse_aaaa_reply(msg, len, NULL, found, &count);
     for (int i = 0; status == ARES_SUCCESS && i < count; i++) {
         q->addrs[i] = from_v6(&found[i].ip6addr);
+        q->ttl_s = i == 0 ? found[i].ttl : SL_MIN(q->ttl_s, (int64_t)found[i].ttl);
         q->count++;
     }
     return status;
@@ -418,31 +449,37 @@ static void question_send(sl_resolver_query *query, struct question *q, const ch
     ares_free_string(msg);
 }
 
-/* The hosts file comes first, and alone: what it pins is not mixed with what DNS says. */
-static bool query_hosts(sl_resolver_query *query, const char *name)
+/* Addresses that were not asked for now. False when there are none. */
+static bool query_fill(sl_resolver_query *query, const sl_addr *found, size_t count)
 {
-    sl_addr found[SL_RESOLVER_ADDRS_MAX];
-    const char *path = query->resolver->hosts_file;
-    size_t count =
-        sl_hosts_lookup(path != NULL ? path : HOSTS_FILE, name, found, SL_RESOLVER_ADDRS_MAX);
     for (size_t i = 0; i < count; i++) {
         struct question *q = found[i].family == 4 ? &query->v4 : &query->v6;
         q->addrs[q->count++] = found[i];
     }
+    if (count > 0) {
+        query_settle(query, 0);
+    }
     return count > 0;
 }
 
-static void query_ask(sl_resolver_query *query, const char *name)
+static void query_ask(sl_resolver_query *query)
 {
     sl_resolver *resolver = query->resolver;
-    if (query_hosts(query, name)) {
-        query_settle(query, 0);
+    const char *name = query->name;
+    const char *path = resolver->hosts_file != NULL ? resolver->hosts_file : HOSTS_FILE;
+    sl_addr found[SL_RESOLVER_ADDRS_MAX];
+    /* The hosts file comes first, and alone: what it pins is not mixed with what DNS says. */
+    if (query_fill(query, found, sl_hosts_lookup(path, name, found, SL_RESOLVER_ADDRS_MAX))) {
         return;
     }
     if (channel_open(resolver) < 0) {
         query->v4.status = -EIO;
         query->v6.status = -EIO;
         query_settle(query, 0);
+        return;
+    }
+    uint64_t now_ms = uv_now(resolver->loop);
+    if (query_fill(query, found, sl_answers_get(resolver->answers, name, now_ms, found))) {
         return;
     }
     query->pending++; /* so that an answer from within keeps the query */
@@ -471,6 +508,7 @@ int sl_resolver_start(sl_resolver *resolver, const char *name, sl_resolver_cb cb
     query->resolver = resolver;
     query->cb = cb;
     query->arg = arg;
+    memcpy(query->name, copy, strlen(copy) + 1);
     uv_timer_init(resolver->loop, &query->timer);
     uv_timer_start(&query->timer, on_query_timer, resolver->timeout_ms, 0);
     query->next = resolver->queries;
@@ -478,7 +516,7 @@ int sl_resolver_start(sl_resolver *resolver, const char *name, sl_resolver_cb cb
         query->next->prev = query;
     }
     resolver->queries = query;
-    query_ask(query, name);
+    query_ask(query);
     resolver->count++;
     resolver->handles++;
     *ret_query = query;
@@ -496,6 +534,11 @@ sl_resolver *sl_resolver_new(uv_loop_t *loop)
 {
     sl_resolver *resolver = calloc(1, sizeof(*resolver));
     if (resolver == NULL) {
+        return NULL;
+    }
+    resolver->answers = sl_answers_new();
+    if (resolver->answers == NULL) {
+        free(resolver);
         return NULL;
     }
     resolver->loop = loop;

@@ -36,7 +36,8 @@ int sl_resolver_set_hosts_file(sl_resolver *resolver, const char *path);
 void sl_resolver_set_timeout(sl_resolver *resolver, uint64_t timeout_ms);
 
 /* Starts one look-up of A and AAAA, without search domains: the name asked is the name given. A
- * name in /etc/hosts is answered from there alone. The callback always comes later, never from
+ * name in /etc/hosts is answered from there alone; an answer of DNS serves for its TTL, a minute at
+ * most (answers.h). The callback always comes later, never from
  * inside this call, and exactly once unless cancelled. 0 with *ret_query, -EBUSY, -ENOMEM, -EINVAL
  * (not a host name in lower case). */
 int sl_resolver_start(sl_resolver *resolver, const char *name, sl_resolver_cb cb, void *arg,

@@ -24,6 +24,7 @@ typedef struct tls_filter {
     bool cut;
     bool ended; /* close_notify came */
     bool shut;
+    bool fin;     /* the next one's shutdown waits for the queue */
     bool starved; /* what is held is less than a record: only the socket can help */
     unsigned key_updates;
     char why[160];
@@ -143,6 +144,10 @@ static int tls_flush(sl_filter *f)
         sl_buf_consume(&t->out, (size_t)n);
     }
     sl_buf_release_if_empty(&t->out);
+    if (t->fin) {
+        t->fin = false;
+        return sl_filter_shutdown(f->next);
+    }
     return sl_filter_flush(f->next);
 }
 
@@ -291,9 +296,8 @@ static int tls_shutdown(sl_filter *f)
         (void)SSL_shutdown(t->ssl);
         ERR_clear_error();
     }
-    t->shut = true;
-    int r = tls_flush(f);
-    return r < 0 ? r : sl_filter_shutdown(f->next);
+    t->shut = t->fin = true; /* the flush that empties the queue sends the end behind it */
+    return tls_flush(f);
 }
 
 static void tls_destroy(sl_filter *f)

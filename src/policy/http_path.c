@@ -1,5 +1,6 @@
 /* Owns the one normal form of a path and the matching of path patterns. Never lets two readings of
- * a path through: what servers are known to decode differently is refused. */
+ * a path through: what servers are known to decode differently is refused, but for an encoded slash
+ * that changes nothing else, where both readings are judged (docs/internals/paths.md). */
 #include "policy/http_path.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ static int normalise_codes(const char *path, size_t len, char *out)
         }
         c = (uint8_t)(hi * 16 + lo);
         i += 2;
-        if (is_control(c) || c == '/' || c == '\\' || c == '%' || utf8_next(&utf8, c) < 0) {
+        if (is_control(c) || c == '\\' || c == '%' || utf8_next(&utf8, c) < 0) {
             return -EINVAL;
         }
         if (is_unreserved(c)) {
@@ -95,6 +96,15 @@ static int normalise_codes(const char *path, size_t len, char *out)
         }
     }
     return utf8.need > 0 ? -EINVAL : (int)n;
+}
+
+/* Length of the slash that stands at `s`, 0 if there is none. */
+static size_t slash_at(const char *s, enum sl_http_reading reading)
+{
+    if (s[0] == '/') {
+        return 1;
+    }
+    return reading == SL_HTTP_DECODED && strncmp(s, "%2F", 3) == 0 ? 3 : 0;
 }
 
 static size_t segment_length(const char *p, const char *end)
@@ -113,6 +123,37 @@ static bool is_hidden_dots(const char *segment, size_t len)
     bool parameter = len > dots && (segment[dots] == ';' ||
                                     (len >= dots + 3 && memcmp(segment + dots, "%3B", 3) == 0));
     return (dots == 1 || dots == 2) && parameter;
+}
+
+static bool is_dots(const char *segment, size_t len)
+{
+    return (len == 1 && segment[0] == '.') || (len == 2 && segment[0] == '.' && segment[1] == '.');
+}
+
+/* A server that decodes slashes may do it before or behind the removing of dots and the merging of
+ * slashes. All come to the same where neither is to be done. `path` ends in NUL. */
+static bool slashes_are_plain(const char *path)
+{
+    bool coded = false; /* the slash before the segment */
+    const char *p = path + 1;
+    if (strstr(path, "%2F") == NULL) {
+        return true;
+    }
+    for (;;) {
+        size_t len = 0;
+        while (p[len] != '\0' && slash_at(p + len, SL_HTTP_DECODED) == 0) {
+            len++;
+        }
+        size_t slash = p[len] == '\0' ? 0 : slash_at(p + len, SL_HTTP_DECODED);
+        if (is_dots(p, len) || is_hidden_dots(p, len) || (len == 0 && (coded || slash == 3))) {
+            return false;
+        }
+        if (slash == 0) {
+            return true;
+        }
+        coded = slash == 3;
+        p += len + slash;
+    }
 }
 
 /* RFC 3986 section 5.2.4 on `path` in place, empty segments dropped. Returns the length or
@@ -154,7 +195,8 @@ int sl_http_path_normalise(const char *path, size_t len, char *out)
     }
     int n = normalise_codes(path, len, out);
     if (n >= 0) {
-        n = remove_dots(out, (size_t)n);
+        out[n] = '\0';
+        n = slashes_are_plain(out) ? remove_dots(out, (size_t)n) : -EINVAL;
     }
     if (n >= 0) {
         out[n] = '\0';
@@ -164,15 +206,17 @@ int sl_http_path_normalise(const char *path, size_t len, char *out)
 
 /* ---- patterns ---- */
 
-/* One character of a normal form: a byte, or the byte behind a percent code. A normal form has no
- * encoded '/', so that comparing what is behind the codes joins no two segments; and "/%40org" must
- * not pass beside a rule for "/@org". */
-static uint8_t next_char(const char **p)
+#define CODED_SLASH 0x100 /* as written "%2F" is no slash: no character but itself equals it */
+
+/* One character of a normal form: a byte, or the byte behind a percent code, for "/%40org" must not
+ * pass beside a rule for "/@org". */
+static int next_char(const char **p, enum sl_http_reading reading)
 {
     const char *s = *p;
     if (s[0] == '%' && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0) {
+        int c = hex_value(s[1]) * 16 + hex_value(s[2]);
         *p = s + 3;
-        return (uint8_t)(hex_value(s[1]) * 16 + hex_value(s[2]));
+        return c == '/' && reading == SL_HTTP_WRITTEN ? CODED_SLASH : c;
     }
     *p = s + 1;
     return (uint8_t)s[0];
@@ -186,26 +230,34 @@ struct retry {
 };
 
 /* Lets the star take one character more. False when it may not. */
-static bool stretch(struct retry *r, bool deep)
+static bool stretch(struct retry *r, bool deep, enum sl_http_reading reading)
 {
-    if (r->pattern == NULL || *r->path == '\0' || (!deep && *r->path == '/')) {
+    if (r->pattern == NULL || *r->path == '\0' || (!deep && slash_at(r->path, reading) > 0)) {
         return false;
     }
     if (!r->directories) {
-        (void)next_char(&r->path);
+        (void)next_char(&r->path, reading);
         return true;
     }
-    const char *slash = strchr(r->path, '/');
-    if (slash == NULL) {
+    const char *slash = r->path;
+    while (*slash != '\0' && slash_at(slash, reading) == 0) {
+        slash++;
+    }
+    if (*slash == '\0') {
         return false;
     }
-    r->path = slash + 1;
+    r->path = slash + slash_at(slash, reading);
     return true;
 }
 
+static bool slash_before(const char *p, const char *start, enum sl_http_reading reading)
+{
+    return (p > start && p[-1] == '/') || (p - start >= 3 && slash_at(p - 3, reading) == 3);
+}
+
 /* Notes the star at `*p` and steps behind it. */
-static void take_star(const char **p, const char *start, const char *path, struct retry *shallow,
-                      struct retry *deep)
+static void take_star(const char **p, const char *start, enum sl_http_reading reading,
+                      const char *path, struct retry *shallow, struct retry *deep)
 {
     const char *s = *p;
     bool two = s[1] == '*';
@@ -213,8 +265,8 @@ static void take_star(const char **p, const char *start, const char *path, struc
     if (!two && *s != '\0') {
         *shallow = (struct retry){.pattern = s, .path = path};
     } else {
-        bool directories = two && *p > start && (*p)[-1] == '/' && *s == '/';
-        s += directories ? 1 : 0;
+        bool directories = two && slash_before(*p, start, reading) && slash_at(s, reading) > 0;
+        s += directories ? slash_at(s, reading) : 0;
         *deep = (struct retry){.pattern = s, .path = path, .directories = directories};
         *shallow = (struct retry){0}; /* the segments before are settled */
     }
@@ -223,7 +275,7 @@ static void take_star(const char **p, const char *start, const char *path, struc
 
 /* Leftmost matching with one retry for each kind of star: the slashes between two deep stars are
  * literal, so an earlier single star can never help a later segment. */
-bool sl_http_path_match(const char *pattern, const char *path)
+bool sl_http_path_match(const char *pattern, const char *path, enum sl_http_reading reading)
 {
     const char *p = pattern;
     const char *t = path;
@@ -231,7 +283,7 @@ bool sl_http_path_match(const char *pattern, const char *path)
     struct retry deep = {0};
     for (;;) {
         if (*p == '*') {
-            take_star(&p, pattern, t, &shallow, &deep);
+            take_star(&p, pattern, reading, t, &shallow, &deep);
             continue;
         }
         if (*p == '\0' && *t == '\0') {
@@ -240,16 +292,16 @@ bool sl_http_path_match(const char *pattern, const char *path)
         if (*p != '\0' && *t != '\0') {
             const char *p_next = p;
             const char *t_next = t;
-            if (next_char(&p_next) == next_char(&t_next)) {
+            if (next_char(&p_next, reading) == next_char(&t_next, reading)) {
                 p = p_next;
                 t = t_next;
                 continue;
             }
         }
-        if (stretch(&shallow, false)) {
+        if (stretch(&shallow, false, reading)) {
             p = shallow.pattern;
             t = shallow.path;
-        } else if (stretch(&deep, true)) {
+        } else if (stretch(&deep, true, reading)) {
             shallow = (struct retry){0};
             p = deep.pattern;
             t = deep.path;

@@ -173,10 +173,12 @@ static int parse_path(struct parser *p, const char *text)
     }
     coded[n] = '\0';
     if (sl_http_path_normalise(coded, n, normal) < 0) {
-        return sl_error_usage(p->err,
-                              "%s: no request can have the path '%.*s': a path has no space, "
-                              "control character, '\\' or '#', and no encoded '/', '\\' or '%%'",
-                              p->what, SHOWN_MAX, text);
+        return sl_error_usage(
+            p->err,
+            "%s: no request can have the path '%.*s': a path has no space, "
+            "control character, '\\' or '#', no encoded '\\' or '%%', and with an "
+            "encoded '/' no dots and no empty part",
+            p->what, SHOWN_MAX, text);
     }
     if (strchr(coded, '*') != NULL && count_char(coded, '/') != count_char(normal, '/')) {
         return sl_error_usage(p->err, "%s: path '%.*s': '*' cannot stand with '//', '.' or '..'",
@@ -315,6 +317,17 @@ static bool method_matches(const sl_http_rule *rule, const char *method)
     return false;
 }
 
+/* Where the path has an encoded slash its server may take it for a slash or for a character. An
+ * allow rule must mean both, a deny rule one of them. */
+static bool path_matches(const sl_http_rule *rule, const char *path, bool deny)
+{
+    if (rule->path == NULL) {
+        return true;
+    }
+    bool written = sl_http_path_match(rule->path, path, SL_HTTP_WRITTEN);
+    return written == deny ? written : sl_http_path_match(rule->path, path, SL_HTTP_DECODED);
+}
+
 static unsigned match(const sl_http_rule *rule, const sl_http_view *view, bool port_is_http,
                       bool deny)
 {
@@ -331,7 +344,7 @@ static unsigned match(const sl_http_rule *rule, const sl_http_view *view, bool p
     if (method_matches(rule, view->method)) {
         parts |= SL_HTTP_PART_METHOD;
     }
-    if (rule->path == NULL || sl_http_path_match(rule->path, view->path)) {
+    if (path_matches(rule, view->path, deny)) {
         parts |= SL_HTTP_PART_PATH;
     }
     if (deny ? sl_http_query_denies(&rule->query, view->query)

@@ -67,7 +67,8 @@ bool sl_http_method_valid(const char *method);
 /* RFC 3986 section 6.2.2 normal form of a path: dot segments removed, "//" merged, unreserved
  * percent-codes decoded, the others upper case. `out` needs `len + 2` bytes. Returns the length, or
  * -EINVAL for what must be refused with 400: no leading '/', raw control or 8-bit byte, '#', '\\',
- * bad or NUL percent-code, encoded '/', '\\', '%' or control byte, overlong or invalid UTF-8. */
+ * bad or NUL percent-code, encoded '\\', '%' or control byte, overlong or invalid UTF-8; and with
+ * an encoded '/', dot segments or an empty segment that only one reading has. */
 int sl_http_path_normalise(const char *path, size_t len, char *out);
 
 #endif

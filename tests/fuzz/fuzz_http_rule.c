@@ -1,6 +1,6 @@
 /* HTTP rules and paths: line one is a rule, line two the path of a request, line three its query.
- * Aborts when a normal form is not its own normal form, or when the advice of a denial does not
- * help. */
+ * Aborts when a normal form is not its own normal form, when the advice of a denial does not help,
+ * or when an encoded slash is allowed that would not be allowed as a slash. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +76,36 @@ static void check_advice(const sl_http_view *view, const char *flag)
     check(verdict.allow, "advice helps");
 }
 
+/* The other reading of a path; what it was spelt in is kept. */
+static char *decode_slashes(const char *path)
+{
+    char *out = strdup(path);
+    check(out != NULL, "memory");
+    char *to = out;
+    for (const char *p = path; *p != '\0'; p++) {
+        bool coded = strncmp(p, "%2F", 3) == 0;
+        *to++ = coded ? '/' : *p;
+        p += coded ? 2 : 0;
+    }
+    *to = '\0';
+    return out;
+}
+
+static void check_decoded(const sl_policy *p, const char *rule, const sl_http_view *view)
+{
+    sl_autofree char *path = decode_slashes(view->path);
+    sl_autofree char *again = malloc(strlen(path) + 2);
+    sl_http_view decoded = *view;
+    sl_http_verdict verdict;
+    decoded.path = path;
+    check(again != NULL, "memory");
+    check(sl_http_path_normalise(path, strlen(path), again) >= 0 && strcmp(path, again) == 0,
+          "the other reading is a normal form");
+    sl_policy_judge_http(p, &decoded, &verdict);
+    check(verdict.allow || strstr(rule, "%2F") != NULL || strstr(rule, "%2f") != NULL,
+          "what is allowed encoded is allowed plain");
+}
+
 static void judge(const char *rule, const char *path, const char *query)
 {
     static const char *const methods[] = {"GET", "POST"};
@@ -94,6 +124,9 @@ static void judge(const char *rule, const char *path, const char *query)
         sl_policy_judge_http(p, &view, &verdict);
         if (verdict.allow) {
             check(verdict.rule != NULL && strcmp(verdict.rule, rule) == 0, "the rule is named");
+            if (path[0] == '/') {
+                check_decoded(p, rule, &view);
+            }
         } else {
             check(verdict.allow_with[0] != '\0', "a denial comes with advice");
             check_advice(&view, verdict.allow_with);

@@ -516,7 +516,7 @@ MALFORMED = [
     b"GET / HTTP/1.1\r\nHost: example.test:1\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: example.test, other.test\r\n\r\n",
     b"GET http://other.test/ HTTP/1.1\r\nHost: example.test\r\n\r\n",
-    b"GET /a%2fb HTTP/1.1\r\nHost: example.test\r\n\r\n",
+    b"GET /a%2f../b HTTP/1.1\r\nHost: example.test\r\n\r\n",
     b"GET /a#b HTTP/1.1\r\nHost: example.test\r\n\r\n",
     b"GET / HTTP/1.1\nHost: example.test\n\n",
     b"GET  / HTTP/1.1\r\nHost: example.test\r\n\r\n",

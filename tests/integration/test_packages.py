@@ -16,6 +16,7 @@ from conftest import Api
 
 NPM = "--http-allow=GET npm.test/greet"
 NPM_FILE = "--http-allow=GET npm.test/greet/-/*"
+SCOPED = ("--http-allow=GET npm.test/@team%2Fgreet", "--http-allow=GET npm.test/@team/greet/-/*")
 PIP = ("--http-allow=GET pypi.test/simple/greet/", "--http-allow=GET pypi.test/files/greet-*")
 
 
@@ -29,10 +30,11 @@ def npm_package(root, name, code):
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))
     digest = base64.b64encode(hashlib.sha512(data.getvalue()).digest()).decode()
-    manifest["dist"] = {"tarball": f"https://npm.test/{name}/-/{name}-1.0.0.tgz",
+    file = f"{name.split('/')[-1]}-1.0.0.tgz"
+    manifest["dist"] = {"tarball": f"https://npm.test/{name}/-/{file}",
                         "integrity": f"sha512-{digest}"}
     (root / name / "-").mkdir(parents=True)
-    (root / name / "-" / f"{name}-1.0.0.tgz").write_bytes(data.getvalue())
+    (root / name / "-" / file).write_bytes(data.getvalue())
     (root / name / "index.json").write_text(json.dumps(
         {"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": manifest}}))
 
@@ -59,7 +61,7 @@ def wheel(root, name, code):
 def npm(outside, tmp_path):
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
-    for name in ("greet", "hidden"):
+    for name in ("greet", "hidden", "@team/greet", "@other/greet"):
         npm_package(tmp_path / "registry", name, f"module.exports = 'hello from {name}';")
     return Api(outside.api("npm.test", options=(f"--root={tmp_path / 'registry'}",)), "npm.test")
 
@@ -106,6 +108,27 @@ def test_npm_tarball_refused(sandlock, npm):
     run = npm_install(sandlock, npm, "greet", rules=(NPM,))
     assert run.rc not in (0, 125) and "403 Forbidden" in run.err, str(run)
     assert npm.seen() == ["GET /greet"]
+
+
+@pytest.mark.parametrize("rules", [
+    SCOPED, ("--http-allow=GET npm.test/@team%2F*", "--http-allow=GET npm.test/@team/*"),
+    ("--http-allow=GET npm.test/@team*",),
+])
+def test_npm_install_of_a_scoped_package(sandlock, npm, rules):
+    """npm asks for a scoped name with an encoded slash, and for its files with a plain one."""
+    npm_install(sandlock, npm, "@team/greet", rules=rules).ok()
+    run = sandlock.bare(["node", "-p", "require('@team/greet')"])
+    assert run.ok().out == "hello from @team/greet\n"
+    assert npm.seen() == ["GET /@team%2Fgreet", "GET /@team/greet/-/greet-1.0.0.tgz"]
+
+
+@pytest.mark.parametrize("rules", [SCOPED, ("--http-allow=GET npm.test/@other/*",)])
+def test_npm_install_of_another_scope(sandlock, npm, rules):
+    """The second: to a server that keeps the code, `@other%2Fgreet` is not below `@other`."""
+    run = npm_install(sandlock, npm, "@other/greet", rules=rules)
+    assert run.rc not in (0, 125) and "403 Forbidden" in run.err, str(run)
+    assert "--http-allow 'GET npm.test/@other%2Fgreet'" in run.err, "the summary says the way out"
+    assert npm.seen() == []
 
 
 def test_pip_install(sandlock, pypi):

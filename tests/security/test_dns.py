@@ -158,6 +158,25 @@ def test_DNS_06_second_answer_differs(sandlock, outside):
     assert run.out.startswith("502") and witness.received() == [], str(run)
 
 
+@pytest.mark.parametrize("ttl,asked", [(60, 1), (0, 3)])
+def test_DNS_06_an_answer_holds_for_its_ttl(sandlock, outside, ttl, asked):
+    """An answer serves further connections for its TTL, and is judged for each of them."""
+    answers = iter([[netns.PUBLIC[0]]])
+    upstream = outside.dns(lambda name, kind: next(answers, ["127.0.0.1"]) if kind == 1 else [],
+                           ttl=ttl)
+    outside.witness(netns.PUBLIC[0], 22)
+    inside = outside.witness("127.0.0.1", 22)
+    script = ("import socket\n"
+              "for i in range(3):\n"
+              " try: socket.create_connection(('inner.test',22),20).close(); print('ok')\n"
+              " except OSError: print('refused')\n")
+    run = sandlock("--net-allow=inner.test:22", cmd=[sys.executable, "-c", script]).ok()
+    later = "ok" if asked == 1 else "refused"
+    assert run.out.split() == ["ok", later, later], str(run)
+    assert [e["type"] for e in upstream.log.events].count(1) == asked
+    assert inside.received() == []
+
+
 def test_DNS_07_synthetic_address_on_another_port(sandlock, upstream, outside):
     witness = outside.witness(netns.PUBLIC[0], 22)
     quic = outside.witness(netns.PUBLIC[0], 443, kind=socket.SOCK_DGRAM)

@@ -109,6 +109,10 @@ PATHS = {"dotdot": b"/pub/../admin", "encoded-dots": b"/pub/%2e%2e/admin",
          "encoded-backslash": b"/pub/..%5cadmin", "backslash": b"/pub/..\\admin",
          "slashes": b"/pub//../admin", "slashes-first": b"//admin", "dot": b"/./admin",
          "semicolon": b"/pub/..;/admin", "semicolon-2": b"/pub;x/../admin",
+         "encoded-slash-dots": b"/pub/%2e%2e%2fadmin", "encoded-slash-end": b"/pub/x%2f",
+         "encoded-slash-first": b"/pub/%2Fadmin", "encoded-slash-double": b"/pub%2f/admin",
+         "encoded-slash-later": b"/pub/a%2fb/../../../admin",
+         "double-encoded-slash": b"/pub/..%252fadmin",
          "double-encoded": b"/pub/%252e%252e/admin", "many": b"/pub/a/b/../../../admin",
          "encoded-letter": b"/%61dmin", "nul": b"/pub/%00/../admin", "percent": b"/pub/%zz",
          "percent-end": b"/pub/%2"}
@@ -128,6 +132,24 @@ def test_HTTP_04_one_normal_path(send, api, target):
         assert not re.search(odd, forwarded[0], re.I), forwarded
     else:
         assert status in (400, 403) and forwarded == [], str(run)
+
+
+@pytest.mark.parametrize("target,status", [
+    (b"/pub/a%2fb", 200), (b"/pub/%61%2F%62", 200), (b"/pub//a%2Fb", 200),
+    (b"/pub%2Fx", 403),  # one segment to a server that does not decode it
+    (b"/pub/x%2Fsecret", 403), (b"/pub%2Fx/secret", 403), (b"/%61dmin%2Fx", 403),
+])
+def test_HTTP_04_encoded_slash(send, api, target, status):
+    """It passes where both readings are allowed, upper case and still encoded; a deny rule that
+    meets one of them is enough."""
+    check_allowed(send, api)
+    before = len(api.requests())
+    run = send(head(target, extra=b"Connection: close\r\n"),
+               "--http-allow=GET api.test/*/secret", "--http-deny=* api.test/pub/x/secret",
+               "--http-deny=* api.test/admin/*")
+    assert statuses(run.out) == [status], str(run)
+    forwarded = [r["target"] for r in api.requests()][before:]
+    assert forwarded == (["/pub/a%2Fb"] if status == 200 else []), str(run)
 
 
 @pytest.mark.parametrize("target", table({"hash": b"/admin#/../pub", "hash-2": b"/pub/x#y",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,11 +22,24 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
+/* As package registries do it: an encoded slash of a scoped name is a slash. */
+static void decode_slashes(char *path)
+{
+    char *to = path;
+    for (const char *p = path; *p != '\0'; p++) {
+        bool coded = strncasecmp(p, "%2f", 3) == 0;
+        *to++ = coded ? '/' : *p;
+        p += coded ? 2 : 0;
+    }
+    *to = '\0';
+}
+
 static int open_below(const char *root, const char *target, char path[4096])
 {
     static const char *const suffixes[] = {"", "/index.json", "/index.html"};
     char plain[2048];
     snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(target, "?"), target);
+    decode_slashes(plain);
     for (size_t i = 0; i < 3 && !strstr(plain, ".."); i++) {
         struct stat st;
         snprintf(path, 4096, "%s%s%s", root, plain, suffixes[i]);

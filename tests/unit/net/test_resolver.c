@@ -44,9 +44,12 @@ struct fixture {
 
 /* ---- the mock: the first label of the name says how it behaves ---- */
 
+static uint8_t mock_ttl; /* of addresses */
+
 static size_t put_rr(uint8_t *out, const uint8_t *data, uint16_t type, size_t len)
 {
-    const uint8_t head[] = {0xc0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, 0, 0, (uint8_t)len};
+    uint8_t ttl = type == ns_t_cname ? 0 : mock_ttl;
+    const uint8_t head[] = {0xc0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, ttl, 0, (uint8_t)len};
     memcpy(out, head, sizeof(head));
     memcpy(out + sizeof(head), data, len);
     return sizeof(head) + len;
@@ -92,6 +95,11 @@ static size_t mock_answer(struct fixture *f, uint8_t *msg, size_t len, bool tcp)
     } else if (!aaaa && !is(msg, "onlyv6") && !is(msg, "empty") && !is(msg, "mapped")) {
         size_t n = is(msg, "many") ? 30 : 2;
         msg[7] = (uint8_t)n;
+        if (is(msg, "alias")) { /* an alias of itself, which is enough to carry a TTL */
+            const uint8_t target[] = {0xc0, 12};
+            msg[7]++;
+            len += put_rr(msg + len, target, ns_t_cname, sizeof(target));
+        }
         for (size_t i = 0; i < n; i++) {
             len += put_rr(msg + len, i == 0 ? v4 : v4_other, ns_t_a, 4);
         }
@@ -395,6 +403,38 @@ static void test_hosts_file(void **state)
     unlink(path);
 }
 
+/* How many times DNS is asked for the addresses of a name that is resolved twice. */
+static unsigned asked_twice(struct fixture *f, const char *name, int status, size_t count)
+{
+    f->queries_a = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(resolve(f, name), status);
+        assert_int_equal(f->count, count);
+    }
+    return f->queries_a;
+}
+
+static void test_answers_are_remembered(void **state)
+{
+    struct fixture *f = *state;
+    mock_ttl = 60;
+    assert_int_equal(asked_twice(f, "both.test", 0, 3), 1);
+    assert_addr(&f->addrs[0], "192.0.2.1");
+    assert_addr(&f->addrs[2], "2001:db8::1");
+    assert_int_equal(asked_twice(f, "onlyv6.test", 0, 1), 1);
+    assert_int_equal(asked_twice(f, "mapped.test", 0, 1), 1);
+    assert_addr(&f->addrs[0], "192.0.2.9");
+    assert_int_equal(asked_twice(f, "many.test", 0, SL_RESOLVER_ADDRS_MAX), 1);
+    /* No failure is, nor half an answer, nor what an alias lends for no time. */
+    assert_int_equal(asked_twice(f, "none.test", -ENOENT, 0), 2);
+    assert_int_equal(asked_twice(f, "empty.test", -ENOENT, 0), 2);
+    assert_int_equal(asked_twice(f, "failv6.test", 0, 2), 2);
+    assert_int_equal(asked_twice(f, "nov6.test", 0, 2), 2);
+    assert_int_equal(asked_twice(f, "alias.test", 0, 2), 2);
+    mock_ttl = 0;
+    assert_int_equal(asked_twice(f, "other.test", 0, 2), 2);
+}
+
 static void test_cancel(void **state)
 {
     struct fixture *f = *state;
@@ -437,6 +477,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_truncated_goes_to_tcp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hosts_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answers_are_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
     };

@@ -43,6 +43,11 @@ static void test_normal_form(void **state)
         {"/a%3Fb", "/a%3Fb"},
         {"/a%23b", "/a%23b"},
         {"/@scope/pkg", "/@scope/pkg"},
+        {"/@scope%2fpkg", "/@scope%2Fpkg"}, /* as npm asks */
+        {"/a%2Fb%2fc", "/a%2Fb%2Fc"},
+        {"//a%2fb//c/", "/a%2Fb/c/"},
+        {"/a%2f...", "/a%2F..."},
+        {"/%61%2f%7e", "/a%2F~"},
         {"/a:b,c$d!e'(f)*g+h=i&j", "/a:b,c$d!e'(f)*g+h=i&j"},
     };
     (void)state;
@@ -77,8 +82,25 @@ static void test_refused(void **state)
         "/a\\b",
         "/a#b",
         "/admin#/../pub",
-        "/a%2fb",
-        "/a%2Fb",
+        "/a%2f",
+        "/%2fa",
+        "/%2F",
+        "/a/%2fb",
+        "/a%2f/b",
+        "/a%2f%2Fb",
+        "/a%2f.",
+        "/a%2f..",
+        "/..%2fa",
+        "/.%2fa",
+        "/%2e%2e%2fa",
+        "/a%2f%2e%2e%2fb",
+        "/a%2F..;x%2fb",
+        "/a%2f..%3bx",
+        "/a%2fb/../c",
+        "/a/./b%2fc",
+        "/a%252fb",
+        "/a%2f%5cb",
+        "/a%2f%00",
         "/a%5cb",
         "/a%252e",
         "/a%25",
@@ -170,9 +192,51 @@ static void test_patterns(void **state)
     };
     (void)state;
     for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
-        if (sl_http_path_match(cases[i].pattern, cases[i].path) != cases[i].matches) {
+        if (sl_http_path_match(cases[i].pattern, cases[i].path, SL_HTTP_WRITTEN) !=
+                cases[i].matches ||
+            sl_http_path_match(cases[i].pattern, cases[i].path, SL_HTTP_DECODED) !=
+                cases[i].matches) {
             fail_msg("'%s' and '%s': expected %d", cases[i].pattern, cases[i].path,
                      cases[i].matches);
+        }
+    }
+}
+
+static void test_readings(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *path;
+        bool written;
+        bool decoded;
+    } cases[] = {
+        {"/@s/pkg", "/@s%2Fpkg", false, true},
+        {"/@s%2Fpkg", "/@s%2Fpkg", true, true},
+        {"/@s%2Fpkg", "/@s/pkg", false, true},
+        {"/@s%2F*", "/@s%2Fpkg", true, true},
+        {"/@s%2F*", "/@other%2Fpkg", false, false},
+        {"/@s/*", "/@s%2Fpkg", false, true},
+        {"/@s*", "/@s%2Fpkg", true, true},
+        {"/*", "/@s%2Fpkg", true, true},
+        {"/a/*/c", "/a/x%2Fy/c", true, false},
+        {"/a/*/c", "/a%2Fx/c", false, true},
+        {"/*/c", "/a%2Fb/c", true, false},
+        {"/projects/42/*", "/projects/42%2Fother", false, true},
+        {"/a/**/z", "/a/b%2Fz", false, true},
+        {"/a/**/z", "/a/b%2Fc/z", true, true},
+        {"/a%2F**%2Fz", "/a%2Fb/c%2Fz", true, true},
+        {"/a%2F**%2Fz", "/a%2Fz", false, true},
+        {"/**b", "/a%2Fb", true, true},
+        {"/*b", "/a%2Fb", true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
+        const char *pattern = cases[i].pattern;
+        const char *path = cases[i].path;
+        if (sl_http_path_match(pattern, path, SL_HTTP_WRITTEN) != cases[i].written ||
+            sl_http_path_match(pattern, path, SL_HTTP_DECODED) != cases[i].decoded) {
+            fail_msg("'%s' and '%s': expected %d and %d", pattern, path, cases[i].written,
+                     cases[i].decoded);
         }
     }
 }
@@ -236,7 +300,9 @@ static void test_patterns_exhaustively(void **state)
         for (unsigned j = 0; j < 127; j++) { /* up to 6 of 2 */
             char path[16];
             word(j, "a/", path);
-            if (sl_http_path_match(pattern, path) != slow_match(pattern, pattern, path)) {
+            bool fits = slow_match(pattern, pattern, path);
+            if (sl_http_path_match(pattern, path, SL_HTTP_WRITTEN) != fits ||
+                sl_http_path_match(pattern, path, SL_HTTP_DECODED) != fits) {
                 fail_msg("'%s' and '%s' disagree", pattern, path);
             }
         }
@@ -249,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_normal_form),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_readings),
         cmocka_unit_test(test_patterns_exhaustively),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

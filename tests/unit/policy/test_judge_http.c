@@ -71,6 +71,32 @@ static void test_order(void **state)
     assert_false(ask(p, "get", "api.test", 443, "/x").allow);
 }
 
+/* HTTP-04: allowed only if it is under both readings, denied if it is under one. */
+static void test_encoded_slash(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy)
+    p = POLICY("http_allow", "GET npm.test/@team%2F*", "http_allow", "GET npm.test/@team/*",
+               "http_allow", "GET git.test/projects/42/*", "http_allow", "GET all.test/*",
+               "http_deny", "* all.test/admin/*", "http_deny", "* all.test/*/secret", "http_deny",
+               "* all.test/top%2Fsecret");
+    assert_true(ask(p, "GET", "npm.test", 443, "/@team%2Fgreet").allow);
+    assert_true(ask(p, "GET", "npm.test", 443, "/@team/greet/-/greet-1.0.0.tgz").allow);
+    sl_http_verdict v = ask(p, "GET", "npm.test", 443, "/@other%2Fgreet");
+    assert_false(v.allow);
+    assert_string_equal(v.reason, "path");
+    assert_string_equal(v.allow_with, "--http-allow 'GET npm.test/@other%2Fgreet'");
+    /* To a server that keeps the code this is project "42/other", not a part of project 42. */
+    assert_false(ask(p, "GET", "git.test", 443, "/projects/42%2Fother").allow);
+    assert_true(ask(p, "GET", "git.test", 443, "/projects/42/x%2Fy").allow);
+
+    assert_true(ask(p, "GET", "all.test", 443, "/a%2Fb").allow);
+    assert_false(ask(p, "GET", "all.test", 443, "/admin%2Fx").allow);    /* decoded */
+    assert_false(ask(p, "GET", "all.test", 443, "/a%2Fb/secret").allow); /* written */
+    assert_false(ask(p, "GET", "all.test", 443, "/top/secret").allow);
+    assert_false(ask(p, "GET", "all.test", 443, "/top%2Fsecret").allow);
+}
+
 static void test_nearest(void **state)
 {
     static const struct {
@@ -254,10 +280,15 @@ static void test_one_authority(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),      cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_allow_with), cmocka_unit_test(test_advice_helps),
-        cmocka_unit_test(test_deny_only),  cmocka_unit_test(test_beside_net_rules),
-        cmocka_unit_test(test_ports),      cmocka_unit_test(test_one_authority),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_encoded_slash),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_allow_with),
+        cmocka_unit_test(test_advice_helps),
+        cmocka_unit_test(test_deny_only),
+        cmocka_unit_test(test_beside_net_rules),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_one_authority),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
