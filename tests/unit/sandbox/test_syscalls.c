@@ -45,7 +45,7 @@ struct variant {
 };
 
 static const struct variant variants[] = {
-    {.name = "defaults", .set = {{NULL}}},
+    {.name = "defaults"},
     {.name = "files only, no count", .set = {{"fs_readable", "/"}, {"max_processes", "0"}}},
     {.name = "raw sockets", .set = {{"fs_readable", "/"}, {"no_raw_sockets", "false"}}},
     {.name = "nothing at all", .set = {{"net_allow", ""}}},
@@ -270,8 +270,8 @@ static void tell_libseccomp(scmp_filter_ctx ctx, const sl_bpf_rule *r)
     for (; n < SL_BPF_CONDS_MAX && r->conds[n].op != SL_BPF_NONE; n++) {
         const sl_bpf_cond *c = &r->conds[n];
         cmps[n] = c->op == SL_BPF_EQ     ? SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value)
-                  : c->op == SL_BPF_NULL ? SCMP_CMP(c->arg, SCMP_CMP_EQ, 0)
-                                         : SCMP_CMP(c->arg, SCMP_CMP_NE, 0);
+                  : c->op == SL_BPF_NULL ? SCMP_CMP(c->arg, SCMP_CMP_EQ, 0, 0)
+                                         : SCMP_CMP(c->arg, SCMP_CMP_NE, 0, 0);
     }
     int e = seccomp_rule_add_array(ctx, r->action, r->nr, n, cmps);
     if (e < 0 && e != -EEXIST) {
