@@ -7,6 +7,8 @@
 
 #include "policy/verdict.h"
 
+#define NOBODY 65534u /* user_namespaces(7): of ids that are not mapped */
+
 static unsigned inside(const sl_policy *policy, uint32_t given, unsigned own)
 {
     return policy->privileged ? 0 : given != SL_POLICY_ID_NONE ? given : own;
@@ -39,4 +41,20 @@ bool sl_identity_gid_outside(const sl_policy *policy, gid_t id, gid_t *ret_id)
     }
     *ret_id = plain ? id : getegid();
     return true;
+}
+
+uid_t sl_identity_uid_inside(const sl_policy *policy, uid_t id)
+{
+    if (!sl_policy_wants_identity(policy)) {
+        return id;
+    }
+    return id == geteuid() ? inside(policy, policy->uid, id) : NOBODY;
+}
+
+gid_t sl_identity_gid_inside(const sl_policy *policy, gid_t id)
+{
+    if (!sl_policy_wants_identity(policy)) {
+        return id;
+    }
+    return id == getegid() ? inside(policy, policy->gid, id) : NOBODY;
 }

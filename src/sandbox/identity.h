@@ -18,4 +18,8 @@ void sl_identity_maps(const sl_policy *policy, char uid_map[SL_IDENTITY_MAP_MAX]
 bool sl_identity_uid_outside(const sl_policy *policy, uid_t id, uid_t *ret_id);
 bool sl_identity_gid_outside(const sl_policy *policy, gid_t id, gid_t *ret_id);
 
+/* As what the command sees an id of outside. */
+uid_t sl_identity_uid_inside(const sl_policy *policy, uid_t id);
+gid_t sl_identity_gid_inside(const sl_policy *policy, gid_t id);
+
 #endif

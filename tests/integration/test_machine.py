@@ -16,6 +16,20 @@ def needs(program):
     return program
 
 
+@pytest.mark.parametrize("identity", [(), ("--privileged",), ("--uid=1234", "--gid=77")])
+def test_isolate_pids_shows_owners_as_the_kernel_does(sandlock, identity):
+    """stat and statx, answered on behalf or not."""
+    (sandlock.work / "mine").touch()
+    code = ("import os; print([(os.stat(p).st_uid, os.stat(p).st_gid) for p in "
+            "('mine', '/', '/proc/self/status')])")
+    script = f"python3 -c \"{code}\"; stat -c '%u %g' mine /etc; ps -o comm= -p $$"
+    plain = sandlock(*identity, cmd=["sh", "-c", script])
+    if plain.rc == 125:
+        pytest.skip(plain.err)
+    assert plain.ok().out.split()[-1] == "sh", str(plain)
+    assert sandlock(ISOLATED, *identity, cmd=["sh", "-c", script]).ok().out == plain.out
+
+
 def test_isolate_pids_lists_own_processes_only(sandlock):
     """ps, pgrep and ls see the command and its children; bare, they see everybody."""
     bare = sandlock.bare(["ps", "-e", "-o", "pid="]).ok()
