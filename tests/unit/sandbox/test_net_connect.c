@@ -193,6 +193,7 @@ static void odd_addresses_get_their_errno(void **state)
     char text[8];
     uint16_t port;
     sl_autoclose int fd = live_listen(SOCK_STREAM, "127.0.0.1", &port);
+    assert_true(fd >= 0);
     rule_text(port, rule);
     port_text(port, text);
     SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "net_allow", rule, NULL);
@@ -339,6 +340,7 @@ static void unix_sockets_only_below_write_grants(void **state)
     sl_autoclose int ours = unix_socket(paths[0], SOCK_STREAM);
     sl_autoclose int other = unix_socket(paths[1], SOCK_STREAM);
     sl_autoclose int other_dgram = unix_socket(paths[2], SOCK_DGRAM);
+    assert_true(other_dgram >= 0);
     assert_int_equal(symlink(paths[1], paths[3]), 0);
     snprintf(name, sizeof(name), "sandlock-test-%d", (int)getpid());
     memcpy(sa.sun_path + 1, name, strlen(name));
