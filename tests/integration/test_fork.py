@@ -35,6 +35,12 @@ def is_in_fork(pid):
     return Path(f"/proc/{pid}/syscall").read_text().split()[0] == SYSCALL_CLONE
 
 
+def is_stopped(pid):
+    """All of it: one thread may receive a call while another has stopped already."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 def has_pending(pid, sig):
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     shared = next(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd:"))
@@ -49,6 +55,7 @@ def fork_with_signal(sandlock, name, *options):
     assert ready == "ready"
     engine = Roles(running.pid).engine
     os.kill(engine, signal.SIGSTOP)
+    until(lambda: is_stopped(engine))
     running.process.stdin.write(b"go\n")
     running.process.stdin.flush()
     until(lambda: is_in_fork(pid))
