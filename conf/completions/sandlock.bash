@@ -8,10 +8,12 @@ _sandlock_run()
     local values='--http-allow --http-deny --http-ports --http-port --http-no-inspect --resolve
         --net-allow --net-deny --net-allow-host --net-connect --net-bind -P --max-processes
         --uid --gid --allow-syscalls --deny-syscalls --extra-deny-syscalls
-        -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout --env
-        --hostname --gpu --name --allow-degraded -e --exec-shell --status-fd'
+        -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout
+        --time-start --random-seed --env --hostname --gpu --name --allow-degraded
+        -e --exec-shell --status-fd'
     local flags='--allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --isolate-pids
-        --privileged --clean-env --quiet --print-policy --no-supervisor -h --help'
+        --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump
+        --clean-env --quiet --print-policy --no-supervisor -h --help'
     local i word
     for ((i = 2; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}

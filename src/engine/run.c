@@ -284,6 +284,9 @@ static int check_alone(const struct sl_run *run, sl_error *err)
                         : p->max_cpu > 0           ? "--max-cpu"
                         : p->cpu_cores_text.count > 0  ? "--cpu-cores"
                         : p->num_cpus > 0              ? "--num-cpus"
+                        : p->time_start != NULL        ? "--time-start"
+                        : p->random_seed != NULL       ? "--random-seed"
+                        : p->deterministic_dirs        ? "--deterministic-dirs"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
     return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);

@@ -2,6 +2,7 @@
  * gives the CA key to anybody. */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "http/gateway_int.h"
 #include "net/roots.h"
@@ -11,6 +12,9 @@ int sl_trust_make(sl_gateway *gw, const char *cert, size_t cert_len, const char 
                   size_t key_len, sl_error *err)
 {
     int r = sl_tls_init(err);
+    if (gw->policy->time_start != NULL) {
+        sl_ca_set_clock(gw->policy->time_start_ns / 1000000000 - (int64_t)time(NULL));
+    }
     if (r == 0) {
         r = cert != NULL ? sl_ca_load(cert, cert_len, key, key_len, &gw->ca, err)
                          : sl_ca_new(&gw->ca, err);

@@ -90,6 +90,11 @@ static int ca_complete(sl_ca *ca, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "cannot make the key of the certificates") : 0;
 }
 
+void sl_ca_set_clock(int64_t ahead_s)
+{
+    sl_cert_set_clock(ahead_s);
+}
+
 int sl_ca_new(sl_ca **ret_ca, sl_error *err)
 {
     init_library();
@@ -274,7 +279,7 @@ static X509 *leaf_get(sl_ca *ca, const char *name, const sl_addr *addr)
                                  : hash_bytes(name, strlen(name));
     struct leaf *leaf = leaf_find(ca, hash, name, addr);
     bool hit = leaf->cert != NULL && leaf_is(leaf, hash, name, addr) &&
-               ASN1_TIME_cmp_time_t(X509_get0_notAfter(leaf->cert), time(NULL) + RENEW_S) > 0;
+               ASN1_TIME_cmp_time_t(X509_get0_notAfter(leaf->cert), sl_cert_now() + RENEW_S) > 0;
     if (!hit) {
         X509 *cert = sl_cert_leaf(ca->cert, ca->key, ca->leaf_key, name, addr);
         X509_free(leaf->cert);

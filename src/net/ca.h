@@ -3,6 +3,7 @@
 #define SANDLOCK_NET_CA_H
 
 #include <openssl/ssl.h>
+#include <stdint.h>
 
 #include "core/addr.h"
 #include "core/err.h"
@@ -10,6 +11,10 @@
 #define SL_CA_LEAVES_MAX 512 /* cached; the least recently used makes room */
 
 typedef struct sl_ca sl_ca;
+
+/* What the clock of those who will verify is ahead of ours, for the whole process: certificates are
+ * made for their time. Before anything else here. */
+void sl_ca_set_clock(int64_t ahead_s);
 
 /* An ephemeral P-256 CA, valid from two days ago for a year: a run may be long, the key dies with
  * the process anyway. */

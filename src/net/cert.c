@@ -169,6 +169,26 @@ static X509 *cert_done(X509 *cert, int ok)
     return cert;
 }
 
+/* Of the process: what the clock of those who verify is ahead of ours. */
+static int64_t ahead_s;
+
+void sl_cert_set_clock(int64_t seconds)
+{
+    ahead_s = seconds;
+}
+
+time_t sl_cert_now(void)
+{
+    return time(NULL) + (time_t)ahead_s;
+}
+
+static int set_term(X509 *cert, long past_s, long future_s)
+{
+    time_t now = sl_cert_now();
+    return X509_time_adj(X509_getm_notBefore(cert), -past_s, &now) != NULL &&
+           X509_time_adj(X509_getm_notAfter(cert), future_s, &now) != NULL;
+}
+
 X509 *sl_cert_authority(EVP_PKEY *key)
 {
     static const int usage[] = {5, 6}; /* keyCertSign, cRLSign */
@@ -184,9 +204,7 @@ X509 *sl_cert_authority(EVP_PKEY *key)
     X509_NAME *name = X509_get_subject_name(cert);
     int ok = X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
              add_name(name, "O", "sandlock") && add_name(name, "CN", common_name) &&
-             X509_set_issuer_name(cert, name) &&
-             X509_gmtime_adj(X509_getm_notBefore(cert), -AUTHORITY_PAST) != NULL &&
-             X509_gmtime_adj(X509_getm_notAfter(cert), AUTHORITY_TERM) != NULL &&
+             X509_set_issuer_name(cert, name) && set_term(cert, AUTHORITY_PAST, AUTHORITY_TERM) &&
              X509_set_pubkey(cert, key) && add_basic_constraints(cert, 1) &&
              add_key_usage(cert, usage, 2) &&
              add_ext(cert, NID_subject_key_identifier, key_id(cert), 0) && sign(cert, key);
@@ -196,15 +214,12 @@ X509 *sl_cert_authority(EVP_PKEY *key)
 /* A day of the past, thirty of the future, but never outside the CA's own term. */
 static int set_leaf_term(X509 *cert, X509 *ca)
 {
-    time_t now = time(NULL);
+    time_t now = sl_cert_now();
     const ASN1_TIME *from = X509_get0_notBefore(ca);
     const ASN1_TIME *until = X509_get0_notAfter(ca);
-    int ok = ASN1_TIME_cmp_time_t(from, now - LEAF_PAST) > 0
-                 ? X509_set1_notBefore(cert, from)
-                 : X509_gmtime_adj(X509_getm_notBefore(cert), -LEAF_PAST) != NULL;
-    return ok && (ASN1_TIME_cmp_time_t(until, now + LEAF_TERM) < 0
-                      ? X509_set1_notAfter(cert, until)
-                      : X509_gmtime_adj(X509_getm_notAfter(cert), LEAF_TERM) != NULL);
+    return set_term(cert, LEAF_PAST, LEAF_TERM) &&
+           (ASN1_TIME_cmp_time_t(from, now - LEAF_PAST) <= 0 || X509_set1_notBefore(cert, from)) &&
+           (ASN1_TIME_cmp_time_t(until, now + LEAF_TERM) >= 0 || X509_set1_notAfter(cert, until));
 }
 
 X509 *sl_cert_leaf(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *leaf_key, const char *name,

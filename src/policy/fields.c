@@ -17,6 +17,7 @@
 #define HTTP    "HTTP"
 #define ISOLATE "Isolation"
 #define LIMITS  "Limits"
+#define REPEAT  "Determinism"
 #define ENVIRON "Environment"
 #define RUN     "The run"
 
@@ -152,6 +153,25 @@ static const sl_field fields[] = {
     {.name = "timeout", .option = "--timeout", .short_option = 't', .type = SL_FIELD_DURATION,
      AT(timeout_ms), .argument = "TIME", .group = LIMITS,
      .help = "end the run after TIME ('90', '1.5s', '2m'); exit code 124"},
+
+    {.name = "time_start", .option = "--time-start", .type = SL_FIELD_STRING,
+     AT(time_start), .argument = "TIME", .group = REPEAT, .take = sl_take_time_start,
+     .help = "start the clock at TIME ('2024-05-01T12:00:00Z', or Unix seconds)"},
+    {.name = "random_seed", .option = "--random-seed", .type = SL_FIELD_STRING,
+     AT(random_seed), .argument = "N|TEXT", .group = REPEAT, .take = sl_take_seed,
+     .help = "answer every request for random bytes from this seed"},
+    {.name = "no_randomize_memory", .option = "--no-randomize-memory", .type = SL_FIELD_BOOL,
+     AT(no_randomize_memory), .group = REPEAT,
+     .help = "put memory at the same addresses in every run"},
+    {.name = "no_huge_pages", .option = "--no-huge-pages", .type = SL_FIELD_BOOL,
+     AT(no_huge_pages), .group = REPEAT,
+     .help = "no transparent huge pages"},
+    {.name = "deterministic_dirs", .option = "--deterministic-dirs", .type = SL_FIELD_BOOL,
+     AT(deterministic_dirs), .group = REPEAT,
+     .help = "list directories sorted by name"},
+    {.name = "no_coredump", .option = "--no-coredump", .type = SL_FIELD_BOOL,
+     AT(no_coredump), .group = REPEAT,
+     .help = "no core files"},
 
     {.name = "clean_env", .option = "--clean-env", .type = SL_FIELD_BOOL,
      AT(clean_env), .group = ENVIRON,

@@ -112,6 +112,15 @@ typedef struct sl_policy {
     uint32_t num_cpus;                           /* that it sees; 0: as they are */
     uint64_t timeout_ms;                         /* 0: none */
 
+    /* determinism */
+    char *time_start;      /* as given; NULL: the real time */
+    int64_t time_start_ns; /* since 1970 */
+    char *random_seed;     /* as given; NULL: real randomness */
+    bool no_randomize_memory;
+    bool no_huge_pages;
+    bool deterministic_dirs;
+    bool no_coredump;
+
     /* environment */
     bool clean_env;
     sl_strv env;    /* "K=V" */

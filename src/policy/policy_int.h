@@ -20,6 +20,8 @@ int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error
 int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_time_start(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_seed(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_allow(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_error *err);

@@ -7,11 +7,13 @@
 
 #include "policy/policy_int.h"
 #include "policy/suggest.h"
+#include "policy/when.h"
 
 #define SHOWN_MAX    160
 #define NAME_MAX_LEN 64
 #define HOSTNAME_MAX 64 /* uname(2) */
 #define LABEL_MAX    63 /* RFC 1123 */
+#define SEED_MAX_LEN 256
 
 /* Room for one more element; NULL with the error set. */
 static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
@@ -186,6 +188,27 @@ int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error
         }
         p += digits + 1;
     }
+}
+
+int sl_take_time_start(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    if (sl_when_parse(value, &policy->time_start_ns) < 0) {
+        return sl_error_usage(err,
+                              "%s: '%.*s': expected a time with its zone ('2024-05-01T12:00:00Z', "
+                              "'2024-05-01T14:00:00+02:00') or Unix seconds, from 1970 to 2199",
+                              what, SHOWN_MAX, value);
+    }
+    return 0;
+}
+
+int sl_take_seed(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    if (value[0] == '\0' || strlen(value) > SEED_MAX_LEN) {
+        return sl_error_usage(err, "%s: '%.*s': expected a number or a text of 1 to %d bytes", what,
+                              SHOWN_MAX, value, SEED_MAX_LEN);
+    }
+    return 0;
 }
 
 static int add_net(sl_net_rule **rules, size_t *count, const char *value, const char *what,

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -101,6 +102,35 @@ static int install_filter(struct sl_child_args *args)
     return 0;
 }
 
+/* What execve(2) hands to the new image: prctl(2), personality(2). The address space is the
+ * engine's until then, which does without huge pages as well. */
+static int set_memory(const struct sl_child_args *args)
+{
+    if (args->no_randomize_memory) {
+        int old = personality(0xffffffff);
+        if (old < 0 || personality((unsigned)old | ADDR_NO_RANDOMIZE) < 0) {
+            return -errno;
+        }
+    }
+    if (args->no_huge_pages && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+static int set_limits(const struct sl_child_args *args)
+{
+    for (size_t i = 0; args->limits != NULL && i < SL_SPAWN_LIMITS; i++) {
+        if (setrlimit((__rlimit_resource_t)args->limits[i].resource, &args->limits[i].value) < 0) {
+            return -errno;
+        }
+    }
+    if (args->no_coredump && setrlimit(RLIMIT_CORE, &(struct rlimit){0}) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
 /* Three questions whose answers prove that each layer stands. */
 static enum sl_child_step ask_canary(const struct sl_child_args *args)
 {
@@ -154,10 +184,13 @@ int sl_child_main(void *arg)
     if (r < 0) {
         return fail(args, SL_CHILD_IDENTITY, -r);
     }
-    for (size_t i = 0; args->limits != NULL && i < SL_SPAWN_LIMITS; i++) {
-        if (setrlimit((__rlimit_resource_t)args->limits[i].resource, &args->limits[i].value) < 0) {
-            return fail(args, SL_CHILD_RLIMIT, errno);
-        }
+    r = set_limits(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_RLIMIT, -r);
+    }
+    r = set_memory(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_MEMORY, -r);
     }
     if (args->cpus != NULL &&
         syscall(SYS_sched_setaffinity, 0, sizeof(*args->cpus), args->cpus) < 0) {

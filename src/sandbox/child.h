@@ -23,6 +23,7 @@ enum sl_child_step {
     SL_CHILD_STARTED, /* not that far yet */
     SL_CHILD_RLIMIT,
     SL_CHILD_AFFINITY,
+    SL_CHILD_MEMORY, /* addresses, huge pages */
     SL_CHILD_CHDIR,
     SL_CHILD_PRIVILEGES,
     SL_CHILD_IDENTITY, /* its user namespace */
@@ -60,6 +61,9 @@ struct sl_child_args {
     char uid_map[SL_IDENTITY_MAP_MAX];
     char gid_map[SL_IDENTITY_MAP_MAX];
     const sl_cpu_mask *cpus; /* or NULL */
+    bool no_randomize_memory;
+    bool no_huge_pages;
+    bool no_coredump;
 
     enum sl_child_step failed_step; /* written by the child */
     int failed_errno;

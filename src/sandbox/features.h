@@ -14,10 +14,14 @@ extern const sl_feature sl_feature_memory_shown;
 extern const sl_feature sl_feature_pids;
 extern const sl_feature sl_feature_cpus;
 extern const sl_feature sl_feature_cpus_seen;
+extern const sl_feature sl_feature_dirs;
+extern const sl_feature sl_feature_image;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
+extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
+extern const sl_feature sl_feature_time;
 
 #endif

@@ -249,6 +249,11 @@ static int explain(const struct sl_child_args *args, sl_error *err)
                             "cannot make a user namespace: %s (--privileged, --uid and --gid need "
                             "one; a container, a sysctl or AppArmor may forbid it)",
                             why);
+    case SL_CHILD_MEMORY:
+        return sl_error_set(err, args->failed_errno,
+                            "cannot fix the layout of memory (--no-randomize-memory, "
+                            "--no-huge-pages): %s",
+                            why);
     case SL_CHILD_LANDLOCK:
         return sl_error_set(err, args->failed_errno, "the kernel refused the Landlock rules: %s",
                             why);
@@ -292,6 +297,9 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .pgid = spawn->pgid,
         .limits = spawn->limits,
         .cpus = sl_cpus_of_tree(sb),
+        .no_randomize_memory = sb->policy->no_randomize_memory,
+        .no_huge_pages = sb->policy->no_huge_pages,
+        .no_coredump = sb->policy->no_coredump,
         .failed_step = SL_CHILD_STARTED,
         .identity = sl_policy_wants_identity(sb->policy),
     };

@@ -16,6 +16,8 @@ ENGINE_MAX_KIB = 512 * 1024  # sanitizers take much; one length that is believed
 POLICIES = {"files": ("-r", "/"), "net": (f"--net-allow={GOOD}:{PORT}",),
             "proc": ("-r", "/", "--isolate-pids", "--hostname=box", "--num-cpus=1",
                      "--max-memory=1G"),
+            "repeat": ("-r", "/", "--time-start=1000000000", "--random-seed=1",
+                       "--deterministic-dirs"),
             "http": ("--http-allow=GET api.test/*", f"--net-allow={GOOD}:{PORT}")}
 
 

@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #define PAGE      4096
@@ -118,13 +120,50 @@ static long one_change(void)
     }
 }
 
+/* Clock, chance and directories. Nothing here may wait: the times are as bad as the pointers. */
+static long repeatable_call(void)
+{
+    int fd;
+    long r;
+    switch (draw(8)) {
+    case 0:
+        return syscall(SYS_clock_gettime, draw(16) - 2, pointer());
+    case 1:
+        return syscall(SYS_gettimeofday, pointer(), pointer());
+    case 2:
+        return syscall(SYS_time, pointer()) < 0 ? -1 : 0;
+    case 3:
+        return syscall(SYS_getrandom, pointer(), draw(2) ? draw(9000) : number(), draw(8));
+    case 4:
+        /* no bits to wait for: EINVAL once the time was read */
+        return syscall(SYS_futex, pages, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, number(),
+                       pointer(), NULL, 0);
+    case 5:
+        fd = timerfd_create(draw(2) ? CLOCK_REALTIME : CLOCK_MONOTONIC, TFD_NONBLOCK);
+        r = syscall(SYS_timerfd_settime, draw(4) ? fd : descriptor(), draw(4), pointer(),
+                    pointer());
+        close(fd);
+        return r;
+    case 6:
+        fd = open("/etc", O_RDONLY | O_DIRECTORY);
+        lseek(fd, (off_t)draw(200), SEEK_SET);
+        r = syscall(SYS_getdents64, draw(4) ? fd : descriptor(), pointer(), number());
+        close(fd);
+        return r;
+    default:
+        return syscall(SYS_timer_settime, number(), TIMER_ABSTIME, pointer(), pointer());
+    }
+}
+
 static long one_call(void)
 {
     pid_t self = getpid();
-    switch (draw(10)) {
+    switch (draw(11)) {
     case 8:
     case 9:
         return one_change();
+    case 10:
+        return repeatable_call();
     case 0:
         return opened(syscall(SYS_open, pointer(), (number() | O_NONBLOCK) & ~(uint64_t)O_CREAT));
     case 1:

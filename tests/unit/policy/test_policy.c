@@ -170,6 +170,9 @@ static void test_bad_values(void **state)
         const char *value;
         const char *message;
     } cases[] = {
+        {"time_start", "soon", "expected a time with its zone"},
+        {"time_start", "2020-02-29T12:00:00", "'2020-02-29T12:00:00'"},
+        {"random_seed", "", "expected a number or a text"},
         {"max_processes", "-1", "expected a number"},
         {"max_processes", "5x", "'5x'"},
         {"max_processes", "", "expected a number"},
@@ -360,6 +363,12 @@ static sl_policy *full_policy(void)
         {"extra_deny_syscalls", "sync"},
         {"isolate_pids", "true"},
         {"max_memory", "1536M"},
+        {"time_start", "2020-02-29T12:00:00Z"},
+        {"random_seed", "42"},
+        {"no_randomize_memory", "true"},
+        {"no_huge_pages", "true"},
+        {"deterministic_dirs", "true"},
+        {"no_coredump", "true"},
         {"max_processes", "7"},
         {"max_cpu", "150"},
         {"max_open_files", "99"},
