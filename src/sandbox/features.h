@@ -14,6 +14,7 @@ extern const sl_feature sl_feature_memory_shown;
 extern const sl_feature sl_feature_pids;
 extern const sl_feature sl_feature_cpus;
 extern const sl_feature sl_feature_cpus_seen;
+extern const sl_feature sl_feature_memory;
 extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;

@@ -29,6 +29,7 @@ struct sl_vfile_state;
 struct sl_procs_state;
 struct sl_meta_state;
 struct sl_cpus_state;
+struct sl_memory_state;
 
 struct sl_sandbox {
     const sl_policy *policy;
@@ -68,6 +69,7 @@ struct sl_sandbox {
     struct sl_procs_state *procs;
     struct sl_meta_state *meta;
     struct sl_cpus_state *cpus;
+    struct sl_memory_state *memory;
 };
 
 /* The cores that the tree is held to; NULL: whatever the caller has. */
