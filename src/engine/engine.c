@@ -145,6 +145,9 @@ static void on_children(uv_poll_t *poll, int uv_status, int events)
     }
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (WIFSTOPPED(status)) {
+            continue; /* held still (sandbox/freeze.c), which goes by */
+        }
         if (pid == e->pid) {
             on_main_exit(e, status);
         } else if (e->gateway != NULL && pid == sl_gateway_pid(e->gateway)) {
@@ -417,8 +420,8 @@ static int tell(struct engine *e)
 {
     e->end.wall_ns = sl_clock_now_ns() - e->started_ns;
     getrusage(RUSAGE_CHILDREN, &e->end.usage);
-    e->end.peak_memory = SL_MAX((uint64_t)e->end.usage.ru_maxrss * 1024,
-                                sl_sandbox_peak_memory(e->run->sandbox));
+    e->end.peak_memory =
+        SL_MAX((uint64_t)e->end.usage.ru_maxrss * 1024, sl_sandbox_peak_memory(e->run->sandbox));
     if (e->run->options->status_fd >= 0) {
         sl_report_status(e->report, e->run->options->status_fd, &e->end);
     }

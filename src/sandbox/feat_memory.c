@@ -22,9 +22,10 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 
-#define STACK         (256u * 1024u)
-#define BYTES_PER_US  8192u /* that one processor can fill: fallocate(2) of a memfd is the fastest */
-#define PROCESSORS    4     /* that may do so at once; more share the memory's own speed */
+#define STACK        (256u * 1024u)
+#define BYTES_PER_US 8192u /* that one processor can fill: fallocate(2) of a memfd is the fastest  \
+                            */
+#define PROCESSORS    4    /* that may do so at once; more share the memory's own speed */
 #define PERIOD_MIN_NS 200000u
 #define PERIOD_MAX_NS 50000000u
 #define COST_SHARE    8 /* counting takes at most one part of so many of a processor */
@@ -54,7 +55,7 @@ static int setup(sl_sandbox *sb, sl_error *err)
     }
     s->stop = -1;
     s->main_pidfd = -1;
-    s->count = sl_memcount_new(sb->view);
+    s->count = sl_memcount_new(sb);
     if (s->count == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory to watch the memory limit");
     }
@@ -73,8 +74,8 @@ static void teardown(sl_sandbox *sb)
     }
 }
 
-/* A number may be another's by the time it is killed. A pidfd that was opened before the process was
- * found in the tree (again), and still lives, is of the tree. */
+/* A number may be another's by the time it is killed. A pidfd that was opened before the process
+ * was found in the tree (again), and still lives, is of the tree. */
 static void kill_tree(const sl_sandbox *sb)
 {
     sl_autofree pid_t *seen = malloc(SL_TREE_MAX * sizeof(*seen));
@@ -106,7 +107,7 @@ static bool is_over(const sl_sandbox *sb, sl_memcount_result *ret_result)
     struct sl_memory_state *s = sb->memory;
     uint64_t limit = sb->policy->max_memory;
     for (int i = 0; i < 2; i++) {
-        *ret_result = sl_memcount_take(s->count, sb->helper_pid, limit);
+        *ret_result = sl_memcount_take(s->count, limit);
         if (ret_result->least <= limit) {
             if (ret_result->least > atomic_load(&s->peak)) {
                 atomic_store(&s->peak, ret_result->least);
@@ -119,14 +120,14 @@ static bool is_over(const sl_sandbox *sb, sl_memcount_result *ret_result)
 }
 
 /* How long the tree needs at least to get over the limit. */
-static uint64_t period_ns(uint64_t limit, uint64_t most, uint64_t cost_ns)
+static uint64_t period_ns(uint64_t limit, uint64_t has, uint64_t cost_ns)
 {
     static unsigned processors;
     if (processors == 0) {
         long n = sysconf(_SC_NPROCESSORS_ONLN);
         processors = n < 1 ? 1 : (unsigned)SL_MIN(n, PROCESSORS);
     }
-    uint64_t left = most < limit ? limit - most : 0;
+    uint64_t left = has < limit ? limit - has : 0;
     uint64_t ns = left / (BYTES_PER_US * processors) * 1000;
     ns = SL_MAX(SL_MIN(ns, PERIOD_MAX_NS), PERIOD_MIN_NS);
     return SL_MAX(ns, cost_ns * COST_SHARE);
@@ -160,13 +161,13 @@ static void *watch(void *sandbox)
     ask_for_short_slices();
     for (;;) {
         sl_memcount_result result;
-        uint64_t began = sl_clock_now_ns();
+        uint64_t began = sl_clock_thread_ns();
         if (is_over(sb, &result)) {
             atomic_store(&s->over, true);
             kill_tree(sb);
             return NULL;
         }
-        uint64_t ns = period_ns(sb->policy->max_memory, result.most, sl_clock_now_ns() - began);
+        uint64_t ns = period_ns(sb->policy->max_memory, result.least, sl_clock_thread_ns() - began);
         struct timespec wait = {.tv_sec = (time_t)(ns / 1000000000u),
                                 .tv_nsec = (long)(ns % 1000000000u)};
         if (ppoll(&stop, 1, &wait, NULL) > 0) {

@@ -12,6 +12,7 @@ extern const sl_feature sl_feature_hostname;
 extern const sl_feature sl_feature_cpus_shown;
 extern const sl_feature sl_feature_memory_shown;
 extern const sl_feature sl_feature_pids;
+extern const sl_feature sl_feature_cpu;
 extern const sl_feature sl_feature_cpus;
 extern const sl_feature sl_feature_cpus_seen;
 extern const sl_feature sl_feature_memory;

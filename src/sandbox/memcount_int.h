@@ -1,9 +1,11 @@
-/* What the two halves of the counting share: processes (memcount.c), files of memory (memfiles.c). */
+/* What the two halves of the counting share: processes (memcount.c), files of memory (memfiles.c).
+ */
 #ifndef SANDLOCK_SANDBOX_MEMCOUNT_INT_H
 #define SANDLOCK_SANDBOX_MEMCOUNT_INT_H
 
 #include <stddef.h>
 
+#include "sandbox/fsview.h"
 #include "sandbox/memcount.h"
 
 typedef struct sl_memfiles sl_memfiles;

@@ -1,6 +1,6 @@
 /* Owns the counting of memory that is a file: memfds, shared anonymous mappings, System V segments,
- * and what lies in a tmpfs. Such a file needs nobody who has it mapped, so descriptors, mappings and
- * names are all looked at, each object once.
+ * and what lies in a tmpfs. Such a file needs nobody who has it mapped, so descriptors, mappings
+ * and names are all looked at, each object once.
  *
  * Two bounds keep the answer honest. Objects whose size cannot be asked (mapped, and no descriptor
  * left) count with all they could be, but with no more than the machine's shared memory grew by.
@@ -124,7 +124,8 @@ static void read_mounts(sl_memfiles *f, const sl_fsview *view)
         unsigned minor;
         char top[1024];
         const char *type = strstr(line, " - ");
-        if (type == NULL || (strncmp(type, " - tmpfs ", 9) != 0 && strncmp(type, " - devtmpfs ", 12) != 0) ||
+        if (type == NULL ||
+            (strncmp(type, " - tmpfs ", 9) != 0 && strncmp(type, " - devtmpfs ", 12) != 0) ||
             sscanf(line, "%*d %*d %u:%u %*s %1023s", &major, &minor, top) != 3) {
             continue;
         }
@@ -259,7 +260,7 @@ static bool may_be_memory(const sl_memfiles *f, const char *path)
 
 static bool is_late(sl_memfiles *f)
 {
-    f->incomplete = f->incomplete || sl_clock_now_ns() > f->deadline_ns;
+    f->incomplete = f->incomplete || sl_clock_thread_ns() > f->deadline_ns;
     return f->incomplete;
 }
 
@@ -276,7 +277,8 @@ static void look_at_descriptors(sl_memfiles *f, pid_t pid)
     for (struct dirent *e; dir != NULL && !is_late(f) && (e = readdir(dir)) != NULL;) {
         ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
         target[n > 0 ? n : 0] = '\0';
-        if (may_be_memory(f, target) && statx(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, STATX_WANTED, &stx) == 0 &&
+        if (may_be_memory(f, target) &&
+            statx(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, STATX_WANTED, &stx) == 0 &&
             is_memory(f, makedev(stx.stx_dev_major, stx.stx_dev_minor))) {
             add_known(f, &stx);
         }
@@ -302,7 +304,8 @@ static void look_at_mappings(sl_memfiles *f, pid_t pid)
         unsigned long ino;
         unsigned major;
         unsigned minor;
-        if (sscanf(line, "%llx-%llx %*s %llx %x:%x %lu", &from, &to, &offset, &major, &minor, &ino) == 6 &&
+        if (sscanf(line, "%llx-%llx %*s %llx %x:%x %lu", &from, &to, &offset, &major, &minor,
+                   &ino) == 6 &&
             ino != 0 && is_memory(f, makedev(major, minor)) && strstr(line, " /SYSV") == NULL) {
             add_mapped(f, makedev(major, minor), ino, offset + (to - from));
         }
@@ -330,7 +333,9 @@ static void look_at_names(sl_memfiles *f, const struct root *root)
             continue;
         }
         bool self = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-        if (self || statx(dirfd(dir), e->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_WANTED, &stx) < 0 ||
+        if (self ||
+            statx(dirfd(dir), e->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+                  STATX_WANTED, &stx) < 0 ||
             makedev(stx.stx_dev_major, stx.stx_dev_minor) != root->dev) {
             continue;
         }
@@ -341,7 +346,9 @@ static void look_at_names(sl_memfiles *f, const struct root *root)
             }
             continue;
         }
-        int fd = depth == DEPTH_MAX ? -1 : openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int fd = depth == DEPTH_MAX ? -1
+                                    : openat(dirfd(dir), e->d_name,
+                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         stack[depth] = fd < 0 ? NULL : fdopendir(fd);
         if (stack[depth] != NULL) {
             depth++;
@@ -366,8 +373,8 @@ static uint64_t segments(const sl_memfiles *f, const pid_t *pids, size_t count)
         long long changed;
         unsigned long long rss;
         unsigned long long swap;
-        if (sscanf(line, "%*d %*d %*o %*u %d %*d %*u %*u %*u %u %*u %*d %*d %lld %llu %llu", &creator,
-                   &uid, &changed, &rss, &swap) != 5 ||
+        if (sscanf(line, "%*d %*d %*o %*u %d %*d %*u %*u %*u %u %*u %*d %*d %lld %llu %llu",
+                   &creator, &uid, &changed, &rss, &swap) != 5 ||
             uid != geteuid() || changed < f->start.tv_sec) {
             continue;
         }
@@ -386,7 +393,7 @@ static uint64_t segments(const sl_memfiles *f, const pid_t *pids, size_t count)
 
 uint64_t sl_memfiles_look(sl_memfiles *f, const pid_t *pids, size_t count, uint64_t mapped)
 {
-    uint64_t began = sl_clock_now_ns();
+    uint64_t began = sl_clock_thread_ns();
     uint64_t shared = shared_now(f);
     f->look++;
     f->object_count = 0;
@@ -413,6 +420,6 @@ uint64_t sl_memfiles_look(sl_memfiles *f, const pid_t *pids, size_t count, uint6
     }
     f->last_shared = shared;
     f->last_ns = sl_clock_now_ns();
-    f->last_cost_ns = f->last_ns - began;
+    f->last_cost_ns = sl_clock_thread_ns() - began;
     return f->last;
 }

@@ -28,6 +28,7 @@ struct sl_hostname_state;
 struct sl_vfile_state;
 struct sl_procs_state;
 struct sl_meta_state;
+struct sl_cpu_state;
 struct sl_cpus_state;
 struct sl_memory_state;
 
@@ -68,6 +69,7 @@ struct sl_sandbox {
     struct sl_vfile_state *vfile; /* vfile.c */
     struct sl_procs_state *procs;
     struct sl_meta_state *meta;
+    struct sl_cpu_state *cpu;
     struct sl_cpus_state *cpus;
     struct sl_memory_state *memory;
 };
