@@ -178,18 +178,21 @@ static uint64_t sum_own_once(const sl_memcount *m)
     return sum;
 }
 
-/* Asks the kernel, which counts a page that several have in parts that add up to one. */
-static void look_at_shares_of(const sl_memcount *m, size_t i)
+/* Asks the kernel, which counts a page that several have in parts that add up to one. Only answers
+ * of one look add up: who is not asked counts as if it shared all. */
+static void look_at_shares_of(const sl_memcount *m, size_t i, bool late)
 {
     char text[STATUS_MAX];
+    uint64_t private = m->procs[i].private;
     struct known *known = known_of(m, m->pids[i]);
-    if (known->shared == 0 || is_counted_already(m, i) ||
+    *known = (struct known){.pid = m->pids[i], .shared = private};
+    if (late || private == 0 || is_counted_already(m, i) ||
         !read_proc(m->pids[i], "smaps_rollup", text)) {
         return;
     }
     uint64_t all = kilobytes(text, "\nAnonymous:") + kilobytes(text, "\nSwap:");
     uint64_t part = kilobytes(text, "\nPss_Anon:") + kilobytes(text, "\nSwapPss:");
-    known->shared = SL_MIN(m->procs[i].private, all > part ? all - part : 0);
+    known->shared = SL_MIN(private, all > part ? all - part : 0);
 }
 
 /* Shares become private page by page as they are written, which only another look tells: soon where
@@ -211,8 +214,8 @@ static void look_at_shares(sl_memcount *m)
     list_again(m);
     weigh_all(m);
     uint64_t began = sl_clock_thread_ns();
-    for (size_t i = 0; i < m->count && sl_clock_thread_ns() - began < SHARES_NS; i++) {
-        look_at_shares_of(m, i);
+    for (size_t i = 0; i < m->count; i++) {
+        look_at_shares_of(m, i, sl_clock_thread_ns() - began > SHARES_NS);
     }
     sl_freeze_end(freeze);
     m->shares_ns = sl_clock_now_ns();
