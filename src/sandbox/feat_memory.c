@@ -22,10 +22,11 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 
-#define STACK        (256u * 1024u)
-#define BYTES_PER_US 8192u /* that one processor can fill: fallocate(2) of a memfd is the fastest  \
-                            */
-#define PROCESSORS    4    /* that may do so at once; more share the memory's own speed */
+#define STACK (256u * 1024u)
+#define BYTES_PER_US                                                                               \
+    8192u               /* that one processor can fill: fallocate(2) of a memfd is the fastest     \
+                         */
+#define PROCESSORS    4 /* that may do so at once; more share the memory's own speed */
 #define PERIOD_MIN_NS 200000u
 #define PERIOD_MAX_NS 50000000u
 #define COST_SHARE    8 /* counting takes at most one part of so many of a processor */

@@ -1,5 +1,5 @@
-/* RES-04: a program whose own image asks for 4 GiB, and writes to all of it. Without a C library: its
- * start would not find itself past so much. Exits with 0 when it got everything. */
+/* RES-04: a program whose own image asks for 4 GiB, and writes to all of it. Without a C library:
+ * its start would not find itself past so much. Exits with 0 when it got everything. */
 static char big[4ul << 30];
 
 static void leave(long code)

@@ -1,9 +1,9 @@
 /* RES-01, and the limits beside it: many processes.
  *
- *   forks bomb           everybody forks for ever, until a line comes; then as a first process again
- *   forks short N        N children, one after the other
- *   forks hold MB N      N children of 8 MB each beside a parent that holds MB (RES-05)
- *   forks burn N MS      N processes that burn, each in children of 20 ms, for MS */
+ *   forks bomb           everybody forks for ever, until a line comes; then as a first process
+ * again forks short N        N children, one after the other forks hold MB N      N children of 8
+ * MB each beside a parent that holds MB (RES-05) forks burn N MS      N processes that burn, each
+ * in children of 20 ms, for MS */
 #include "attack.h"
 
 #include <signal.h>
