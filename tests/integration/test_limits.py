@@ -180,12 +180,11 @@ def share(run):
 
 @pytest.mark.parametrize("percent,processes", [(15, 1), (15, 8), (50, 8)])
 def test_processor_time(sandlock, percent, processes):
-    """The tolerance is wide: a busy machine may not give as much as was wished."""
+    """Never much more than the wish, and not a fraction of what a busy machine would give."""
     cmd = [sys.executable, "-c", BURN, str(processes), "4"]
     held = share(sandlock(f"--max-cpu={percent}", cmd=cmd, audit=False).ok())
-    assert percent / 3 < held < percent * 1.5, held
-    if percent < 20:
-        assert share(sandlock(cmd=cmd, audit=False).ok()) > held * 1.5
+    free = share(sandlock(cmd=cmd, audit=False).ok())
+    assert min(percent, free) / 4 < held < percent * 1.25, (held, free)
 
 
 def test_processor_time_that_is_not_reached(sandlock):

