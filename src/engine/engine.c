@@ -104,10 +104,24 @@ static void fail_run(struct engine *e, const char *message)
     end_run(e);
 }
 
+static void on_over_memory(struct engine *e)
+{
+    char size[SL_SIZE_TEXT_MAX];
+    snprintf(e->message, sizeof(e->message), "the command went over its memory limit of %s",
+             sl_size_text(e->run->policy->max_memory, size));
+    e->end.exit_code = 128 + SIGKILL;
+    e->end.signal = SIGKILL;
+    e->end.reason = "memory";
+    e->end.message = e->message;
+    sl_run_say(e->message);
+}
+
 static void on_main_exit(struct engine *e, int status)
 {
     e->main_alive = false;
-    if (strcmp(e->end.reason, "exited") == 0) {
+    if (sl_sandbox_is_over_memory(e->run->sandbox)) {
+        on_over_memory(e);
+    } else if (strcmp(e->end.reason, "exited") == 0) {
         if (WIFSIGNALED(status)) {
             e->end.signal = WTERMSIG(status);
             e->end.exit_code = 128 + e->end.signal;
@@ -131,6 +145,9 @@ static void on_children(uv_poll_t *poll, int uv_status, int events)
     }
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (WIFSTOPPED(status)) {
+            continue; /* held still (sandbox/freeze.c), which goes by */
+        }
         if (pid == e->pid) {
             on_main_exit(e, status);
         } else if (e->gateway != NULL && pid == sl_gateway_pid(e->gateway)) {
@@ -403,6 +420,8 @@ static int tell(struct engine *e)
 {
     e->end.wall_ns = sl_clock_now_ns() - e->started_ns;
     getrusage(RUSAGE_CHILDREN, &e->end.usage);
+    e->end.peak_memory =
+        SL_MAX((uint64_t)e->end.usage.ru_maxrss * 1024, sl_sandbox_peak_memory(e->run->sandbox));
     if (e->run->options->status_fd >= 0) {
         sl_report_status(e->report, e->run->options->status_fd, &e->end);
     }
@@ -421,6 +440,7 @@ static int fail_start(struct engine *e, const sl_error *err)
     if (e->gateway != NULL) {
         sl_gateway_kill(e->gateway);
     }
+    sl_sandbox_end(e->run->sandbox);
     sl_killall(0);
     e->started_ns = e->started_ns == 0 ? sl_clock_now_ns() : e->started_ns;
     return tell(e);

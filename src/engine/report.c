@@ -204,10 +204,9 @@ void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
         end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
         "message", end->message, "pid", (int)end->pid, "wall_seconds", (double)end->wall_ns / 1e9,
         "user_seconds", seconds(end->usage.ru_utime), "system_seconds",
-        seconds(end->usage.ru_stime), "peak_memory", (json_int_t)end->usage.ru_maxrss * 1024,
-        "allowed", (json_int_t)(r == NULL ? 0 : r->allowed), "denied",
-        (json_int_t)(r == NULL ? 0 : r->denied), "bytes_out",
-        (json_int_t)(r == NULL ? 0 : r->bytes_out), "bytes_in",
+        seconds(end->usage.ru_stime), "peak_memory", (json_int_t)end->peak_memory, "allowed",
+        (json_int_t)(r == NULL ? 0 : r->allowed), "denied", (json_int_t)(r == NULL ? 0 : r->denied),
+        "bytes_out", (json_int_t)(r == NULL ? 0 : r->bytes_out), "bytes_in",
         (json_int_t)(r == NULL ? 0 : r->bytes_in));
     char *text = line == NULL
                      ? NULL

@@ -36,7 +36,8 @@ struct sl_report_end {
     const char *name;    /* of the run (--name), NULL: none */
     pid_t pid;
     uint64_t wall_ns;
-    struct rusage usage; /* of everything that ran inside */
+    struct rusage usage;  /* of everything that ran inside */
+    uint64_t peak_memory; /* bytes */
 };
 /* One JSON line on `fd`. */
 void sl_report_status(sl_report *report, int fd, const struct sl_report_end *end);

@@ -35,6 +35,10 @@ typedef struct sl_feature {
     /* State of a run, before the fork; may be NULL. */
     int (*setup)(struct sl_sandbox *sb, sl_error *err);
     void (*teardown)(struct sl_sandbox *sb);
+    /* A thread of its own: begun once the child runs, ended before the tree is killed; may be NULL.
+     * `stop` is safe without `start`, and twice. */
+    int (*start)(struct sl_sandbox *sb, sl_error *err);
+    void (*stop)(struct sl_sandbox *sb);
 } sl_feature;
 
 /* All features, in the order of the chain. */

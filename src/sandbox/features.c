@@ -7,7 +7,8 @@ const sl_feature *const sl_features[] = {
     &sl_feature_cpus_shown, &sl_feature_memory_shown, &sl_feature_pids,  &sl_feature_net,
     &sl_feature_bind,       &sl_feature_signals,      &sl_feature_cpus,  &sl_feature_cpus_seen,
     &sl_feature_restart,    &sl_feature_metadata,     &sl_feature_ipc,   &sl_feature_image,
-    &sl_feature_time,       &sl_feature_random,       &sl_feature_dirs,
+    &sl_feature_time,       &sl_feature_random,       &sl_feature_dirs,  &sl_feature_memory,
+    &sl_feature_cpu,
 };
 
 const size_t sl_feature_count = SL_ARRAY_LEN(sl_features);

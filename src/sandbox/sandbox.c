@@ -200,9 +200,33 @@ void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid)
     sb->helper_pid = pid;
 }
 
+static void stop_features(sl_sandbox *sb)
+{
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->stop != NULL) {
+            sl_features[i]->stop(sb);
+        }
+    }
+}
+
+static int start_features(sl_sandbox *sb, sl_error *err)
+{
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->start != NULL) {
+            int r = sl_features[i]->start(sb, err);
+            if (r < 0) {
+                stop_features(sb);
+                return r;
+            }
+        }
+    }
+    return 0;
+}
+
 void sl_sandbox_end(sl_sandbox *sb)
 {
     atomic_store(&sb->ending, true);
+    stop_features(sb);
 }
 
 static int start_dispatcher(sl_sandbox *sb, sl_error *err)
@@ -359,6 +383,12 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
         return explain(&args, err);
     }
     sb->main_pid = pid;
+    r = start_features(sb, err);
+    if (r < 0) {
+        kill(pid, SIGKILL); /* our child, not waited for: the number is its own */
+        waitpid(pid, NULL, 0);
+        return r;
+    }
     *ret_pid = pid;
     return 0;
 }

@@ -92,6 +92,11 @@ void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved
 /* A child of the engine that does not belong to the tree (the gateway); 0: none any more. */
 void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid);
 
+/* True once the tree was killed for its memory (max_memory). Any thread. */
+bool sl_sandbox_is_over_memory(const sl_sandbox *sb);
+/* The most memory that was counted of the whole tree; 0: it was not counted. */
+uint64_t sl_sandbox_peak_memory(const sl_sandbox *sb);
+
 /* From now on every trapped call is denied: the run ends. */
 void sl_sandbox_end(sl_sandbox *sb);
 

@@ -28,11 +28,13 @@ struct sl_hostname_state;
 struct sl_vfile_state;
 struct sl_procs_state;
 struct sl_meta_state;
+struct sl_cpu_state;
 struct sl_cpus_state;
 struct sl_image_state;
 struct sl_lend_state;
 struct sl_random_state;
 struct sl_dirs_state;
+struct sl_memory_state;
 
 struct sl_sandbox {
     const sl_policy *policy;
@@ -71,11 +73,13 @@ struct sl_sandbox {
     struct sl_vfile_state *vfile; /* vfile.c */
     struct sl_procs_state *procs;
     struct sl_meta_state *meta;
+    struct sl_cpu_state *cpu;
     struct sl_cpus_state *cpus;
     struct sl_image_state *image;
     struct sl_random_state *random;
     struct sl_dirs_state *dirs;
     struct sl_lend_state *lend; /* dispatcher thread only */
+    struct sl_memory_state *memory;
 };
 
 /* The cores that the tree is held to; NULL: whatever the caller has. */

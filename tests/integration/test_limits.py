@@ -156,3 +156,125 @@ def test_programs_count_the_processors(sandlock, words, given):
         " System.out.println(Runtime.getRuntime().availableProcessors()); } }")
     run = sandlock("--num-cpus=3", cmd=words).ok()
     assert run.out.strip() == str(given), str(run)
+
+
+BURN = """
+import os, sys, time
+print("up", flush=True)
+for i in range(int(sys.argv[1]) - 1):
+    if os.fork() == 0: break
+else: i = -1
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end: pass
+try:
+    while True: os.wait()
+except ChildProcessError: pass
+"""
+
+
+def share(run):
+    """Processor time of the tree, in percent of one core."""
+    status = run.status
+    return (status["user_seconds"] + status["system_seconds"]) / status["wall_seconds"] * 100
+
+
+@pytest.mark.parametrize("percent,processes", [(15, 1), (15, 8), (50, 8)])
+def test_processor_time(sandlock, percent, processes):
+    """Never much more than the wish, and not a fraction of what a busy machine would give."""
+    cmd = [sys.executable, "-c", BURN, str(processes), "4"]
+    held = share(sandlock(f"--max-cpu={percent}", cmd=cmd, audit=False).ok())
+    free = share(sandlock(cmd=cmd, audit=False).ok())
+    assert min(percent, free) / 4 < held < percent * 1.25, (held, free)
+
+
+def test_processor_time_that_is_not_reached(sandlock):
+    run = sandlock("--max-cpu=6400", cmd=["sh", "-c", "exit 7"])
+    assert run.rc == 7 and run.status["reason"] == "exited", str(run)
+
+
+STILLNESS = """
+import os, signal, sys, time
+heard = {"chld": 0, "cont": 0}
+def on(name): return lambda *a: heard.__setitem__(name, heard[name] + 1)
+signal.signal(signal.SIGCHLD, on("chld"))
+signal.signal(signal.SIGCONT, on("cont"))
+held = 0
+pid = os.fork()
+if pid == 0:
+    signal.signal(signal.SIGCONT, lambda *a: os._exit(9))
+    end = time.process_time() + 0.3
+    while time.process_time() < end: pass
+    os._exit(7)
+told = []
+while not told or os.WIFSTOPPED(told[-1]) or os.WIFCONTINUED(told[-1]):
+    told.append(os.waitpid(pid, os.WUNTRACED | os.WCONTINUED)[1])
+print([os.WEXITSTATUS(s) for s in told], heard)
+"""
+
+
+def test_nobody_is_told_of_being_held(sandlock):
+    """A parent that waits for stops sees none, and no SIGCONT comes; the child was held, though:
+    its 0.3 s of processor time took far longer."""
+    run = sandlock("--max-cpu=10", cmd=[sys.executable, "-c", STILLNESS]).ok()
+    assert run.out == "[7] {'chld': 1, 'cont': 0}\n", str(run)
+    assert share(run) < 20 and run.status["wall_seconds"] > 1, str(run)
+
+
+def test_a_shell_sees_no_stopped_job(sandlock):
+    burn = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"
+    run = sandlock("--max-cpu=10",
+                   cmd=["bash", "-c", f"set -m; (sh -c '{burn}; exit 3') & wait $!; echo $?; jobs"])
+    assert run.out == "3\n" and "Exit 3" in run.err, str(run)
+    assert "Stopped" not in run.err and "Continued" not in run.err, str(run)
+
+
+def test_memory_of_python(sandlock):
+    loop = "held = []\nwhile True: held.append(bytearray(8 << 20))"
+    run = sandlock("--max-memory=256M", cmd=[sys.executable, "-c", loop])
+    assert run.rc == 137 and run.status["reason"] == "memory", str(run)
+    assert run.err == "sandlock: the command went over its memory limit of 256M\n", str(run)
+    assert run.status["exit_code"] == 137 and run.status["peak_memory"] > 256 << 20, str(run)
+    once = "held = bytearray(128 << 20)\nprint(len(held))"
+    run = sandlock("--max-memory=256M", cmd=[sys.executable, "-c", once]).ok()
+    assert run.status["reason"] == "exited" and run.status["peak_memory"] >= 128 << 20, str(run)
+
+
+def test_memory_without_a_limit(sandlock):
+    once = "held = bytearray(400 << 20)\nprint(len(held))"
+    for option in ("--max-memory=0", "--quiet"):
+        sandlock(option, cmd=[sys.executable, "-c", once]).ok()
+
+
+@pytest.mark.parametrize("size,words,out", [
+    ("512M", ["node", "-e", "console.log(6 * 7)"], "42"),
+    ("2G", ["java", "Hello.java"], "hello"),
+    ("2G", ["go", "version"], "go version"),
+])
+def test_memory_of_programs_that_reserve_much(sandlock, size, words, out):
+    """What is only reserved does not count."""
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    (sandlock.work / "Hello.java").write_text(
+        'public class Hello { public static void main(String[] a) { System.out.println("hello"); } }')
+    run = sandlock(f"--max-memory={size}", cmd=words).ok()
+    assert out in run.out, str(run)
+
+
+def test_memory_of_threads_and_sparse_files(sandlock):
+    """Stacks that nobody has filled, a large sparse mapping, a large file on disk: none of it is
+    memory."""
+    script = """
+import mmap, threading
+gate = threading.Event()
+threading.stack_size(64 << 20)
+threads = [threading.Thread(target=gate.wait) for _ in range(20)]
+for t in threads: t.start()
+far = mmap.mmap(-1, 8 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+far[5 << 30] = 1
+with open("large", "wb") as f:
+    for _ in range(320): f.write(bytes(1 << 20))
+gate.set()
+print("done")
+"""
+    run = sandlock("--max-memory=256M", cmd=[sys.executable, "-c", script]).ok()
+    assert run.out == "done\n" and run.status["peak_memory"] < 256 << 20, str(run)

@@ -182,6 +182,7 @@ static void on_tcp(uv_poll_t *poll, int status, int events)
 
 /* ---- fixture ---- */
 
+/* One port for both: the one that TCP gets, which on a busy host has few to give (TIME-WAIT). */
 static void mock_start(struct fixture *f)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -190,9 +191,9 @@ static void mock_start(struct fixture *f)
         sa.sin_port = 0;
         f->udp_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         f->tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(f->udp_fd, (struct sockaddr *)&sa, len), 0);
-        assert_int_equal(getsockname(f->udp_fd, (struct sockaddr *)&sa, &len), 0);
-        if (bind(f->tcp_fd, (struct sockaddr *)&sa, len) == 0) {
+        assert_int_equal(bind(f->tcp_fd, (struct sockaddr *)&sa, len), 0);
+        assert_int_equal(getsockname(f->tcp_fd, (struct sockaddr *)&sa, &len), 0);
+        if (bind(f->udp_fd, (struct sockaddr *)&sa, len) == 0) {
             break;
         }
         close(f->udp_fd);

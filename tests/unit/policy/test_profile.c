@@ -38,6 +38,7 @@ static void keys_are_fields(void **state)
     apply(p, "fs_readable = ['/usr', \"?/opt/a b\"]\n"
              "no_raw_sockets = false\n"
              "isolate_ipc = true\n"
+             "cpu_cores = [0, \"2-3\"]\n"
              "max_processes = 7\n"
              "timeout = \"2m\"\n"
              "net_connect = [80, '443,9000-9005']\n"
@@ -57,6 +58,7 @@ static void keys_are_fields(void **state)
     assert_string_equal(p->fs_readable.items[1], "?/opt/a b");
     assert_false(p->no_raw_sockets);
     assert_true(p->isolate_ipc);
+    assert_int_equal(p->cpu_cores[0], 0xd);
     assert_int_equal(p->max_processes, 7);
     assert_int_equal(p->timeout_ms, 120000);
     assert_true(sl_ports_has(&p->net_connect, 80) && sl_ports_has(&p->net_connect, 9003));
@@ -134,6 +136,7 @@ static const struct {
     {"net_connect = [80, 0]", "line 1, column 20: net_connect: '0' is not a port"},
     {"net_connect = [1.5]", "expected an array of strings and integers, found a float in it"},
     {"gpu_devices = [64]", "gpu_devices: '64': expected all"},
+    {"cpu_cores = [-1]", "cpu_cores: '-1': expected numbers of cores"},
     {"timeout = true", "expected a number of seconds or a string, found a boolean"},
     {"timeout = -1", "timeout: '-1': expected a time"},
     {"timeout = -1.5", "expected a time"},

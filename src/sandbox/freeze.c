@@ -1,0 +1,168 @@
+/* Owns the stopping of the tree's threads. It uses ptrace(2), for what it stops tells nobody: no
+ * SIGCHLD, nothing for waitpid(2) of a parent, no SIGCONT at the end, and job control inside the
+ * tree keeps its own stops. Only threads that run are stopped, so that those which wait are not
+ * woken.
+ *
+ * Each freeze is a thread that ends with it: the kernel lets go of all a thread traces when the
+ * thread ends, also when the whole engine does. Nobody is ever waited for here. */
+#include "sandbox/freeze.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/sandbox_int.h"
+#include "sandbox/tree.h"
+
+#define STACK         (128u * 1024u)
+#define ROUNDS_MAX    16 /* one after the other, while there is somebody new */
+#define SWEEP_MS      3
+#define STOPPED_MAX   1024 /* processes that ptrace may not touch */
+#define TASK_PATH_MAX 300
+
+struct sl_freeze {
+    sl_sandbox *sb;
+    pthread_t thread;
+    sem_t begun;
+    int end; /* eventfd */
+    pid_t *pids;
+    int stopped[STOPPED_MAX]; /* pidfds */
+    size_t stopped_count;
+};
+
+/* The letter of proc_pid_stat(5); 0 when the thread is gone. */
+static char state_of(int tasks, const char *tid)
+{
+    char path[TASK_PATH_MAX];
+    char text[512];
+    snprintf(path, sizeof(path), "%s/stat", tid);
+    sl_autoclose int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(text, ')'); /* the name before it may have any byte */
+    return end == NULL || end[1] != ' ' ? '\0' : end[2];
+}
+
+/* A debugger inside the tree has it, or its program cannot be read. Its parent sees this stop. */
+static void stop_by_signal(sl_freeze *z, pid_t pid, const char *tid)
+{
+    char path[TASK_PATH_MAX];
+    snprintf(path, sizeof(path), "/proc/%s/status", tid);
+    long tracer = sl_proc_number(path, "\nTracerPid:\t");
+    snprintf(path, sizeof(path), "/proc/self/task/%ld", tracer);
+    if (z->stopped_count == STOPPED_MAX || (tracer > 0 && access(path, F_OK) == 0)) {
+        return; /* traced by a thread of ours: stopped already */
+    }
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0) {
+        z->stopped[z->stopped_count++] = fd;
+        return;
+    }
+    sl_close(fd);
+}
+
+/* How many threads of this process were stopped now. */
+static unsigned stop_threads(sl_freeze *z, pid_t pid)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *e; tasks != NULL && (e = readdir(tasks)) != NULL;) {
+        if (e->d_name[0] == '.' || state_of(dirfd(tasks), e->d_name) != 'R') {
+            continue;
+        }
+        pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+        if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0) {
+            ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+            count++;
+        } else if (errno == EPERM) {
+            stop_by_signal(z, pid, e->d_name);
+        }
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return count;
+}
+
+/* Rounds, until one finds nobody: who was born meanwhile is found by the next. */
+static void sweep(sl_freeze *z)
+{
+    unsigned found = 1;
+    for (unsigned round = 0; round < ROUNDS_MAX && found > 0; round++) {
+        size_t count = sl_tree_list(z->sb->helper_pid, z->pids, SL_TREE_MAX);
+        found = 0;
+        for (size_t i = 0; i < count; i++) {
+            found += stop_threads(z, z->pids[i]);
+        }
+    }
+}
+
+static void *hold(void *freeze)
+{
+    sl_freeze *z = freeze;
+    struct pollfd end = {.fd = z->end, .events = POLLIN};
+    prctl(PR_SET_NAME, "sandlock-freeze");
+    sweep(z);
+    sem_post(&z->begun);
+    while (poll(&end, 1, SWEEP_MS) == 0) {
+        sweep(z);
+    }
+    for (size_t i = 0; i < z->stopped_count; i++) {
+        syscall(SYS_pidfd_send_signal, z->stopped[i], SIGCONT, NULL, 0);
+        close(z->stopped[i]);
+    }
+    return NULL;
+}
+
+sl_freeze *sl_freeze_begin(sl_sandbox *sb)
+{
+    pthread_attr_t attr;
+    sl_freeze *z = calloc(1, sizeof(*z));
+    if (z == NULL) {
+        return NULL;
+    }
+    z->sb = sb;
+    z->end = eventfd(0, EFD_CLOEXEC);
+    z->pids = malloc(SL_TREE_MAX * sizeof(*z->pids));
+    sem_init(&z->begun, 0, 0);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    bool runs = z->end >= 0 && z->pids != NULL && pthread_create(&z->thread, &attr, hold, z) == 0;
+    pthread_attr_destroy(&attr);
+    if (!runs) {
+        sl_close(z->end);
+        free(z->pids);
+        free(z);
+        return NULL;
+    }
+    while (sem_wait(&z->begun) < 0) {
+    }
+    return z;
+}
+
+void sl_freeze_end(sl_freeze *z)
+{
+    if (z == NULL) {
+        return;
+    }
+    eventfd_write(z->end, 1);
+    pthread_join(z->thread, NULL);
+    sem_destroy(&z->begun);
+    close(z->end);
+    free(z->pids);
+    free(z);
+}

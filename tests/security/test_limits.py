@@ -1,0 +1,223 @@
+"""RES: memory, processes and processor time beyond what the policy gives (SECURITY-CASES)."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from harness import build
+from harness.orphans import Orphans
+from harness.sandbox import Roles, descendants, stat_field, wait_gone
+
+LIMIT = 512  # MB
+TOLERANCE = 1.05
+ATTEMPTS = 4  # the thread that counts must get a processor; a busy machine has none for a moment
+
+ONE_PROCESS = ("noreserve", "shared", "shared_dropped", "memfd", "memfd_mapped", "fallocate",
+               "tmpfs", "tmpfs_closed", "tmpfs_unlinked", "private_file", "prot_none", "mremap",
+               "brk", "sysv", "stack")
+
+
+class Taken:
+    """What an attack took, by its own count, which it writes before it takes."""
+
+    def __init__(self, sandlock, attack, way):
+        self.box, self.program, self.way = sandlock, attack("memory"), way
+        self.counter = sandlock.work / "counter"
+        self.where = "/dev/shm" if way.startswith("tmpfs") else sandlock.work
+
+    def _words(self, megabytes):
+        return [self.program, self.way, self.counter, str(megabytes), str(self.where)]
+
+    def _tidy(self, run):
+        for line in run.out.splitlines():
+            if line.startswith("file "):
+                os.unlink(line.split(" ", 1)[1])
+
+    def bare(self, megabytes):
+        run = self.box.bare(self._words(megabytes))
+        self._tidy(run)
+        assert run.out.endswith("taken\n"), str(run)
+
+    def inside(self, megabytes, *options):
+        self.counter.unlink(missing_ok=True)
+        run = self.box(*options, cmd=self._words(megabytes), audit=False)
+        self._tidy(run)
+        return run, int.from_bytes(self.counter.read_bytes()[:8], sys.byteorder) / (1 << 20)
+
+
+def is_ended_by_memory(run):
+    return (run.rc == 137 and run.status["reason"] == "memory" and run.status["signal"] == 9
+            and run.err == f"sandlock: the command went over its memory limit of {LIMIT}M\n")
+
+
+def ended_near_the_limit(taken):
+    """Every attempt is ended; one of them within the tolerance."""
+    for _ in range(ATTEMPTS):
+        run, had = taken.inside(3 * LIMIT, f"--max-memory={LIMIT}M")
+        assert is_ended_by_memory(run), str(run)
+        assert run.status["peak_memory"] > LIMIT << 20, str(run)
+        if had <= LIMIT * TOLERANCE:
+            return
+    raise AssertionError(f"took {had} MB\n{run}")
+
+
+@pytest.mark.parametrize("way", ONE_PROCESS)
+def test_RES_02_ways_to_memory(sandlock, attack, way):
+    """Half of the limit can be had; three times of it cannot."""
+    taken = Taken(sandlock, attack, way)
+    taken.bare(16)
+    run, had = taken.inside(LIMIT / 2 // 1, f"--max-memory={LIMIT}M")
+    assert run.rc == 0 and had >= LIMIT / 2, str(run)
+    ended_near_the_limit(taken)
+
+
+@pytest.mark.parametrize("way", ["many", "unshared"])
+def test_RES_02_no_single_process_is_over_it(sandlock, attack, way):
+    """Eight processes, also such as share what they have until they write it."""
+    run, had = Taken(sandlock, attack, way).inside(6 * LIMIT, f"--max-memory={LIMIT}M")
+    assert is_ended_by_memory(run) and had < 6 * LIMIT, f"{had} MB\n{run}"
+
+
+def test_RES_03_no_credit_for_what_was_never_had(sandlock, attack):
+    taken = Taken(sandlock, attack, "credit")
+    taken.bare(16)
+    ended_near_the_limit(taken)
+
+
+def test_RES_04_an_image_of_4_gigabytes(sandlock):
+    program = build.c_program("security/attacks/bss.c", "-nostdlib", "-mcmodel=large",
+                              "-fno-stack-protector")
+    run = sandlock(f"--max-memory={LIMIT}M", cmd=[program], audit=False)
+    assert is_ended_by_memory(run), str(run)
+    assert run.status["peak_memory"] < 4 << 30, str(run)
+
+
+def test_RES_05_a_thousand_programs_near_the_limit(sandlock, attack):
+    """No drift: what is gone does not count, and what a fork shares counts once."""
+    run = sandlock(f"--max-memory={LIMIT}M", cmd=[attack("forks"), "hold", str(LIMIT - 32), "1000"],
+                   audit=False).ok()
+    assert run.out == "all ok\n" and run.status["reason"] == "exited", str(run)
+
+
+def test_RES_06_a_grandchild_in_a_session_of_its_own(sandlock, attack):
+    """It is ended, and with it its run; nobody else hears of it, not another run either."""
+    with subprocess.Popen([attack("proc"), "watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as bystander, Orphans() as orphans:
+        assert bystander.stdout.readline() == "ready ok\n"
+        other = sandlock.start(f"--max-memory={LIMIT}M", cmd=["sh", "-c", "echo up; read line"],
+                               stdin=subprocess.PIPE)
+        assert other.line() == "up\n"
+        ended_near_the_limit(Taken(sandlock, attack, "grandchild"))
+        other.finish(data=b"\n").ok()
+        heard, _ = bystander.communicate("")
+        assert heard.split()[1] == "0"
+        assert orphans.left() == []
+
+
+@pytest.mark.parametrize("value", ["-1", "512MM", "18446744073709551616", "17179869184G", "0x10",
+                                   "1.5G", ""])
+def test_RES_11_limits_that_are_no_sizes(sandlock, value):
+    assert sandlock("--max-memory=64M", cmd=["true"]).ok().rc == 0
+    run = sandlock(f"--max-memory={value}", cmd=["touch", "ran"], status=False)
+    assert run.rc == 2 and "--max-memory" in run.err and f"'{value}'" in run.err, str(run)
+    assert run.err.count("\n") == 1 and not (sandlock.work / "ran").exists(), str(run)
+
+
+def test_RES_01_a_fork_bomb(sandlock, attack):
+    """At the limit there is EAGAIN; the host goes on; and then there is room again."""
+    running = sandlock.start("--max-processes=30", cmd=[attack("forks"), "bomb"], audit=False,
+                             stdin=subprocess.PIPE)
+    assert running.line() == "full EAGAIN\n"
+    alive = [len(descendants(Roles(running.pid).engine)) for _ in range(50)]
+    assert 20 < max(alive) <= 34, alive  # forks of one instant may pass it by a few
+    assert subprocess.run(["true"]).returncode == 0
+    sandlock(cmd=["true"]).ok()
+    run = running.finish(data=b"\n").ok()
+    assert run.out == "again ok\n", str(run)
+
+
+def test_RES_01_ten_thousand_short_lives(sandlock, attack):
+    run = sandlock("--max-processes=3", cmd=[attack("forks"), "short", "10000"], audit=False).ok()
+    assert run.out == "all ok\n", str(run)
+
+
+BURN = ("import os\nprint('up', flush=True)\nfor i in range(7):\n  if os.fork() == 0: break\n"
+        "while True: pass")
+
+
+def share(run):
+    """Processor time of the tree, in percent of one core."""
+    status = run.status
+    return (status["user_seconds"] + status["system_seconds"]) / status["wall_seconds"] * 100
+
+
+def test_RES_01_processor_time_of_many(sandlock, attack):
+    """Processes that are born and die faster than anybody looks are held as well."""
+    words = [attack("forks"), "burn", "8", "4000"]
+    free = share(sandlock(cmd=words, audit=False).ok())
+    held = share(sandlock("--max-cpu=10", cmd=words, audit=False).ok())
+    assert held < 20 and held < free, (held, free)
+
+
+def held_threads(pid):
+    return sum(stat_field(p, 0) == "t" for p in descendants(pid))
+
+
+def wait_for_held(pid):
+    while True:
+        try:
+            if held_threads(pid) >= 4:
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def test_SUP_01_a_held_tree_ends_with_its_engine(sandlock):
+    """Killed while it holds the tree still: everybody is ended, nobody is left still."""
+    with Orphans() as orphans:
+        running = sandlock.start("--max-cpu=5", cmd=[sys.executable, "-c", BURN], audit=False)
+        assert running.line() == "up\n"
+        engine = Roles(running.pid).engine
+        wait_for_held(engine)
+        pids = descendants(engine)
+        os.kill(engine, signal.SIGKILL)
+        assert wait_gone(pids, 30)
+        run = running.finish()
+        assert run.rc == 125 and orphans.left() == [], str(run)
+
+
+def test_SUP_01_nobody_stays_held_without_us(sandlock):
+    """Engine and guardian killed at once: who is left runs on, for the kernel let go of it."""
+    with Orphans() as orphans:
+        running = sandlock.start("--max-cpu=5", cmd=[sys.executable, "-c", BURN], audit=False,
+                                 status=False)
+        assert running.line() == "up\n"
+        engine = Roles(running.pid).engine
+        wait_for_held(engine)
+        left = descendants(engine)[1:]
+        os.kill(running.pid, signal.SIGSTOP)  # so that it cannot end them first
+        os.kill(engine, signal.SIGKILL)
+        os.kill(running.pid, signal.SIGKILL)
+        running.process.wait()
+        while any(stat_field(p, 0) == "t" for p in left):
+            pass
+        assert orphans.end() >= len(left)
+        running.process.communicate()
+
+
+def test_PROC_06_our_own_are_never_held(sandlock, api):
+    """The tree is held most of the time; engine and gateway never, and they serve."""
+    running = sandlock.start("--max-cpu=5", *api.options, "--http-allow=GET api.test/*",
+                             cmd=[sys.executable, "-c", BURN], audit=False)
+    assert running.line() == "up\n"
+    while (roles := Roles(running.pid)).gateway is None:
+        assert running.process.poll() is None
+    wait_for_held(roles.engine)
+    seen = set()
+    for _ in range(300):
+        seen |= {stat_field(p, 0) for p in (roles.guardian, roles.engine, roles.gateway)}
+    os.kill(running.pid, signal.SIGTERM)
+    run = running.finish()
+    assert run.rc == 143 and not seen & set("tT"), (seen, str(run))
