@@ -428,11 +428,12 @@ def test_TLS_12_the_key_is_nowhere(sandlock, api):
         "   if os.path.isfile(f) and b'PRIVATE KEY' in open(f,'rb').read(): found.append(f)\n"
         "print('fds',sorted(int(f) for f in os.listdir('/proc/self/fd'))[:6])\n"
         "readable=0\n"
-        "for p in glob.glob('/proc/[0-9]*'):\n"
-        " n=int(p[6:])\n"
-        " try: name=open(p+'/comm').read()\n"
-        " except OSError: continue\n"
-        " if not name.startswith('sandlock'): continue\n"
+        "engine=os.getppid();guardian=int(open(f'/proc/{engine}/stat').read().rsplit(')',1)[1].split()[1])\n"
+        "below=open(f'/proc/{engine}/task/{engine}/children').read().split()\n"
+        "ours=[engine,guardian,*(int(n) for n in below if int(n)!=os.getpid())]\n"
+        "print('ours',len(ours))\n"
+        "for p in (f'/proc/{n}' for n in ours):\n"
+        " assert open(p+'/comm').read().startswith('sandlock')\n"
         " for f in ('mem','environ','maps','fd','root','cwd'):\n"
         "  try:\n"
         "   if f=='fd': os.readlink(p+'/fd/'+os.listdir(p+'/fd')[0])\n"
@@ -442,7 +443,7 @@ def test_TLS_12_the_key_is_nowhere(sandlock, api):
         "  except (OSError,IndexError): readable+=1\n"
         "print('found',found)\n")
     run = sandlock(*api.options, RULE, cmd=[sys.executable, "-c", script])
-    assert "found []" in run.out, str(run)
+    assert "ours 3\n" in run.out and "found []" in run.out, str(run)
     assert "PRIVATE" not in run.out
 
 
