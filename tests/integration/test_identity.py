@@ -3,10 +3,14 @@ caller's, it has no capability, and nothing is granted that was not before."""
 
 import glob
 import os
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from harness import netns
+from harness.sandbox import TIMEOUT, Roles, wait_gone
 
 WHO = ("id -u; id -g; cut -d' ' -f1- /proc/self/uid_map | xargs; grep CapEff /proc/self/status | "
        "cut -f2; grep CapBnd /proc/self/status | cut -f2; touch file; stat -c '%u %g' file; "
@@ -71,6 +75,38 @@ def test_the_supervisor_serves_it(sandlock, outside, api):
                    cmd=["python3", "-c", script]).ok()
     assert run.out.split() == ["1234", "200", "ECONNREFUSED", "9"], str(run)
     assert good.received() == [b"x"]
+
+
+def capabilities(pid):
+    """Of every thread: permitted, effective, bounding and what else there is, as one number."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("Cap"):
+                found |= int(line.split()[1], 16) if not line.startswith("CapBnd") else 0
+    return found
+
+
+@pytest.mark.parametrize("options", [("--uid=1234",), ("--privileged",),
+                                     ("--uid=1234", "--http-allow=GET api.test/*")])
+def test_nobody_keeps_a_capability(sandlock, options):
+    """Not the one that maps user 0 for root, either, once the command runs; and all of it ends with
+    the engine."""
+    running = sandlock.start(*options, audit=False, stdin=-1,
+                             cmd=["bash", "-c", "echo up; read x"])
+    assert running.line() == "up\n"
+    roles = Roles(running.pid)
+    while "--http-allow=GET api.test/*" in options and roles.gateway is None:
+        assert running.process.poll() is None
+        roles = Roles(running.pid)
+    everybody = [p for p in (roles.guardian, roles.engine, roles.gateway, roles.child) if p]
+    assert capabilities(roles.child) == 0
+    until = time.monotonic() + TIMEOUT  # guardian and engine are a step behind the command
+    while any(capabilities(pid) for pid in everybody):
+        assert time.monotonic() < until, roles.__dict__
+    os.kill(roles.engine, signal.SIGKILL)
+    assert wait_gone(everybody, TIMEOUT)
+    assert running.finish().rc == 125
 
 
 def test_a_server_that_refuses_to_be_root(sandlock):
