@@ -2,6 +2,7 @@
  * nothing from the network. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@
 #include "engine/report.h"
 #include "policy/verdict.h"
 
-#define GOODBYE_MS 3000 /* how long the gateway may take for its summary */
+#define GOODBYE_MS  3000  /* how long the gateway may take for its summary */
+#define TERMINAL_MS 10000 /* how long the guardian may take to give the terminal back */
 
 const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
 const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
@@ -48,6 +50,7 @@ struct engine {
     uint64_t started_ns;
     struct sl_report_end end;
     char message[SL_ERROR_MESSAGE_MAX];
+    const char *unsaid; /* to be said once the terminal is the caller's again */
 };
 
 static void set_state(struct engine *e, enum state next)
@@ -100,7 +103,7 @@ static void fail_run(struct engine *e, const char *message)
     e->end.signal = 0;
     e->end.reason = "error";
     e->end.message = e->message;
-    sl_run_say(e->message);
+    e->unsaid = e->message;
     end_run(e);
 }
 
@@ -331,6 +334,10 @@ static int start_child(struct engine *e, sl_error *err)
                       .mask = run->mask,
                       .limits = limits};
     static char *no_env[] = {NULL};
+    if (run->terminal != NULL) {
+        spawn.terminal_fd = sl_terminal_slave(run->terminal);
+        spawn.terminal_replaces = sl_terminal_replaces(run->terminal);
+    }
     if (spawn.environ == NULL) {
         spawn.environ = no_env;
     }
@@ -398,9 +405,40 @@ static int start(struct engine *e, sl_error *err)
     return r;
 }
 
+/* Tells the guardian how it stands with the command of an interactive run. */
+static void tell_guardian(struct engine *e, enum sl_news news)
+{
+    char byte = (char)news;
+    if (e->run->terminal != NULL) {
+        ssize_t n = write(e->run->news_pipe[1], &byte, 1);
+        (void)n; /* it is dead: we see that elsewhere */
+    }
+}
+
+/* Lines of ours must not come between those of the command, nor while the terminal is raw. */
+static void await_terminal(struct engine *e)
+{
+    unsigned char sig = 1;
+    struct pollfd p = {.fd = e->run->signal_pipe[0], .events = POLLIN};
+    tell_guardian(e, SL_NEWS_ENDED);
+    while (sig != SL_SIGNAL_RESTORED && poll(&p, 1, TERMINAL_MS) > 0) {
+        ssize_t n = read(p.fd, &sig, 1);
+        if (n == 0) {
+            sl_terminal_restore_left(e->run->terminal); /* the guardian was killed */
+            return;
+        }
+    }
+}
+
 /* Everybody's last words: status line, then the summary. */
 static int tell(struct engine *e)
 {
+    if (e->run->terminal != NULL) {
+        await_terminal(e);
+    }
+    if (e->unsaid != NULL) {
+        sl_run_say(e->unsaid);
+    }
     e->end.wall_ns = sl_clock_now_ns() - e->started_ns;
     getrusage(RUSAGE_CHILDREN, &e->end.usage);
     if (e->run->options->status_fd >= 0) {
@@ -414,7 +452,7 @@ static int tell(struct engine *e)
 
 static int fail_start(struct engine *e, const sl_error *err)
 {
-    sl_run_say(err->message);
+    e->unsaid = err->message;
     e->end.exit_code = sl_error_exit_code(err->kind);
     e->end.reason = "error";
     e->end.message = err->message;
@@ -436,6 +474,10 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
         return 125; /* it is gone already */
     }
     setpgid(0, 0);
+    if (run->terminal != NULL) {
+        sl_close(sl_steal_fd(&run->news_pipe[0]));
+        sl_terminal_close_master(run->terminal);
+    }
     for (size_t i = 0; i < sl_engine_ignored_count; i++) {
         signal(sl_engine_ignored[i], SIG_IGN);
     }
@@ -451,6 +493,7 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
     if (!run->options->quiet) {
         sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }
+    tell_guardian(&e, SL_NEWS_STARTED);
     e.state = RUNNING;
     if (uv_loop_init(&e.loop) != 0) {
         return fail_start(&e, &err);
