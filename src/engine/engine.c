@@ -17,6 +17,8 @@
 
 #include "core/clock.h"
 #include "core/util.h"
+#include "engine/control.h"
+#include "engine/describe.h"
 #include "engine/engine_int.h"
 #include "engine/environ.h"
 #include "engine/killall.h"
@@ -44,6 +46,7 @@ struct engine {
     uv_poll_t signals;  /* the guardian's pipe */
     uv_timer_t timeout;
     uv_timer_t goodbye;
+    sl_control *control; /* NULL: nobody can ask */
     enum state state;
     pid_t pid;
     bool main_alive;
@@ -181,6 +184,51 @@ static void on_timeout(uv_timer_t *timer)
     e->end.reason = "timeout";
     e->end.exit_code = 124;
     end_run(e);
+}
+
+/* What was decided here, and what the gateway shows of its own. */
+static void count_decisions(const struct engine *e, uint64_t *ret_allowed, uint64_t *ret_denied)
+{
+    uint64_t allowed = 0;
+    uint64_t denied = 0;
+    sl_report_counts(e->report, ret_allowed, ret_denied);
+    if (e->gateway != NULL && e->state == RUNNING) { /* later its last word has been added */
+        sl_synth_counts(sl_gateway_synth(e->gateway), &allowed, &denied);
+    }
+    *ret_allowed += allowed;
+    *ret_denied += denied;
+}
+
+/* `kill` does what the same signal to the guardian does: the command gets it. */
+static int on_control(void *arg, const struct sl_control_request *request, sl_buf *out)
+{
+    struct engine *e = arg;
+    struct sl_run *run = e->run;
+    bool sent;
+    struct sl_facts facts = {.policy = run->policy,
+                             .argv = run->options->argv,
+                             .pid = e->pid,
+                             .guardian = getppid(),
+                             .engine = getpid(),
+                             .gateway = e->gateway != NULL ? sl_gateway_pid(e->gateway) : 0,
+                             .started_ns = e->started_ns,
+                             .ending = e->state != RUNNING,
+                             .interactive = run->terminal != NULL};
+    switch (request->what) {
+    case SL_CONTROL_LIST:
+        return sl_describe(&facts, false, out);
+    case SL_CONTROL_INSPECT:
+        count_decisions(e, &facts.allowed, &facts.denied);
+        return sl_describe(&facts, true, out);
+    case SL_CONTROL_KILL:
+        if (request->signal < 1 || request->signal > (uint32_t)SIGRTMAX) {
+            return -EINVAL;
+        }
+        sent = e->main_alive && kill(e->pid, (int)request->signal) == 0;
+        return sl_buf_printf(out, "{\"sent\":%s}", sent ? "true" : "false");
+    default:
+        return -EINVAL;
+    }
 }
 
 /* what the sandbox asks */
@@ -384,6 +432,9 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
     e->goodbye.data = e;
     if (e->run->policy->timeout_ms > 0) {
         uv_timer_start(&e->timeout, on_timeout, e->run->policy->timeout_ms, 0);
+    }
+    if (r == 0) {
+        (void)sl_control_open(&e->loop, e->run->dir, on_control, e, &e->control);
     }
     return r;
 }

@@ -115,6 +115,7 @@ static int prepare_dir(struct sl_run *run, sl_error *err)
     if (r < 0) {
         return sl_error_set(err, -r, "not enough memory");
     }
+    (void)sl_rundir_name_control(run->dir); /* without it the run is not listed */
     if (!trust) {
         return 0;
     }
