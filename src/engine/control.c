@@ -205,11 +205,3 @@ int sl_control_open(uv_loop_t *loop, const sl_rundir *dir, sl_control_answer ans
     *ret_control = c;
     return 0;
 }
-
-void sl_control_stop(sl_control *c)
-{
-    if (c != NULL) {
-        uv_poll_stop(&c->poll);
-        close(sl_steal_fd(&c->fd));
-    }
-}

@@ -34,10 +34,8 @@ typedef struct sl_control sl_control;
 /* Fills the answer. 0, or -errno: then there is none. */
 typedef int (*sl_control_answer)(void *arg, const struct sl_control_request *request, sl_buf *out);
 
-/* Opens the socket of this run and serves it on the loop. 0 or -errno: the run does without. */
+/* Opens the socket of this run and serves it as long as the loop runs; the process then ends, and
+ * sl_rundir_end removes the file. 0 or -errno: the run does without. */
 int sl_control_open(uv_loop_t *loop, const sl_rundir *dir, sl_control_answer answer, void *arg,
                     sl_control **ret_control);
-/* No new peers. The memory stays: the loop knows it. */
-void sl_control_stop(sl_control *c);
-
 #endif
