@@ -54,10 +54,11 @@ int sl_cli_command_unknown(const char *name)
     } else if (sl_suggest_near(best, strlen(name))) {
         sl_error_usage(&err, "unknown command '%s'; did you mean '%s'?", name, near);
     } else {
-        sl_error_usage(&err,
-                       "unknown command '%s'; expected one of 'run', 'ps', 'inspect', 'kill', "
-                       "'check', 'profile', 'version', 'help' ('sandlock run -- %s' runs a program)",
-                       name, name);
+        sl_error_usage(
+            &err,
+            "unknown command '%s'; expected one of 'run', 'ps', 'inspect', 'kill', "
+            "'check', 'profile', 'version', 'help' ('sandlock run -- %s' runs a program)",
+            name, name);
     }
     return sl_cli_fail(&err);
 }

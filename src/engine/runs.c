@@ -28,6 +28,12 @@ static int guardian_of(const char *file)
     return (int)strtol(file, NULL, 10);
 }
 
+static bool is_socket(int dir, const char *file)
+{
+    struct stat st;
+    return fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static int connect_to(const sl_runs_entry *run)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -133,7 +139,7 @@ static void list_directory(void *arg, int fd)
     l->runs->dirs[l->runs->dir_count++] = own;
     for (struct dirent *e; l->result == 0 && (e = readdir(d)) != NULL;) {
         sl_runs_entry run = {.dir_fd = own, .guardian = guardian_of(e->d_name)};
-        if (run.guardian > 0 && l->runs->count < SL_RUNS_MAX) {
+        if (run.guardian > 0 && is_socket(own, e->d_name) && l->runs->count < SL_RUNS_MAX) {
             snprintf(run.file, sizeof(run.file), "%s", e->d_name);
             l->result = add(l->runs, &run);
         }

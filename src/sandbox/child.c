@@ -146,7 +146,7 @@ static int take_descriptors(const struct sl_child_args *args)
         return -errno;
     }
     for (int fd = 0; args->terminal_fd > 0 && fd <= STDERR_FILENO; fd++) {
-        if ((args->terminal_replaces & 1u << fd) != 0 && dup2(args->terminal_fd, fd) < 0) {
+        if ((args->terminal_replaces & 1u << fd) != 0 && dup3(args->terminal_fd, fd, 0) < 0) {
             return -errno;
         }
     }

@@ -214,14 +214,12 @@ def test_an_engine_leaves_attributes_alone_that_others_have_set(sandlock):
     with interactive(sandlock, cmd=python(FORKS)) as t:
         t.until(rb"up\d+\..*up\d+\.|up\d+\.\r\nup\d+\.")
         roles = Roles(t.pid)
-        os.kill(roles.engine, signal.SIGSTOP)
-        os.kill(t.pid, signal.SIGKILL)
-        t.finish()
         theirs = t.attributes()
         theirs[3] |= termios.ECHO
         termios.tcsetattr(t.slave, termios.TCSANOW, theirs)
         set_by_shell = t.attributes()
-        os.kill(roles.engine, signal.SIGCONT)
+        os.kill(t.pid, signal.SIGKILL)
+        t.finish()
         assert wait_gone([roles.engine], 20)
         assert t.attributes() == set_by_shell != t.before
 
@@ -329,6 +327,16 @@ TYPE_IN = ("import errno,fcntl,os,termios\n"
 def test_typing_for_the_user_is_refused(sandlock, words):
     with interactive(sandlock, cmd=python(TYPE_IN), words=words) as t:
         t.until(rb"STI EPERM\r\nLINUX EPERM\r\nSTI-high EPERM\r\nsize 97 31\r\n")
+        assert t.finish() == 0
+
+
+def test_a_terminal_under_a_list_of_system_calls(sandlock):
+    """What the child needs for its terminal is part of every such list."""
+    with interactive(sandlock, "--allow-syscalls=write,ioctl", cmd=["echo", "said"]) as t:
+        t.until(rb"said\r\n")
+        assert t.finish() == 0
+    with interactive(sandlock, "--deny-syscalls=ptrace", cmd=["echo", "said"]) as t:
+        t.until(rb"said\r\n")
         assert t.finish() == 0
 
 

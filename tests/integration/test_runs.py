@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from harness import paths
 from harness.orphans import Orphans
-from harness.sandbox import TIMEOUT, Roles, clean_environment, wait_gone
+from harness.sandbox import TIMEOUT, Roles, clean_environment, stat_field, wait_gone
 
 SLEEP = ["sh", "-c", "echo up; exec sleep 1000"]
 MAGIC, LIST = 0x314b4c53, 1
@@ -125,10 +125,12 @@ def test_inspect_counts_allows_and_denies(sandlock, api):
     run = sandlock.start(*api.options, "--http-allow=GET api.test/ok/*", "--name=counted",
                          cmd=[sys.executable, "-c", script], stdin=-1, audit=False)
     assert run.line() == "up\n"
-    facts = json.loads(say(sandlock, "inspect", "--json", "counted").stdout)
+    facts = {"denied": 0, "allowed": 0}
+    while facts["denied"] < 3 or facts["allowed"] < 2:  # the gateway counts when it is done
+        facts = json.loads(say(sandlock, "inspect", "--json", "counted").stdout)
     result = run.finish(data=b"\n")
     assert facts["denied"] == result.status["denied"] == 3, (facts, str(result))
-    assert facts["allowed"] <= result.status["allowed"] and facts["allowed"] >= 2, facts
+    assert facts["allowed"] <= result.status["allowed"], (facts, str(result))
 
 
 def test_kill_ends_a_run(sandlock):
@@ -210,14 +212,16 @@ def test_a_run_without_a_private_place_goes_on_unlisted(sandlock):
     end(run)
 
 
-@pytest.mark.parametrize("victims", [("engine",), ("guardian",), ("guardian", "engine")])
+@pytest.mark.parametrize("victims", [("engine",), ("guardian",), ("engine", "guardian")])
 def test_what_a_dead_run_left_is_cleaned(sandlock, victims):
     with Orphans() as orphans:
         run = sleeping(sandlock)
         assert len(sockets(sandlock)) == 1
         roles = Roles(run.pid)
         if len(victims) == 2:
-            os.kill(roles.engine, signal.SIGSTOP)  # so that it does not clear up
+            os.kill(roles.guardian, signal.SIGSTOP)  # so that it does not clear up
+            while stat_field(roles.guardian, 0) != "T":
+                pass
         for victim in victims:
             os.kill(getattr(roles, victim), signal.SIGKILL)
         run.finish()
@@ -234,10 +238,10 @@ def test_files_that_are_none_of_ours_are_left_alone(sandlock):
     control = sandlock.home / ".cache/sandlock/control"
     (control / "notes.txt").write_text("mine")
     (control / "1-00000000000000zz").write_text("mine")
-    (control / "999999999-0123456789abcdef").write_text("no socket")  # refuses, and has no process
+    (control / "999999999-0123456789abcdef").write_text("no socket")  # and no such process
     (control / "1-0123456789abcdef").symlink_to("/etc/passwd")
     assert [r["guardian"] for r in ps(sandlock)] == [run.pid]
-    assert (control / "notes.txt").exists() and (control / "1-00000000000000zz").exists()
+    assert len(list(control.iterdir())) == 5
     end(run)
 
 
