@@ -116,6 +116,9 @@ def test_job_control_inside(sandlock):
         t.until(rb"Stopped.*\r\n<1>$")
         t.type(b"fg\n")
         t.until(rb"fg\r\nsh -c .*\r\n")
+        shell = Roles(t.pid).child
+        while stat_field(shell, 5) == stat_field(shell, 2):  # said before it is in the foreground
+            pass
         t.type(CTRL_C)
         t.until(rb"<0>$")
         t.type(b"exit 7\n")
