@@ -94,9 +94,9 @@ static void on_signal(struct sl_run *run, const struct signalfd_siginfo *info)
  * terminal is the caller's again, and the engine, which waits for that, may speak. */
 static void on_news(struct sl_run *run)
 {
-    char news[8];
-    ssize_t n = read(run->news_pipe[0], news, sizeof(news));
-    if (n == 1 && news[0] == SL_NEWS_STARTED) {
+    char news;
+    ssize_t n = read(run->news_pipe[0], &news, 1); /* the second may be there already */
+    if (n == 1 && news == SL_NEWS_STARTED) {
         run->interacts = true;
         sl_terminal_begin(run->terminal);
     } else if (n >= 0 || errno != EINTR) {
@@ -140,8 +140,8 @@ static int wait_interactive(struct sl_run *run, pid_t engine, sigset_t *set)
             }
         }
         if (reap(engine, &status)) {
-            if (run->news_pipe[0] >= 0) {
-                on_news(run);
+            while (run->news_pipe[0] >= 0) {
+                on_news(run); /* to the end */
             }
             return status;
         }

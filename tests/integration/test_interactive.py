@@ -252,6 +252,8 @@ def test_what_we_say_comes_last_and_line_by_line(sandlock):
 def test_a_stop_from_outside_gives_the_terminal_back(sandlock):
     """kill -TSTP: the shell gets its terminal as it was; continued, keys are raw again."""
     with interactive(sandlock, cmd=["cat"]) as t:
+        while not t.is_raw():
+            pass
         t.type(b"one\n")
         t.until(rb"one\r\none\r\n")
         os.kill(t.pid, signal.SIGTSTP)
@@ -341,6 +343,13 @@ def test_a_terminal_under_a_list_of_system_calls(sandlock):
     with interactive(sandlock, "--deny-syscalls=ptrace", cmd=["echo", "said"]) as t:
         t.until(rb"said\r\n")
         assert t.finish() == 0
+
+
+def test_a_command_that_is_over_at_once_is_shown(sandlock):
+    for turn in range(40):
+        with interactive(sandlock, cmd=["echo", f"turn {turn}."]) as t:
+            assert t.finish() == 0
+            assert t.shown == b"turn %d.\r\n" % turn and t.attributes() == t.before
 
 
 def test_exec_shell_in_a_terminal(sandlock):
