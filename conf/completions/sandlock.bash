@@ -11,7 +11,7 @@ _sandlock_run()
         -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout
         --time-start --random-seed --env --hostname --gpu --name --allow-degraded
         -e --exec-shell --status-fd'
-    local flags='--allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --isolate-pids
+    local flags='-i --interactive --allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --isolate-pids
         --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump
         --clean-env --quiet --print-policy --no-supervisor -h --help'
     local i word
@@ -89,19 +89,35 @@ _sandlock_command()
     fi
 }
 
+# The names of what runs, or of signals.
+_sandlock_runs()
+{
+    local flags=--json
+    [[ $1 == kill ]] && flags='-s --signal'
+    if [[ ${COMP_WORDS[COMP_CWORD - 1]} == -s || ${COMP_WORDS[COMP_CWORD - 1]} == --signal ]]; then
+        mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
+    elif [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$flags -h --help" -- "$cur")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$(sandlock ps 2>/dev/null | awk 'NR > 1 {print $1}')" -- "$cur")
+    fi
+}
+
 _sandlock()
 {
     local cur=${COMP_WORDS[COMP_CWORD]}
+    local commands='run ps inspect kill check profile version help'
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W 'run check profile version help --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
     run) _sandlock_run ;;
-    check | version) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur") ;;
     profile) _sandlock_profile ;;
-    help) mapfile -t COMPREPLY < <(compgen -W 'run check profile version help' -- "$cur") ;;
+    inspect | kill) _sandlock_runs "${COMP_WORDS[1]}" ;;
+    ps | check | version) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") ;;
     esac
 }
 

@@ -6,12 +6,19 @@ function __sandlock_in_run
 end
 
 complete -c sandlock -f -n __fish_use_subcommand -a run -d 'run a command, confined'
+complete -c sandlock -f -n __fish_use_subcommand -a ps -d 'list the runs'
+complete -c sandlock -f -n __fish_use_subcommand -a inspect -d 'show a run and its policy'
+complete -c sandlock -f -n __fish_use_subcommand -a kill -d 'end a run, or signal it'
 complete -c sandlock -f -n __fish_use_subcommand -a check -d 'tell what this kernel can do'
 complete -c sandlock -f -n __fish_use_subcommand -a profile -d 'list, show or delete profiles'
 complete -c sandlock -f -n __fish_use_subcommand -a version -d 'print the version'
 complete -c sandlock -f -n __fish_use_subcommand -a help -d 'print the help of a command'
-complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run check profile version help'
-complete -c sandlock -f -n '__fish_seen_subcommand_from check version' -l json -d 'print JSON'
+complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run ps inspect kill check profile version help'
+complete -c sandlock -f -n '__fish_seen_subcommand_from ps inspect check version' -l json -d 'print JSON'
+complete -c sandlock -f -n '__fish_seen_subcommand_from inspect kill' \
+    -a "(sandlock ps 2>/dev/null | awk 'NR > 1 {print \$1}')"
+complete -c sandlock -n '__fish_seen_subcommand_from kill' -s s -l signal -x \
+    -a 'TERM KILL INT HUP QUIT STOP CONT USR1 USR2' -d 'signal to send'
 
 function __sandlock_profiles
     sandlock profile list 2>/dev/null | awk 'NR > 1 {print $1}'
@@ -74,6 +81,7 @@ __sandlock_run -l env -x -d 'set a variable: NAME=VALUE'
 __sandlock_run -l name -x -d 'name of the run'
 __sandlock_run -l audit -r -d 'write one JSON line for each decision'
 __sandlock_run -l allow-degraded -x -a landlock -d 'start although FEATURE is missing'
+__sandlock_run -s i -l interactive -d 'give the command a terminal of its own'
 __sandlock_run -s e -l exec-shell -x -d 'run CMD with /bin/sh -c'
 __sandlock_run -l status-fd -x -d 'write one JSON line about the end to descriptor N'
 __sandlock_run -l hostname -x -d 'tell it this name of the machine'

@@ -29,6 +29,33 @@ static const struct {
     const char *command;
     const char *text;
 } simple[] = {
+    {"ps", "usage: sandlock ps [--json]\n"
+           "\n"
+           "Lists the runs of this user: name, process id of the command, state, start, command.\n"
+           "A run without --name is called by its command and that number.\n"
+           "\n"
+           "example:\n"
+           "  sandlock ps --json\n"},
+    {"inspect",
+     "usage: sandlock inspect [--json] NAME|PID\n"
+     "\n"
+     "Shows one run: what 'sandlock ps' lists, what was allowed and denied up to now, and\n"
+     "the policy as TOML. PID is the command's or that of its 'sandlock run'. Exits with 1\n"
+     "if there is no such run, or more than one of that name.\n"
+     "\n"
+     "example:\n"
+     "  sandlock inspect --json agent\n"},
+    {"kill",
+     "usage: sandlock kill [--signal SIGNAL] NAME|PID\n"
+     "\n"
+     "Sends SIGNAL to the command of a run, SIGTERM if none is given. When the command ends,\n"
+     "so does everything it started. Exits with 1 if there is no such run, or more than one\n"
+     "of that name.\n"
+     "\n"
+     "  -s, --signal SIGNAL   a name or a number: TERM, SIGINT, 9\n"
+     "\n"
+     "example:\n"
+     "  sandlock kill --signal KILL agent\n"},
     {"check",
      "usage: sandlock check [--json]\n"
      "\n"

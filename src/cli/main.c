@@ -9,6 +9,9 @@
 
 static const sl_cli_command commands[] = {
     {"run", "run a command, confined", sl_cli_run_main},
+    {"ps", "list the runs", sl_cli_ps_main},
+    {"inspect", "show a run and its policy", sl_cli_inspect_main},
+    {"kill", "end a run, or signal it", sl_cli_kill_main},
     {"check", "tell what this kernel can do", sl_cli_check_main},
     {"profile", "list, show or delete profiles", sl_cli_profile_main},
     {"version", "print the version", sl_cli_version_main},
@@ -51,10 +54,11 @@ int sl_cli_command_unknown(const char *name)
     } else if (sl_suggest_near(best, strlen(name))) {
         sl_error_usage(&err, "unknown command '%s'; did you mean '%s'?", name, near);
     } else {
-        sl_error_usage(&err,
-                       "unknown command '%s'; expected one of 'run', 'check', 'profile', "
-                       "'version', 'help' ('sandlock run -- %s' runs a program)",
-                       name, name);
+        sl_error_usage(
+            &err,
+            "unknown command '%s'; expected one of 'run', 'ps', 'inspect', 'kill', "
+            "'check', 'profile', 'version', 'help' ('sandlock run -- %s' runs a program)",
+            name, name);
     }
     return sl_cli_fail(&err);
 }
@@ -83,8 +87,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2) {
         sl_error err;
-        sl_error_usage(&err, "no command given; expected one of 'run', 'check', 'profile', "
-                             "'version', 'help' (see 'sandlock help')");
+        sl_error_usage(&err, "no command given; expected one of 'run', 'ps', 'inspect', 'kill', "
+                             "'check', 'profile', 'version', 'help' (see 'sandlock help')");
         return sl_cli_fail(&err);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {

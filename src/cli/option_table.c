@@ -13,6 +13,7 @@
 static const sl_cli_option own_options[] = {
     {SL_CLI_PROFILE, "--profile", 'p', "NAME|FILE",
      "begin with this profile; options add to it and override it"},
+    {SL_CLI_INTERACTIVE, "--interactive", 'i', NULL, "give the command a terminal of its own"},
     {SL_CLI_EXEC_SHELL, "--exec-shell", 'e', "CMD", "run /bin/sh -c CMD instead of a command"},
     {SL_CLI_STATUS_FD, "--status-fd", 0, "N", "write one JSON line about the end to descriptor N"},
     {SL_CLI_QUIET, "--quiet", 0, NULL, "no warnings, no summary of what was denied"},

@@ -74,6 +74,9 @@ static int apply_own(sl_cli_run *run, const sl_cli_option *own, const char *valu
     switch (own->id) {
     case SL_CLI_PROFILE:
         return add_profile(run, value, err);
+    case SL_CLI_INTERACTIVE:
+        run->interactive = true;
+        return 0;
     case SL_CLI_EXEC_SHELL:
         if (run->shell[0] != NULL) {
             return sl_error_usage(err, "option '-e' is given twice; expected one command");

@@ -15,6 +15,7 @@
 /* An option that is no field of the policy. */
 enum sl_cli_option_id {
     SL_CLI_PROFILE,
+    SL_CLI_INTERACTIVE,
     SL_CLI_EXEC_SHELL,
     SL_CLI_STATUS_FD,
     SL_CLI_QUIET,
@@ -39,6 +40,7 @@ typedef struct sl_cli_run {
     char *const *argv; /* the command, NULL when there is none; may point to `shell` below */
     char *shell[4];    /* /bin/sh -c CMD */
     int status_fd;     /* -1: none */
+    bool interactive;
     bool quiet;
     bool no_supervisor;
     bool print_policy;

@@ -64,6 +64,7 @@ static int run_policy(const sl_cli_run *run)
         .environ = environ,
         .status_fd = run->status_fd,
         .quiet = run->quiet,
+        .interactive = run->interactive,
         .no_supervisor = run->no_supervisor,
     };
     return sl_run(&options);

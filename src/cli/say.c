@@ -47,6 +47,18 @@ static const char *printable(const char *text, char *out, size_t size)
     return out;
 }
 
+int sl_cli_put_printable(sl_buf *out, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    int r = 0;
+    while (r == 0 && *s != '\0') {
+        size_t len = printable_length(s);
+        r = len == 0 ? sl_buf_printf(out, "\\x%02x", *s) : sl_buf_append(out, s, len);
+        s += len == 0 ? 1 : len;
+    }
+    return r;
+}
+
 int sl_cli_fail(const sl_error *err)
 {
     char line[SL_ERROR_MESSAGE_MAX * 4 + 16] = "sandlock: ";

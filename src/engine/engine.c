@@ -2,6 +2,7 @@
  * nothing from the network. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 
 #include "core/clock.h"
 #include "core/util.h"
+#include "engine/control.h"
+#include "engine/describe.h"
 #include "engine/engine_int.h"
 #include "engine/environ.h"
 #include "engine/killall.h"
@@ -23,7 +26,8 @@
 #include "engine/report.h"
 #include "policy/verdict.h"
 
-#define GOODBYE_MS 3000 /* how long the gateway may take for its summary */
+#define GOODBYE_MS  3000  /* how long the gateway may take for its summary */
+#define TERMINAL_MS 10000 /* how long the guardian may take to give the terminal back */
 
 const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
 const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
@@ -42,12 +46,14 @@ struct engine {
     uv_poll_t signals;  /* the guardian's pipe */
     uv_timer_t timeout;
     uv_timer_t goodbye;
+    sl_control *control; /* NULL: nobody can ask */
     enum state state;
     pid_t pid;
     bool main_alive;
     uint64_t started_ns;
     struct sl_report_end end;
     char message[SL_ERROR_MESSAGE_MAX];
+    const char *unsaid; /* to be said once the terminal is the caller's again */
 };
 
 static void set_state(struct engine *e, enum state next)
@@ -100,7 +106,7 @@ static void fail_run(struct engine *e, const char *message)
     e->end.signal = 0;
     e->end.reason = "error";
     e->end.message = e->message;
-    sl_run_say(e->message);
+    e->unsaid = e->message;
     end_run(e);
 }
 
@@ -195,6 +201,51 @@ static void on_timeout(uv_timer_t *timer)
     e->end.reason = "timeout";
     e->end.exit_code = 124;
     end_run(e);
+}
+
+/* What was decided here, and what the gateway shows of its own. */
+static void count_decisions(const struct engine *e, uint64_t *ret_allowed, uint64_t *ret_denied)
+{
+    uint64_t allowed = 0;
+    uint64_t denied = 0;
+    sl_report_counts(e->report, ret_allowed, ret_denied);
+    if (e->gateway != NULL && e->state == RUNNING) { /* later its last word has been added */
+        sl_synth_counts(sl_gateway_synth(e->gateway), &allowed, &denied);
+    }
+    *ret_allowed += allowed;
+    *ret_denied += denied;
+}
+
+/* `kill` does what the same signal to the guardian does: the command gets it. */
+static int on_control(void *arg, const struct sl_control_request *request, sl_buf *out)
+{
+    struct engine *e = arg;
+    struct sl_run *run = e->run;
+    bool sent;
+    struct sl_facts facts = {.policy = run->policy,
+                             .argv = run->options->argv,
+                             .pid = e->pid,
+                             .guardian = getppid(),
+                             .engine = getpid(),
+                             .gateway = e->gateway != NULL ? sl_gateway_pid(e->gateway) : 0,
+                             .started_ns = e->started_ns,
+                             .ending = e->state != RUNNING,
+                             .interactive = run->terminal != NULL};
+    switch (request->what) {
+    case SL_CONTROL_LIST:
+        return sl_describe(&facts, false, out);
+    case SL_CONTROL_INSPECT:
+        count_decisions(e, &facts.allowed, &facts.denied);
+        return sl_describe(&facts, true, out);
+    case SL_CONTROL_KILL:
+        if (request->signal < 1 || request->signal > (uint32_t)SIGRTMAX) {
+            return -EINVAL;
+        }
+        sent = e->main_alive && kill(e->pid, (int)request->signal) == 0;
+        return sl_buf_printf(out, "{\"sent\":%s}", sent ? "true" : "false");
+    default:
+        return -EINVAL;
+    }
 }
 
 /* what the sandbox asks */
@@ -348,6 +399,10 @@ static int start_child(struct engine *e, sl_error *err)
                       .mask = run->mask,
                       .limits = limits};
     static char *no_env[] = {NULL};
+    if (run->terminal != NULL) {
+        spawn.terminal_fd = sl_terminal_slave(run->terminal);
+        spawn.terminal_replaces = sl_terminal_replaces(run->terminal);
+    }
     if (spawn.environ == NULL) {
         spawn.environ = no_env;
     }
@@ -395,6 +450,9 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
     if (e->run->policy->timeout_ms > 0) {
         uv_timer_start(&e->timeout, on_timeout, e->run->policy->timeout_ms, 0);
     }
+    if (r == 0) {
+        (void)sl_control_open(&e->loop, e->run->dir, on_control, e, &e->control);
+    }
     return r;
 }
 
@@ -415,9 +473,40 @@ static int start(struct engine *e, sl_error *err)
     return r;
 }
 
+/* Tells the guardian how it stands with the command of an interactive run. */
+static void tell_guardian(struct engine *e, enum sl_news news)
+{
+    char byte = (char)news;
+    if (e->run->terminal != NULL) {
+        ssize_t n = write(e->run->news_pipe[1], &byte, 1);
+        (void)n; /* it is dead: we see that elsewhere */
+    }
+}
+
+/* Lines of ours must not come between those of the command, nor while the terminal is raw. */
+static void await_terminal(struct engine *e)
+{
+    unsigned char sig = 1;
+    struct pollfd p = {.fd = e->run->signal_pipe[0], .events = POLLIN};
+    tell_guardian(e, SL_NEWS_ENDED);
+    while (sig != SL_SIGNAL_RESTORED && poll(&p, 1, TERMINAL_MS) > 0) {
+        ssize_t n = read(p.fd, &sig, 1);
+        if (n == 0) {
+            sl_terminal_restore_left(e->run->terminal); /* the guardian was killed */
+            return;
+        }
+    }
+}
+
 /* Everybody's last words: status line, then the summary. */
 static int tell(struct engine *e)
 {
+    if (e->run->terminal != NULL) {
+        await_terminal(e);
+    }
+    if (e->unsaid != NULL) {
+        sl_run_say(e->unsaid);
+    }
     e->end.wall_ns = sl_clock_now_ns() - e->started_ns;
     getrusage(RUSAGE_CHILDREN, &e->end.usage);
     e->end.peak_memory =
@@ -433,7 +522,7 @@ static int tell(struct engine *e)
 
 static int fail_start(struct engine *e, const sl_error *err)
 {
-    sl_run_say(err->message);
+    e->unsaid = err->message;
     e->end.exit_code = sl_error_exit_code(err->kind);
     e->end.reason = "error";
     e->end.message = err->message;
@@ -456,6 +545,10 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
         return 125; /* it is gone already */
     }
     setpgid(0, 0);
+    if (run->terminal != NULL) {
+        sl_close(sl_steal_fd(&run->news_pipe[0]));
+        sl_terminal_close_master(run->terminal);
+    }
     for (size_t i = 0; i < sl_engine_ignored_count; i++) {
         signal(sl_engine_ignored[i], SIG_IGN);
     }
@@ -471,6 +564,7 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
     if (!run->options->quiet) {
         sl_sandbox_say_notes(run->sandbox, sl_run_say);
     }
+    tell_guardian(&e, SL_NEWS_STARTED);
     e.state = RUNNING;
     if (uv_loop_init(&e.loop) != 0) {
         return fail_start(&e, &err);

@@ -9,6 +9,7 @@
 #include "engine/gateway.h"
 #include "engine/run.h"
 #include "engine/rundir.h"
+#include "engine/terminal.h"
 #include "sandbox/sandbox.h"
 
 /* Signals whose disposition the engine changes: the child gets the caller's back. */
@@ -32,8 +33,16 @@ struct sl_run {
     sigset_t mask;
     sl_spawn_limit limits[SL_SPAWN_LIMITS]; /* of the caller, of sl_engine_limited */
     pid_t pgid;
-    int signal_pipe[2]; /* guardian to engine: a byte is a signal to pass on */
+    int signal_pipe[2];    /* guardian to engine: a byte is a signal to pass on */
+    sl_terminal *terminal; /* NULL: the command has the caller's */
+    int news_pipe[2];      /* with a terminal, engine to guardian: enum sl_news */
+    bool interacts;        /* guardian: between the two news */
 };
+
+enum sl_news { SL_NEWS_STARTED = 's', SL_NEWS_ENDED = 'e' };
+
+/* On the signal pipe: the caller's terminal is as it was. No signal has this number. */
+#define SL_SIGNAL_RESTORED 0
 
 /* The engine's life; its exit code is the run's. In the forked process. */
 int sl_engine_main(struct sl_run *run, pid_t guardian);

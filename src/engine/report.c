@@ -162,6 +162,14 @@ void sl_report_bye(sl_report *r, const struct sl_link_bye *bye)
     pthread_mutex_unlock(&r->lock);
 }
 
+void sl_report_counts(sl_report *r, uint64_t *ret_allowed, uint64_t *ret_denied)
+{
+    pthread_mutex_lock(&r->lock);
+    *ret_allowed = r->allowed;
+    *ret_denied = r->denied;
+    pthread_mutex_unlock(&r->lock);
+}
+
 static int by_count(const void *a, const void *b)
 {
     uint64_t x = ((const struct line *)a)->count;

@@ -25,6 +25,9 @@ void sl_report_decided(sl_report *report, pid_t pid, const sl_dest *dest,
 void sl_report_denied(sl_report *report, const struct sl_link_denied *denied);
 void sl_report_bye(sl_report *report, const struct sl_link_bye *bye);
 
+/* Any thread. What was decided up to now. */
+void sl_report_counts(sl_report *report, uint64_t *ret_allowed, uint64_t *ret_denied);
+
 /* Denials and the flags that would allow them, on standard error. Silent when there were none. */
 void sl_report_summary(sl_report *report);
 

@@ -115,6 +115,7 @@ static int prepare_dir(struct sl_run *run, sl_error *err)
     if (r < 0) {
         return sl_error_set(err, -r, "not enough memory");
     }
+    (void)sl_rundir_name_control(run->dir); /* without it the run is not listed */
     if (!trust) {
         return 0;
     }
@@ -141,6 +142,13 @@ static int check_degraded(const sl_policy *policy, sl_error *err)
     return 0;
 }
 
+/* The command may open its terminal by name, too. */
+static int prepare_terminal(struct sl_run *run, sl_error *err)
+{
+    int r = sl_terminal_new(&run->terminal, err);
+    return r < 0 ? r : sl_sandbox_allow_device(run->sandbox, sl_terminal_slave(run->terminal), err);
+}
+
 static int prepare(struct sl_run *run, sl_error *err)
 {
     int r = check_degraded(run->policy, err);
@@ -158,6 +166,9 @@ static int prepare(struct sl_run *run, sl_error *err)
     r = r < 0 ? r : read_files(run, err);
     r = r < 0 ? r : sl_sandbox_new(run->policy, &run->sandbox, err);
     r = r < 0 ? r : prepare_dir(run, err);
+    if (r == 0 && run->options->interactive && !run->options->no_supervisor) {
+        r = prepare_terminal(run, err);
+    }
     if (r == 0 && sl_policy_needs_gateway(run->policy)) {
         r = sl_gateway_find(&run->gateway_path, err);
     }
@@ -221,6 +232,9 @@ static void done(struct sl_run *run)
     sl_gateway_files_wipe(&run->files);
     sl_close(run->signal_pipe[0]);
     sl_close(run->signal_pipe[1]);
+    sl_close(run->news_pipe[0]);
+    sl_close(run->news_pipe[1]);
+    sl_terminal_free(run->terminal);
 }
 
 /* What the guardian does not need: the key, which is the gateway's alone, and the memory of what
@@ -238,7 +252,8 @@ static void forget(struct sl_run *run)
 static int fork_engine(struct sl_run *run, sl_error *err)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
-        pipe2(run->signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
+        pipe2(run->signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0 ||
+        (run->terminal != NULL && pipe2(run->news_pipe, O_CLOEXEC) < 0)) {
         return sl_error_set(err, errno, "cannot become the guardian: %s", strerror(errno));
     }
     int r = sl_privileges_drop(sl_policy_wants_identity(run->policy), err);
@@ -287,6 +302,7 @@ static int check_alone(const struct sl_run *run, sl_error *err)
                         : p->time_start != NULL        ? "--time-start"
                         : p->random_seed != NULL       ? "--random-seed"
                         : p->deterministic_dirs        ? "--deterministic-dirs"
+                        : run->options->interactive    ? "--interactive"
                         : run->options->status_fd >= 0 ? "--status-fd"
                                                        : NULL;
     return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
@@ -318,6 +334,7 @@ int sl_run(const sl_run_options *options)
         .policy = options->policy,
         .files = {.audit_fd = -1},
         .signal_pipe = {-1, -1},
+        .news_pipe = {-1, -1},
     };
     sl_buf *bufs[] = {&run.files.ca, &run.files.key, &run.files.upstream_ca, &run.files.bundle};
     for (size_t i = 0; i < SL_ARRAY_LEN(bufs); i++) {

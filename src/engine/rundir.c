@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,25 +84,36 @@ static int try_base(sl_rundir *dir, const char *top, const char *below, const ch
     return 0;
 }
 
+struct candidate {
+    const char *top;
+    const char *below;
+    const char *name;
+};
+
+#define CANDIDATES 3
+
+/* In the order of their being tried. `of_user` holds one of the names. */
+static void list_candidates(struct candidate ret[CANDIDATES], char of_user[32])
+{
+    snprintf(of_user, 32, "sandlock-%u", (unsigned)geteuid());
+    ret[0] = (struct candidate){getenv("XDG_RUNTIME_DIR"), NULL, "sandlock"};
+    ret[1] = (struct candidate){getenv("HOME"), ".cache", "sandlock"};
+    ret[2] = (struct candidate){"/var/tmp", NULL, of_user}; /* a home below /tmp, or none at all */
+}
+
 int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *path), void *arg,
                    sl_error *err)
 {
     char of_user[32];
-    snprintf(of_user, sizeof(of_user), "sandlock-%u", (unsigned)geteuid());
-    const struct {
-        const char *top;
-        const char *below;
-        const char *name;
-    } candidates[] = {{getenv("XDG_RUNTIME_DIR"), NULL, "sandlock"},
-                      {getenv("HOME"), ".cache", "sandlock"},
-                      {"/var/tmp", NULL, of_user}}; /* a home below /tmp, or none at all */
+    struct candidate candidates[CANDIDATES];
+    list_candidates(candidates, of_user);
     SL_AUTO(sl_rundir) dir = calloc(1, sizeof(*dir));
     if (dir == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     dir->run_fd = -1;
     dir->base_fd = -1;
-    for (size_t i = 0; i < SL_ARRAY_LEN(candidates); i++) {
+    for (size_t i = 0; i < CANDIDATES; i++) {
         if (try_base(dir, candidates[i].top, candidates[i].below, candidates[i].name) == 0) {
             if (usable(arg, dir->base)) {
                 *ret_dir = sl_steal(&dir);
@@ -186,11 +198,89 @@ int sl_rundir_begin(sl_rundir *dir, sl_error *err)
     return 0;
 }
 
+int sl_rundir_name_control(sl_rundir *dir)
+{
+    uint64_t salt;
+    if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt)) {
+        return -errno;
+    }
+    snprintf(dir->control_name, sizeof(dir->control_name), "%d-%016llx", (int)getpid(),
+             (unsigned long long)salt);
+    return 0;
+}
+
+int sl_rundir_open_control(const sl_rundir *dir)
+{
+    return open_private(dir->base_fd, "control");
+}
+
+/* One that is there and ours; nothing is made or changed. */
+static int find_control(const struct candidate *c)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int n = snprintf(path, sizeof(path), "%s/%s%s%s/control", c->top,
+                     c->below != NULL ? c->below : "", c->below != NULL ? "/" : "", c->name);
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        return -ENAMETOOLONG;
+    }
+    sl_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return -errno;
+    }
+    return st.st_uid == geteuid() ? sl_steal_fd(&fd) : -EPERM;
+}
+
+void sl_rundir_each_control(void (*each)(void *arg, int fd), void *arg)
+{
+    char of_user[32];
+    char runtime[32];
+    struct candidate candidates[CANDIDATES];
+    struct stat seen[CANDIDATES];
+    size_t count = 0;
+    list_candidates(candidates, of_user);
+    if (candidates[0].top == NULL) { /* what a login session has, from outside one */
+        snprintf(runtime, sizeof(runtime), "/run/user/%u", (unsigned)geteuid());
+        candidates[0].top = runtime;
+    }
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        struct stat st;
+        bool again = false;
+        sl_autoclose int fd = candidates[i].top == NULL ? -ENOENT : find_control(&candidates[i]);
+        if (fd < 0 || fstat(fd, &st) < 0) {
+            continue;
+        }
+        for (size_t k = 0; k < count; k++) {
+            again = again || (seen[k].st_dev == st.st_dev && seen[k].st_ino == st.st_ino);
+        }
+        if (!again) {
+            seen[count++] = st;
+            each(arg, fd);
+        }
+    }
+}
+
+static void remove_control(const sl_rundir *dir)
+{
+    sl_autoclose int fd =
+        openat(dir->base_fd, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) {
+        unlinkat(fd, dir->control_name, 0);
+    }
+}
+
 void sl_rundir_end(sl_rundir *dir)
 {
-    if (dir != NULL && dir->run_name[0] != '\0') {
+    if (dir == NULL) {
+        return;
+    }
+    if (dir->run_name[0] != '\0') {
         remove_run(dir->base_fd, dir->run_name);
         dir->run_name[0] = '\0';
+    }
+    if (dir->control_name[0] != '\0') {
+        remove_control(dir);
+        dir->control_name[0] = '\0';
     }
 }
 

@@ -26,6 +26,7 @@ struct sl_audit {
     uint64_t denied;
     uint64_t bytes_out;
     uint64_t bytes_in;
+    sl_synth_map *shared; /* NULL: nobody looks */
     size_t count;
     denial denials[SL_SUMMARY_MAX];
 };
@@ -40,6 +41,11 @@ sl_audit *sl_audit_new(int fd)
     a->fd = fd;
     sl_buf_init(&a->line, LINE_MAX_BYTES);
     return a;
+}
+
+void sl_audit_share(sl_audit *a, sl_synth_map *map)
+{
+    a->shared = map;
 }
 
 void sl_audit_free(sl_audit *a)
@@ -140,6 +146,9 @@ void sl_audit_count(sl_audit *a, bool allow, uint64_t bytes_out, uint64_t bytes_
 {
     a->allowed += allow ? 1 : 0;
     a->denied += allow ? 0 : 1;
+    if (a->shared != NULL) {
+        sl_synth_count(a->shared, allow);
+    }
     a->bytes_out += bytes_out;
     a->bytes_in += bytes_in;
 }

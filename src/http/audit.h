@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 #include "policy/link.h"
+#include "policy/synth.h"
 
 #define SL_SUMMARY_MAX   256 /* distinct denials remembered */
 #define SL_SUMMARY_LINES 20  /* sent at the end */
@@ -36,6 +37,8 @@ typedef struct sl_audit_event {
 
 /* `fd` -1: no log is written, the counts are kept all the same. */
 sl_audit *sl_audit_new(int fd);
+/* Shows the counts on the shared pages from now on. */
+void sl_audit_share(sl_audit *a, sl_synth_map *map);
 void sl_audit_free(sl_audit *a);
 bool sl_audit_logging(const sl_audit *a);
 void sl_audit_write(sl_audit *a, const sl_audit_event *e);

@@ -439,6 +439,9 @@ int sl_gateway_run(int link)
         r = set_up(s, link, &err);
     }
     r = r == 0 ? load_policy(&s->gw, &h, &err) : r;
+    if (r == 0) {
+        sl_audit_share(s->gw.audit, s->gw.synth);
+    }
     r = r == 0 ? sl_confine_self(&err) : r;
     s->hello = h;
     s->gw.trust = ensure_trust;

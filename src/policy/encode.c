@@ -170,9 +170,9 @@ static int put_string(sl_buf *out, const char *text)
         if (*s == '"' || *s == '\\') {
             char escaped[2] = {'\\', (char)*s};
             r = sl_buf_append(out, escaped, 2);
-        } else if (*s < 0x20 || *s == 0x7f) {
+        } else if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) { /* C0, DEL, C1 */
             char escaped[8];
-            snprintf(escaped, sizeof(escaped), "\\u%04X", *s);
+            snprintf(escaped, sizeof(escaped), "\\u%04X", n == 2 ? s[1] : *s);
             r = sl_buf_append_str(out, escaped);
         } else {
             r = sl_buf_append(out, s, n);

@@ -23,13 +23,21 @@ struct entry {
     char name[SL_HOST_NAME_MAX + 2];
 };
 
+/* What is shared. Each count is one number, so that a reader sees it whole. */
+struct pages {
+    struct entry entries[SL_SYNTH_MAX];
+    _Atomic uint64_t allowed;
+    _Atomic uint64_t denied;
+};
+
 struct sl_synth_map {
-    struct entry *entries; /* shared */
+    struct pages *pages;
+    struct entry *entries; /* of the pages */
     uint32_t count;        /* writer: next free */
     uint16_t *index;       /* writer: slot of a name's hash -> entry + 1; NULL for readers */
 };
 
-#define MAP_SIZE (sizeof(struct entry) * SL_SYNTH_MAX)
+#define MAP_SIZE sizeof(struct pages)
 
 int sl_synth_create(void)
 {
@@ -117,7 +125,8 @@ sl_synth_map *sl_synth_map_open(int fd, bool writable)
         free(map);
         return NULL;
     }
-    map->entries = pages;
+    map->pages = pages;
+    map->entries = map->pages->entries;
     map->index = index;
     if (writable) {
         rebuild_index(map);
@@ -128,7 +137,7 @@ sl_synth_map *sl_synth_map_open(int fd, bool writable)
 void sl_synth_map_close(sl_synth_map *map)
 {
     if (map != NULL) {
-        munmap(map->entries, MAP_SIZE);
+        munmap(map->pages, MAP_SIZE);
         free(map->index);
         free(map);
     }
@@ -188,4 +197,16 @@ int sl_synth_lookup(const sl_synth_map *map, const sl_addr *addr, char ret_name[
         return -ENOENT;
     }
     return 0;
+}
+
+void sl_synth_count(sl_synth_map *map, bool allow)
+{
+    (void)atomic_fetch_add_explicit(allow ? &map->pages->allowed : &map->pages->denied, 1,
+                                    memory_order_relaxed);
+}
+
+void sl_synth_counts(const sl_synth_map *map, uint64_t *ret_allowed, uint64_t *ret_denied)
+{
+    *ret_allowed = atomic_load_explicit(&map->pages->allowed, memory_order_relaxed);
+    *ret_denied = atomic_load_explicit(&map->pages->denied, memory_order_relaxed);
 }

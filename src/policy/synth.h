@@ -31,4 +31,9 @@ bool sl_synth_is(const sl_addr *addr);
 /* Reader: copies the name. 0, or -ENOENT when not assigned or not a valid name. */
 int sl_synth_lookup(const sl_synth_map *map, const sl_addr *addr, char ret_name[SL_HOST_NAME_MAX]);
 
+/* Behind the table: how many requests the writer decided, for those who ask while the run goes on.
+ * The end's numbers come by the link (SL_LINK_BYE). */
+void sl_synth_count(sl_synth_map *map, bool allow);
+void sl_synth_counts(const sl_synth_map *map, uint64_t *ret_allowed, uint64_t *ret_denied);
+
 #endif

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -41,6 +42,9 @@ static int join_group(struct sl_child_args *args)
     }
     if (getppid() != args->parent) {
         return -ESRCH; /* it died before the signal was armed */
+    }
+    if (args->terminal_fd > 0) {
+        return 0; /* a session of its own, which take_terminal makes */
     }
     if (args->pgid != 0) {
         setpgid(0, args->pgid); /* fails when that group is gone: nobody's terminal is at stake */
@@ -82,6 +86,16 @@ static int take_identity(const struct sl_child_args *args)
     r = r < 0 ? r : put("/proc/self/gid_map", args->gid_map);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return r < 0 ? r : drop_capabilities();
+}
+
+/* The leader of a session is in its foreground: keys become its signals, and job control is its own
+ * (credentials(7)). */
+static int take_terminal(const struct sl_child_args *args)
+{
+    if (args->terminal_fd == 0) {
+        return 0;
+    }
+    return setsid() < 0 || ioctl(args->terminal_fd, TIOCSCTTY, 0) < 0 ? -errno : 0;
 }
 
 static int install_filter(struct sl_child_args *args)
@@ -154,11 +168,19 @@ static enum sl_child_step ask_canary(const struct sl_child_args *args)
 
 static int take_descriptors(const struct sl_child_args *args)
 {
-    if (args->close_fds) {
+    if (args->close_fds && args->terminal_fd == 0) {
         return close_range(3, ~0u, CLOSE_RANGE_UNSHARE) < 0 ? -errno : 0;
     }
     /* Ours are close-on-exec from birth. */
-    return unshare(CLONE_FILES) < 0 ? -errno : 0;
+    if (unshare(CLONE_FILES) < 0) {
+        return -errno;
+    }
+    for (int fd = 0; args->terminal_fd > 0 && fd <= STDERR_FILENO; fd++) {
+        if ((args->terminal_replaces & 1u << fd) != 0 && dup3(args->terminal_fd, fd, 0) < 0) {
+            return -errno;
+        }
+    }
+    return args->close_fds && close_range(3, ~0u, 0) < 0 ? -errno : 0;
 }
 
 /* The caller's dispositions and mask, not ours. Handlers fall to the default by execve(2), and what
@@ -191,6 +213,10 @@ int sl_child_main(void *arg)
     r = set_memory(args);
     if (r < 0) {
         return fail(args, SL_CHILD_MEMORY, -r);
+    }
+    r = take_terminal(args);
+    if (r < 0) {
+        return fail(args, SL_CHILD_TERMINAL, -r);
     }
     if (args->cpus != NULL &&
         syscall(SYS_sched_setaffinity, 0, sizeof(*args->cpus), args->cpus) < 0) {

@@ -27,6 +27,7 @@ enum sl_child_step {
     SL_CHILD_CHDIR,
     SL_CHILD_PRIVILEGES,
     SL_CHILD_IDENTITY, /* its user namespace */
+    SL_CHILD_TERMINAL,
     SL_CHILD_LANDLOCK,
     SL_CHILD_SECCOMP,
     SL_CHILD_CANARY_FILE,   /* a file that no rule grants could be opened */
@@ -55,6 +56,8 @@ struct sl_child_args {
     sigset_t ignored; /* those of them that the caller of sandlock ignored */
     sigset_t mask;    /* what it blocked */
     pid_t pgid;
+    int terminal_fd; /* 0: the session and the descriptors stay as they are */
+    unsigned terminal_replaces;
     pid_t parent; /* PR_SET_PDEATHSIG: who must still be the parent; 0: no such tie */
     const sl_spawn_limit *limits; /* SL_SPAWN_LIMITS, or NULL */
     bool identity;                /* a user namespace with these maps */

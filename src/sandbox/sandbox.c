@@ -114,6 +114,12 @@ bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path)
     return sl_fsview_writable(sb->view, path);
 }
 
+int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
+{
+    int r = sb->landlock_fd < 0 ? 0 : sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
+    return r < 0 ? sl_error_set(err, -r, "cannot grant a device: %s", strerror(-r)) : 0;
+}
+
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line))
 {
     for (size_t i = 0; i < sb->view->notes.count; i++) {
@@ -319,6 +325,8 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .ignored = spawn->ignored,
         .mask = spawn->mask,
         .pgid = spawn->pgid,
+        .terminal_fd = spawn->terminal_fd,
+        .terminal_replaces = spawn->terminal_replaces,
         .limits = spawn->limits,
         .cpus = sl_cpus_of_tree(sb),
         .no_randomize_memory = sb->policy->no_randomize_memory,

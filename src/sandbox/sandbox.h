@@ -42,6 +42,8 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
 int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
 /* True if the policy lets the child write below this path (absolute, resolved). */
 bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path);
+/* Lets the child use this device, by whatever name. Before the spawn. */
+int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err);
 /* Says what was left out of the policy and why, a line each. */
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));
 void sl_sandbox_free(sl_sandbox *sb);
@@ -66,9 +68,11 @@ typedef struct sl_spawn_limit {
 typedef struct sl_spawn {
     char *const *argv;
     char *const *environ;
-    const char *path;   /* the program, resolved; tried as execve(2) does */
-    pid_t pgid;         /* group to join, 0: leave */
-    const int *changed; /* signals whose disposition is put back: ignored, or default */
+    const char *path; /* the program, resolved; tried as execve(2) does */
+    pid_t pgid;       /* group to join, 0: leave */
+    int terminal_fd;  /* 0: none. Else the child leads a session that this terminal controls */
+    unsigned terminal_replaces; /* a bit for each standard descriptor that it becomes */
+    const int *changed;         /* signals whose disposition is put back: ignored, or default */
     size_t changed_count;
     sigset_t ignored;
     sigset_t mask;

@@ -115,7 +115,7 @@ static const int built_in[] = {
 static const int start[] = {
     SYS_execve,       SYS_exit,         SYS_exit_group,     SYS_openat,          SYS_close_range,
     SYS_rt_sigaction, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_futex,           SYS_unshare,
-    SYS_prctl,        SYS_close,        SYS_seccomp,        SYS_restart_syscall,
+    SYS_prctl,        SYS_close,        SYS_seccomp,        SYS_restart_syscall, SYS_dup3,
 };
 
 /* What a dynamically linked program calls before its main, and on its way out: part of every

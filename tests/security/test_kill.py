@@ -92,7 +92,9 @@ class Scene:
     def files(self):
         """Names below the per-user directories that no run may leave behind."""
         return sorted(p.name for top in (self.runtime, self.box.home / ".cache")
-                      for p in (top / "sandlock").glob("*") if p.name != "canary")
+                      for p in [*(top / "sandlock").glob("*"),
+                                            *(top / "sandlock" / "control").glob("*")]
+                      if p.name not in ("canary", "control"))
 
     def kill(self, victim, rng):
         """A run, killed; its end, and whether it had begun to answer."""

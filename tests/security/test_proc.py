@@ -1,5 +1,5 @@
 """PROC: signals, limits and scheduling aimed at our own processes; relatives that try to outlive
-the run (SECURITY-CASES). SUP-08, the control socket, comes with the engine protocol."""
+the run (SECURITY-CASES)."""
 
 import os
 import signal

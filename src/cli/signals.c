@@ -1,0 +1,38 @@
+/* Owns the names of signals. The C library's own names depend on its version. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/cli_int.h"
+#include "core/util.h"
+
+static const struct {
+    const char *name;
+    int number;
+} signals[] = {
+    {"HUP", SIGHUP},       {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"ILL", SIGILL},
+    {"TRAP", SIGTRAP},     {"ABRT", SIGABRT}, {"BUS", SIGBUS},     {"FPE", SIGFPE},
+    {"KILL", SIGKILL},     {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},   {"USR2", SIGUSR2},
+    {"PIPE", SIGPIPE},     {"ALRM", SIGALRM}, {"TERM", SIGTERM},   {"CHLD", SIGCHLD},
+    {"CONT", SIGCONT},     {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},   {"TTIN", SIGTTIN},
+    {"TTOU", SIGTTOU},     {"URG", SIGURG},   {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ},
+    {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},
+    {"PWR", SIGPWR},       {"SYS", SIGSYS},
+};
+
+int sl_cli_signal(const char *word)
+{
+    size_t len = strlen(word);
+    if (len > 0 && len <= 2 && strspn(word, "0123456789") == len) {
+        int number = (int)strtol(word, NULL, 10);
+        return number >= 1 && number <= SIGRTMAX ? number : -1;
+    }
+    const char *name = strncasecmp(word, "SIG", 3) == 0 ? word + 3 : word;
+    for (size_t i = 0; i < SL_ARRAY_LEN(signals); i++) {
+        if (strcasecmp(name, signals[i].name) == 0) {
+            return signals[i].number;
+        }
+    }
+    return -1;
+}

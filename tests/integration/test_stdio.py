@@ -1,0 +1,109 @@
+"""Standard input and output through `sandlock run`: the command has the caller's own descriptors, so
+that binary data, slow readers and closed ends are as without us."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from harness import paths
+from harness.sandbox import TIMEOUT, clean_environment
+
+MIB = 1 << 20
+POLICIES = [(), ("-r", "/", "-w", "/tmp", "--net-allow="), ("--http-allow=GET api.test/*",)]
+
+
+def start(box, *options, cmd, **kw):
+    words = [str(paths.SANDLOCK), "run", *options, "--", *map(str, cmd)]
+    return subprocess.Popen(words, cwd=box.work, env=clean_environment(box.home), **kw)
+
+
+def feed(pipe, data):
+    def run():
+        with pipe:
+            for at in range(0, len(data), MIB):
+                pipe.write(data[at:at + MIB])
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("options", POLICIES)
+def test_binary_data_in_and_out(sandlock, options):
+    """64 MiB of every byte value, through a pipeline of two sandboxes."""
+    data = os.urandom(MIB) + bytes(range(256)) * (63 * 4096)
+    one = start(sandlock, *options, cmd=["cat"], stdin=-1, stdout=-1)
+    two = start(sandlock, *options, cmd=["cat"], stdin=one.stdout, stdout=-1)
+    one.stdout.close()
+    thread = feed(one.stdin, data)
+    got = two.stdout.read()
+    thread.join(TIMEOUT)
+    assert (one.wait(TIMEOUT), two.wait(TIMEOUT)) == (0, 0)
+    assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest()
+    two.stdout.close()
+
+
+@pytest.mark.parametrize("options", POLICIES)
+def test_a_slow_reader_makes_the_writer_wait(sandlock, options):
+    """The command sees the pipe full, as it would bare, and loses nothing."""
+    script = ("import os,sys\nos.set_blocking(1,False);n=0\n"
+              "try:\n while True: n+=os.write(1,bytes(4096))\n"
+              "except BlockingIOError: print(n,file=sys.stderr,flush=True)\n"
+              "os.set_blocking(1,True)\nfor i in range(64): os.write(1,bytes([i])*65536)\n")
+    run = start(sandlock, *options, cmd=[sys.executable, "-c", script], stdout=-1, stderr=-1)
+    full = int(run.stderr.readline())
+    assert 0 < full <= MIB
+    got = b""
+    while piece := os.read(run.stdout.fileno(), 777):
+        got += piece
+    assert got[full:] == b"".join(bytes([i]) * 65536 for i in range(64))
+    assert run.wait(TIMEOUT) == 0
+    for pipe in (run.stdout, run.stderr):
+        pipe.close()
+
+
+@pytest.mark.parametrize("options", POLICIES)
+def test_a_reader_that_leaves(sandlock, options):
+    """SIGPIPE for the command, 141 for the caller."""
+    run = start(sandlock, *options, cmd=["yes"], stdout=-1)
+    assert run.stdout.readline() == b"y\n"
+    run.stdout.close()
+    assert run.wait(TIMEOUT) == 128 + signal.SIGPIPE
+
+
+def test_a_command_that_ignores_sigpipe_gets_the_error(sandlock):
+    script = ("import os,signal,sys,errno\nsignal.signal(signal.SIGPIPE,signal.SIG_IGN)\n"
+              "os.write(1,b'up\\n')\nsys.stdin.readline()\n"
+              "try: os.write(1,b'x')\nexcept OSError as e: sys.exit(40+(e.errno==errno.EPIPE))\n")
+    run = start(sandlock, cmd=[sys.executable, "-c", script], stdin=-1, stdout=-1)
+    assert run.stdout.readline() == b"up\n"
+    run.stdout.close()
+    run.stdin.write(b"\n")
+    run.stdin.close()
+    assert run.wait(TIMEOUT) == 41
+
+
+def test_exec_shell_with_binary_pipes(sandlock):
+    """-e: one line of shell, with its pipeline, its exit code and the caller's descriptors."""
+    data = bytes(range(256)) * 65536
+    words = [str(paths.SANDLOCK), "run", "-P", "0", "-e", "cat | cat; echo err >&2; exit 7"]
+    done = subprocess.run(words, input=data, capture_output=True, cwd=sandlock.work,
+                          env=clean_environment(sandlock.home), timeout=TIMEOUT)
+    assert (done.returncode, done.stdout, done.stderr) == (7, data, b"err\n")
+
+
+@pytest.mark.parametrize("words,word", [(("-e",), "CMD"), (("-e", "true", "-e", "true"), "twice"),
+                                        (("-e", "true", "--", "ls"), "'ls'")])
+def test_exec_shell_takes_one_command(sandlock, words, word):
+    done = subprocess.run([str(paths.SANDLOCK), "run", *words], capture_output=True, text=True,
+                          cwd=sandlock.work, env=clean_environment(sandlock.home), timeout=TIMEOUT)
+    assert done.returncode == 2 and word in done.stderr and done.stderr.count("\n") == 1, done
+
+
+def test_exec_shell_empty_line(sandlock):
+    done = subprocess.run([str(paths.SANDLOCK), "run", "-e", ""], capture_output=True,
+                          cwd=sandlock.work, env=clean_environment(sandlock.home), timeout=TIMEOUT)
+    assert (done.returncode, done.stdout) == (0, b""), done
