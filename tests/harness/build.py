@@ -49,11 +49,15 @@ def c_program(source, *flags, cc="cc", name=None):
                    lambda out: _run([cc, *C_FLAGS, *link, source, "-o", out, *flags, "-lpthread"]))
 
 
+# What one attack needs beyond a static link.
+ATTACK_FLAGS = {"bss": ["-nostdlib", "-mcmodel=large", "-fno-stack-protector"]}
+
+
 def attack(name):
     source = f"security/attacks/{name}.c"
     # a static glibc has no name service
     dynamic = "netdb.h" in (paths.TESTS / source).read_text()
-    return c_program(source, *(["-dynamic"] if dynamic else []))
+    return c_program(source, *(["-dynamic"] if dynamic else []), *ATTACK_FLAGS.get(name, []))
 
 
 def api_server():

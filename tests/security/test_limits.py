@@ -87,8 +87,7 @@ def test_RES_03_no_credit_for_what_was_never_had(sandlock, attack):
 
 
 def test_RES_04_an_image_of_4_gigabytes(sandlock):
-    program = build.c_program("security/attacks/bss.c", "-nostdlib", "-mcmodel=large",
-                              "-fno-stack-protector")
+    program = build.attack("bss")
     run = sandlock(f"--max-memory={LIMIT}M", cmd=[program], audit=False)
     assert is_ended_by_memory(run), str(run)
     assert run.status["peak_memory"] < 4 << 30, str(run)
