@@ -272,8 +272,8 @@ def test_a_stop_from_outside_gives_the_terminal_back(sandlock):
 def test_a_terminal_that_goes_away_hangs_up_the_command(sandlock):
     """Its end is the end of the command's terminal too: SIGHUP, and nobody is left."""
     proof = sandlock.work / "hup"
-    script = ("import signal,sys\n"
-              "def hup(*_): open(sys.argv[1],'w').write('hup'); sys.exit(4)\n"
+    script = ("import os,signal,sys\n"  # at once: it may be told twice, and Python's way out is long
+              "def hup(*_):\n with open(sys.argv[1],'w') as f: f.write('hup')\n os._exit(4)\n"
               "signal.signal(signal.SIGHUP,hup)\nprint('up')\nwhile True: signal.pause()\n")
     with Orphans() as orphans:
         with interactive(sandlock, cmd=python(script, proof)) as t:
