@@ -18,7 +18,7 @@ LINK_FD = 3
 HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
 HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE = 1, 2, 4, 8
-SYNTH_SIZE = 260 * 8192  # struct entry of policy/synth.c
+SYNTH_SIZE = 260 * 8192 + 16  # struct pages of policy/synth.c
 
 
 def memfd(name, data):

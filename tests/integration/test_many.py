@@ -11,9 +11,9 @@ HTTP = "--http-allow=GET api.test/*"
 
 
 def left_in(home):
-    """What stands in the user's private directory, apart from the file that every run shares."""
-    return sorted(str(p.relative_to(home)) for p in home.rglob("*")
-                  if p.name not in (".cache", "sandlock", "canary"))
+    """What stands in the user's private directory, apart from what all runs share."""
+    shared = (".cache", ".cache/sandlock", ".cache/sandlock/canary", ".cache/sandlock/control")
+    return sorted({str(p.relative_to(home)) for p in home.rglob("*")} - set(shared))
 
 
 def start(sandlock, *options, command):
