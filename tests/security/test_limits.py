@@ -191,7 +191,7 @@ def test_SUP_01_nobody_stays_held_without_us(sandlock):
     """Engine and guardian killed at once: who is left runs on, for the kernel let go of it."""
     with Orphans() as orphans:
         running = sandlock.start("--max-cpu=5", cmd=[sys.executable, "-c", BURN], audit=False,
-                                 status=False)
+                                 status=False, own_group=True)  # a stopped member hangs up a group
         assert running.line() == "up\n"
         engine = Roles(running.pid).engine
         wait_for_held(engine)
