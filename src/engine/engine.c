@@ -277,6 +277,11 @@ static void hook_decided(void *arg, pid_t pid, const sl_dest *dest, const sl_net
     sl_report_decided(arg, pid, dest, verdict, allowed);
 }
 
+static void hook_bound(void *arg, enum sl_proto proto, uint16_t inside, uint16_t real)
+{
+    sl_report_bound(arg, proto, inside, real);
+}
+
 /* what the gateway tells */
 
 static void on_ready(void *arg, int ca_fd, int bundle_fd)
@@ -380,7 +385,8 @@ static int prepare_gateway(struct engine *e, sl_error *err)
                                                            .dns = hook_dns,
                                                            .resolve = hook_resolve,
                                                            .want_trust = hook_want_trust,
-                                                           .decided = hook_decided});
+                                                           .decided = hook_decided,
+                                                           .bound = hook_bound});
     return must_wait_for_gateway(run->policy) ? wait_for_gateway(e, err) : 0;
 }
 
@@ -461,8 +467,9 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
 static int start(struct engine *e, sl_error *err)
 {
     if (e->run->gateway_path == NULL) {
-        sl_sandbox_set_hooks(e->run->sandbox,
-                             &(sl_sandbox_hooks){.report_arg = e->report, .decided = hook_decided});
+        sl_sandbox_set_hooks(e->run->sandbox, &(sl_sandbox_hooks){.report_arg = e->report,
+                                                                  .decided = hook_decided,
+                                                                  .bound = hook_bound});
         return start_child(e, err);
     }
     int r = prepare_gateway(e, err);
@@ -557,7 +564,7 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     int child_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-    e.report = sl_report_new(run->files.audit_fd);
+    e.report = sl_report_new(run->files.audit_fd, run->options->status_fd);
     if (e.report == NULL || child_fd < 0 || start(&e, &err) < 0) {
         return fail_start(&e, &err);
     }
