@@ -13,6 +13,7 @@
 #include "core/util.h"
 #include "sandbox/features.h"
 #include "sandbox/ports_int.h"
+#include "sandbox/vfile.h"
 
 #define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
 
@@ -226,6 +227,7 @@ static sl_answer handle_sendmmsg(sl_call *call)
     }
 
 static const sl_syscall_row rows[] = {
+    SL_VFILE_ROWS(sl_ports_handle_open),
     ROW(bind, sl_ports_handle_bind),
     ROW(listen, handle_listen),
     ROW(connect, handle_connect),

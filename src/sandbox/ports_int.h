@@ -44,6 +44,11 @@ bool sl_ports_rename(struct sl_sandbox *sb, enum sl_proto proto, struct sockaddr
 uint16_t sl_ports_of(const void *sa);
 void sl_ports_set(void *sa, uint16_t port);
 
+/* ports_proc.c */
+/* A line of /proc/net/tcp, tcp6, udp or udp6: its ports become those that the tree knows. */
+void sl_ports_rename_line(struct sl_sandbox *sb, const char *list, char *line);
+sl_answer sl_ports_handle_open(sl_call *call);
+
 /* ports_bind.c */
 sl_answer sl_ports_handle_bind(sl_call *call);
 /* A socket listens now, perhaps on a port that listen(2) chose. */
