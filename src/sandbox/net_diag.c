@@ -92,13 +92,17 @@ uint64_t sl_diag_cookie(const struct inet_diag_msg *m)
     return m->id.idiag_cookie[0] | (uint64_t)m->id.idiag_cookie[1] << 32;
 }
 
-/* IPv6 counts as both families here: whether it is IPv6 alone is not in the message. */
+/* An IPv6 socket counts for both families here: whether it is for IPv6 alone is not in the message.
+ */
 bool sl_diag_is_reached(const struct inet_diag_msg *m, const sl_addr *addr)
 {
     static const uint8_t zero[16];
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
     sl_addr own = {.family = 4};
     uint16_t port;
+    if (m->idiag_family == AF_INET && addr->family == 6) {
+        return false;
+    }
     memcpy(own.bytes, m->id.idiag_src, 4);
     if (m->idiag_family == AF_INET6) {
         memcpy(&in6.sin6_addr, m->id.idiag_src, sizeof(in6.sin6_addr));
