@@ -2,6 +2,7 @@
  * library, and on the terminal by us: one event, one line (SUP-09). */
 #include "engine/report.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -148,15 +150,26 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
+static bool has_room(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int unread = 0;
+    int size = fcntl(fd, F_GETPIPE_SZ);
+    if (size > 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread > size / 2) {
+        return false;
+    }
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0;
+}
+
 void sl_report_bound(sl_report *r, enum sl_proto proto, uint16_t inside, uint16_t real)
 {
     char line[64];
     int n = snprintf(line, sizeof(line), "{\"%s\":{\"%u\":%u}}\n",
                      proto == SL_PROTO_UDP ? "udp_ports" : "ports", inside, real);
     pthread_mutex_lock(&r->lock);
-    struct pollfd p = {.fd = r->status_fd, .events = POLLOUT};
-    if (p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0) {
-        sl_fd_write_all(p.fd, line, (size_t)n);
+    if (r->status_fd >= 0 && has_room(r->status_fd)) {
+        sl_fd_write_all(r->status_fd, line, (size_t)n);
     }
     pthread_mutex_unlock(&r->lock);
 }
