@@ -185,6 +185,14 @@ static uint16_t find_real(struct sl_ports_state *state, enum sl_proto proto, con
     return 0;
 }
 
+/* net_connect alone is Landlock's, which does not see a connect on behalf: it is the name that the
+ * policy knows. */
+static bool may_connect(const sl_policy *policy, enum sl_proto proto, uint16_t inside)
+{
+    return proto != SL_PROTO_TCP || policy->net_connect.count == 0 ||
+           sl_ports_has(&policy->net_connect, inside);
+}
+
 bool sl_ports_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_storage *sa,
                        socklen_t len)
 {
@@ -200,7 +208,8 @@ bool sl_ports_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_stora
      * under network rules, which know of TCP listeners only. */
     bool moved = atomic_load(udp ? &state->map.moved_udp : &state->map.moved_tcp) > 0;
     if ((!moved && !(udp && call->sb->net != NULL)) ||
-        sl_addr_from_sockaddr(sa, len, &addr, &inside) < 0 || inside == 0) {
+        sl_addr_from_sockaddr(sa, len, &addr, &inside) < 0 || inside == 0 ||
+        !may_connect(call->sb->policy, proto, inside)) {
         return false;
     }
     settle_any(&addr);

@@ -316,6 +316,20 @@ for port in map(int, sys.argv[1:]):
     assert nothing.out == "EACCES\n" and nothing.told == [], str(nothing)
 
 
+def test_net_connect_names_ports_inside(sandlock, taken):
+    text = """
+port = int(sys.argv[1])
+with socket.create_server(("127.0.0.1", port)) as s:
+    serve(s, b"inside")
+    try: print(ask(port))
+    except OSError as e: print(errno.errorcode[e.errno])
+"""
+    granted = script(sandlock, text, taken, options=(f"--net-connect={taken}",)).ok()
+    assert granted.out == "inside\n", str(granted)
+    other = script(sandlock, text, taken, options=(f"--net-connect={taken - 1}",)).ok()
+    assert other.out == "EACCES\n", str(other)
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_node_server_and_client(sandlock, taken):
     """Two workers of a cluster on one port, and a server on port 0."""
