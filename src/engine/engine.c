@@ -26,8 +26,9 @@
 #include "engine/report.h"
 #include "policy/verdict.h"
 
-#define GOODBYE_MS  3000  /* how long the gateway may take for its summary */
-#define TERMINAL_MS 10000 /* how long the guardian may take to give the terminal back */
+#define GOODBYE_MS      3000 /* how long the gateway may take for its summary */
+#define PORTS_SHOWN_MAX 256
+#define TERMINAL_MS     10000 /* how long the guardian may take to give the terminal back */
 
 const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
 const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
@@ -221,6 +222,7 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
 {
     struct engine *e = arg;
     struct sl_run *run = e->run;
+    sl_sandbox_port ports[PORTS_SHOWN_MAX];
     bool sent;
     struct sl_facts facts = {.policy = run->policy,
                              .argv = run->options->argv,
@@ -231,6 +233,10 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
                              .started_ns = e->started_ns,
                              .ending = e->state != RUNNING,
                              .interactive = run->terminal != NULL};
+    if (run->policy->port_remap && request->what != SL_CONTROL_KILL) {
+        facts.ports = ports;
+        facts.port_count = sl_sandbox_ports(run->sandbox, ports, PORTS_SHOWN_MAX);
+    }
     switch (request->what) {
     case SL_CONTROL_LIST:
         return sl_describe(&facts, false, out);

@@ -51,7 +51,7 @@ size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max)
     pthread_mutex_lock(&sb->ports->lock);
     for (size_t i = 0; i < sb->ports->map.count && count < max; i++) {
         const sl_bound *b = &sb->ports->map.items[i];
-        if (b->listening || b->proto == SL_PROTO_UDP) {
+        if (b->listening || (b->proto == SL_PROTO_UDP && b->asked)) {
             list[count++] = (sl_sandbox_port){b->proto, b->inside, b->real};
         }
     }

@@ -21,6 +21,7 @@ typedef struct sl_bound {
     bool any;       /* `addr` is every address of its family */
     bool both;      /* and, being IPv6 without IPV6_V6ONLY, every IPv4 address */
     bool listening; /* listen(2) was called */
+    bool asked;     /* bind(2) named the port */
     uint16_t inside;
     uint16_t real;
 } sl_bound;

@@ -224,7 +224,8 @@ static int bind_mapped(sl_call *call, struct binding *b)
     r = r < 0 ? r : describe(&b->sock, &b->bound);
     if (r == 0 && b->bound.real == real) {
         b->bound.inside = wish;
-        if (keep(b->state, &b->bound) && b->bound.proto == SL_PROTO_UDP && wish != 0) {
+        b->bound.asked = wish != 0;
+        if (keep(b->state, &b->bound) && b->bound.proto == SL_PROTO_UDP && b->bound.asked) {
             tell(call, &b->bound);
         }
     }

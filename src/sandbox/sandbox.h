@@ -40,8 +40,8 @@ typedef struct sl_sandbox_hooks {
 /* Builds everything that can be built before the fork. */
 int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
 
-/* port_remap: the ports that sockets of the tree answer on now, listeners of TCP and bound sockets
- * of UDP. Any thread but the dispatcher's own calls. Returns how many of at most `max`. */
+/* port_remap: the ports that sockets of the tree answer on now, listeners of TCP and sockets of UDP
+ * that asked for a port. Returns how many of at most `max`. */
 typedef struct sl_sandbox_port {
     enum sl_proto proto;
     uint16_t inside; /* what the tree calls it */

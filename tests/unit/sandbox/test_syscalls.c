@@ -54,7 +54,6 @@ static const struct variant variants[] = {
     {.name = "ping", .set = {{"net_allow", "icmp://192.0.2.1"}, {"no_raw_sockets", "false"}}},
     {.name = "http", .set = {{"http_allow", "GET api.example.com/*"}, {"max_processes", "0"}}},
     {.name = "http denials", .set = {{"http_deny", "* metrics.example.com/*"}}},
-    {.name = "files, own ports", .set = {{"port_remap", "true"}}},
     {.name = "own ports", .set = {{"port_remap", "true"}, {"net_allow", "192.0.2.1"}}},
     {.name = "no datagrams", .set = {{"no_udp", "true"}}},
     {.name = "files, strict", .set = {{"allow_syscalls", "write,ptrace,connect,socket"}}},
