@@ -11,7 +11,8 @@ _sandlock_run()
         -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout
         --time-start --random-seed --env --hostname --gpu --name --allow-degraded
         -e --exec-shell --status-fd'
-    local flags='-i --interactive --allow-raw-sockets --no-udp --isolate-ipc --isolate-signals --isolate-pids
+    local flags='-i --interactive --allow-raw-sockets --no-udp --port-remap --isolate-ipc
+        --isolate-signals --isolate-pids
         --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump
         --clean-env --quiet --print-policy --no-supervisor -h --help'
     local i word

@@ -103,6 +103,24 @@ static int put_command(sl_buf *out, const json_t *command)
     return r;
 }
 
+/* "6379=41234 udp:53=40053": inside and outside, of a run with --port-remap. */
+static int put_ports(sl_buf *out, const json_t *facts)
+{
+    static const char *const keys[] = {"ports", "udp_ports"};
+    int r = 0;
+    for (size_t i = 0; i < SL_ARRAY_LEN(keys); i++) {
+        const char *name;
+        json_t *real;
+        json_object_foreach(json_object_get(facts, keys[i]), name, real)
+        {
+            r = r < 0 ? r : sl_buf_append_str(out, i == 1 ? " udp:" : " ");
+            r = r < 0 ? r : sl_cli_put_printable(out, name);
+            r = r < 0 ? r : sl_buf_printf(out, "=%d", (int)json_integer_value(real));
+        }
+    }
+    return r;
+}
+
 static int put_cell(sl_buf *out, const char *text, size_t width)
 {
     size_t before = out->len;
@@ -127,6 +145,10 @@ static int put_table(sl_buf *out, const struct rows *rows)
         r = r < 0 ? r : put_cell(out, word_of(f, "state"), 12);
         r = r < 0 ? r : put_cell(out, word_of(f, "started"), 20);
         r = r < 0 ? r : put_command(out, json_object_get(f, "command"));
+        bool has_ports = json_object_size(json_object_get(f, "ports")) > 0 ||
+                         json_object_size(json_object_get(f, "udp_ports")) > 0;
+        r = r < 0 || !has_ports ? r : sl_buf_append_str(out, "  #");
+        r = r < 0 ? r : put_ports(out, f);
         r = r < 0 ? r : sl_buf_append_str(out, "\n");
     }
     return r;
@@ -313,6 +335,11 @@ static int put_inspected(sl_buf *out, const json_t *f)
               : sl_buf_printf(out, "\n# allowed  %lld\n# denied   %lld\n",
                               (long long)json_integer_value(json_object_get(f, "allowed")),
                               (long long)json_integer_value(json_object_get(f, "denied")));
+    if (r == 0 && json_object_get(f, "ports") != NULL) {
+        r = sl_buf_append_str(out, "# ports   ");
+        r = r < 0 ? r : put_ports(out, f);
+        r = r < 0 ? r : sl_buf_append_str(out, "\n");
+    }
     const char *toml = json_string_value(json_object_get(f, "policy_toml"));
     while (r == 0 && toml != NULL && *toml != '\0') { /* its own escapes, once more for safety */
         size_t len = strcspn(toml, "\n");

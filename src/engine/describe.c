@@ -166,6 +166,23 @@ static json_t *policy_toml(const sl_policy *policy)
     return string;
 }
 
+/* {"ports":{"6379":41234},"udp_ports":{}}: what it is called inside, and what outside. */
+static int put_ports(json_t *all, const struct sl_facts *f)
+{
+    json_t *tcp = json_object();
+    json_t *udp = json_object();
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < f->port_count; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "%u", f->ports[i].inside);
+        r = json_object_set_new(f->ports[i].proto == SL_PROTO_UDP ? udp : tcp, name,
+                                json_integer(f->ports[i].real));
+    }
+    int put = json_object_set_new(all, "ports", tcp);
+    put |= json_object_set_new(all, "udp_ports", udp);
+    return r < 0 ? r : put;
+}
+
 static int append(const char *data, size_t size, void *out)
 {
     return sl_buf_append(out, data, size) < 0 ? -1 : 0;
@@ -179,6 +196,9 @@ int sl_describe(const struct sl_facts *f, bool whole, sl_buf *out)
                             "state", state(f), "pid", (int)f->pid, "guardian", (int)f->guardian,
                             "started", started(f->started_ns, when), "command", command(f->argv));
     int r = all == NULL ? -1 : 0;
+    if (r == 0 && f->policy->port_remap) {
+        r = put_ports(all, f);
+    }
     if (r == 0 && whole) {
         json_t *more = json_pack(
             "{s:i, s:o, s:b, s:I, s:I, s:o, s:o}", "engine", (int)f->engine, "gateway",

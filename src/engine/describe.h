@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include "policy/policy.h"
+#include "sandbox/sandbox.h"
 
 #define SL_DESCRIBE_NAME_MAX 80    /* of a run, with the terminator */
 #define SL_DESCRIBE_ARGV_MAX 65536 /* bytes of the command; the rest is left out and said so */
@@ -24,6 +25,8 @@ struct sl_facts {
     bool interactive;
     uint64_t allowed;
     uint64_t denied;
+    const sl_sandbox_port *ports; /* port_remap: what the tree answers on */
+    size_t port_count;
 };
 
 /* The name given, or "COMMAND-PID". Returns `out`. */

@@ -26,8 +26,9 @@
 #include "engine/report.h"
 #include "policy/verdict.h"
 
-#define GOODBYE_MS  3000  /* how long the gateway may take for its summary */
-#define TERMINAL_MS 10000 /* how long the guardian may take to give the terminal back */
+#define GOODBYE_MS      3000 /* how long the gateway may take for its summary */
+#define PORTS_SHOWN_MAX 256
+#define TERMINAL_MS     10000 /* how long the guardian may take to give the terminal back */
 
 const int sl_engine_ignored[] = {SIGTTOU, SIGPIPE};
 const size_t sl_engine_ignored_count = SL_ARRAY_LEN(sl_engine_ignored);
@@ -221,6 +222,7 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
 {
     struct engine *e = arg;
     struct sl_run *run = e->run;
+    sl_sandbox_port ports[PORTS_SHOWN_MAX];
     bool sent;
     struct sl_facts facts = {.policy = run->policy,
                              .argv = run->options->argv,
@@ -231,6 +233,10 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
                              .started_ns = e->started_ns,
                              .ending = e->state != RUNNING,
                              .interactive = run->terminal != NULL};
+    if (run->policy->port_remap && request->what != SL_CONTROL_KILL) {
+        facts.ports = ports;
+        facts.port_count = sl_sandbox_ports(run->sandbox, ports, PORTS_SHOWN_MAX);
+    }
     switch (request->what) {
     case SL_CONTROL_LIST:
         return sl_describe(&facts, false, out);
@@ -275,6 +281,11 @@ static void hook_decided(void *arg, pid_t pid, const sl_dest *dest, const sl_net
                          bool allowed)
 {
     sl_report_decided(arg, pid, dest, verdict, allowed);
+}
+
+static void hook_bound(void *arg, enum sl_proto proto, uint16_t inside, uint16_t real)
+{
+    sl_report_bound(arg, proto, inside, real);
 }
 
 /* what the gateway tells */
@@ -380,7 +391,8 @@ static int prepare_gateway(struct engine *e, sl_error *err)
                                                            .dns = hook_dns,
                                                            .resolve = hook_resolve,
                                                            .want_trust = hook_want_trust,
-                                                           .decided = hook_decided});
+                                                           .decided = hook_decided,
+                                                           .bound = hook_bound});
     return must_wait_for_gateway(run->policy) ? wait_for_gateway(e, err) : 0;
 }
 
@@ -461,8 +473,9 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
 static int start(struct engine *e, sl_error *err)
 {
     if (e->run->gateway_path == NULL) {
-        sl_sandbox_set_hooks(e->run->sandbox,
-                             &(sl_sandbox_hooks){.report_arg = e->report, .decided = hook_decided});
+        sl_sandbox_set_hooks(e->run->sandbox, &(sl_sandbox_hooks){.report_arg = e->report,
+                                                                  .decided = hook_decided,
+                                                                  .bound = hook_bound});
         return start_child(e, err);
     }
     int r = prepare_gateway(e, err);
@@ -557,7 +570,7 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     int child_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-    e.report = sl_report_new(run->files.audit_fd);
+    e.report = sl_report_new(run->files.audit_fd, run->options->status_fd);
     if (e.report == NULL || child_fd < 0 || start(&e, &err) < 0) {
         return fail_start(&e, &err);
     }

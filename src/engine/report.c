@@ -2,12 +2,15 @@
  * library, and on the terminal by us: one event, one line (SUP-09). */
 #include "engine/report.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -24,6 +27,7 @@ struct line {
 struct sl_report {
     pthread_mutex_t lock;
     int audit_fd;
+    int status_fd; /* -1: none, or the last line is written */
     uint64_t allowed;
     uint64_t denied;
     uint64_t bytes_out;
@@ -32,12 +36,13 @@ struct sl_report {
     struct line *lines; /* allocated at the first denial */
 };
 
-sl_report *sl_report_new(int audit_fd)
+sl_report *sl_report_new(int audit_fd, int status_fd)
 {
     sl_report *r = calloc(1, sizeof(*r));
     if (r != NULL) {
         pthread_mutex_init(&r->lock, NULL);
         r->audit_fd = audit_fd;
+        r->status_fd = status_fd;
     }
     return r;
 }
@@ -145,6 +150,30 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
+static bool has_room(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int unread = 0;
+    int size = fcntl(fd, F_GETPIPE_SZ);
+    if (size > 0 && ioctl(fd, FIONREAD, &unread) == 0 && unread > size / 2) {
+        return false;
+    }
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0;
+}
+
+void sl_report_bound(sl_report *r, enum sl_proto proto, uint16_t inside, uint16_t real)
+{
+    char line[64];
+    int n = snprintf(line, sizeof(line), "{\"%s\":{\"%u\":%u}}\n",
+                     proto == SL_PROTO_UDP ? "udp_ports" : "ports", inside, real);
+    pthread_mutex_lock(&r->lock);
+    if (r->status_fd >= 0 && has_room(r->status_fd)) {
+        sl_fd_write_all(r->status_fd, line, (size_t)n);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 void sl_report_denied(sl_report *r, const struct sl_link_denied *denied)
 {
     pthread_mutex_lock(&r->lock);
@@ -206,6 +235,11 @@ static double seconds(struct timeval t)
 
 void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
 {
+    if (r != NULL) {
+        pthread_mutex_lock(&r->lock);
+        r->status_fd = -1;
+        pthread_mutex_unlock(&r->lock);
+    }
     json_t *line = json_pack(
         "{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
         end->name, "exit_code", end->exit_code, "signal",

@@ -14,13 +14,16 @@
 
 typedef struct sl_report sl_report;
 
-/* `audit_fd` (-1: none) stays the caller's. NULL: no memory. */
-sl_report *sl_report_new(int audit_fd);
+/* `audit_fd` and `status_fd` (-1: none) stay the caller's. NULL: no memory. */
+sl_report *sl_report_new(int audit_fd, int status_fd);
 void sl_report_free(sl_report *report);
 
 /* Any thread. One destination that was decided. */
 void sl_report_decided(sl_report *report, pid_t pid, const sl_dest *dest,
                        const sl_net_verdict *verdict, bool allowed);
+/* Any thread. port_remap: one JSON line at once, {"ports":{"INSIDE":REAL}} or "udp_ports". It is
+ * left out when whoever reads the status does not keep up, for nobody may wait here. */
+void sl_report_bound(sl_report *report, enum sl_proto proto, uint16_t inside, uint16_t real);
 /* One line of the gateway's; and its counts. */
 void sl_report_denied(sl_report *report, const struct sl_link_denied *denied);
 void sl_report_bye(sl_report *report, const struct sl_link_bye *bye);
@@ -42,7 +45,7 @@ struct sl_report_end {
     struct rusage usage;  /* of everything that ran inside */
     uint64_t peak_memory; /* bytes */
 };
-/* One JSON line on `fd`. */
+/* One JSON line on `fd`: the last one. */
 void sl_report_status(sl_report *report, int fd, const struct sl_report_end *end);
 
 #endif

@@ -294,6 +294,7 @@ static int check_alone(const struct sl_run *run, sl_error *err)
                         : p->timeout_ms > 0        ? "--timeout"
                         : p->audit != NULL         ? "--audit"
                         : p->isolate_pids          ? "--isolate-pids"
+                        : p->port_remap            ? "--port-remap"
                         : p->hostname != NULL      ? "--hostname"
                         : p->max_memory > 0        ? "--max-memory"
                         : p->max_cpu > 0           ? "--max-cpu"

@@ -99,6 +99,9 @@ static const sl_field fields[] = {
     {.name = "no_udp", .option = "--no-udp", .type = SL_FIELD_BOOL,
      AT(no_udp), .group = NETWORK,
      .help = "no UDP but to our resolver"},
+    {.name = "port_remap", .option = "--port-remap", .type = SL_FIELD_BOOL,
+     AT(port_remap), .group = NETWORK,
+     .help = "a port space of its own: ports taken outside are free inside"},
 
     {.name = "isolate_ipc", .option = "--isolate-ipc", .type = SL_FIELD_BOOL,
      AT(isolate_ipc), .group = ISOLATE,

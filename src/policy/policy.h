@@ -59,6 +59,7 @@ typedef struct sl_policy {
     sl_ports net_bind;
     bool no_raw_sockets; /* default true */
     bool no_udp;
+    bool port_remap; /* the tree has a port space of its own */
 
     /* HTTP */
     sl_strv http_allow_text;

@@ -25,7 +25,11 @@ static sl_answer handle_connect(sl_call *call)
 }
 
 static const sl_syscall_row rows[] = {
-    {.nr = SYS_connect, .handler = handle_connect, .conds = {SL_ARG_EQ(0, 0xffffffffu)}},
+    /* Whoever else has a row for connect says what becomes of the others. */
+    {.nr = SYS_connect,
+     .flags = SL_ROW_MAY_CONTINUE,
+     .handler = handle_connect,
+     .conds = {SL_ARG_EQ(0, 0xffffffffu)}},
 };
 
 const sl_feature sl_feature_core = {

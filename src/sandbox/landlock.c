@@ -126,11 +126,12 @@ static int allow_ports(int ruleset, const sl_ports *ports, uint64_t access, sl_e
 }
 
 /* TCP: the ports of net_bind and net_connect, which Landlock judges alone. Where rules name hosts,
- * connects are made on behalf and nothing at all is granted here: a backstop. */
+ * connects are made on behalf and nothing at all is granted here: a backstop. So is bind(2) under
+ * port_remap, where the ports of net_bind are names inside. */
 static int add_net(const sl_policy *policy, int ruleset, uint64_t handled, sl_error *err)
 {
     int r = 0;
-    if ((handled & NET_BIND_TCP) != 0) {
+    if ((handled & NET_BIND_TCP) != 0 && !policy->port_remap) {
         r = allow_ports(ruleset, &policy->net_bind, NET_BIND_TCP, err);
     }
     if (r == 0 && (handled & NET_CONNECT_TCP) != 0 && !sl_policy_restricts_net(policy)) {

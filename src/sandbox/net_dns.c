@@ -17,23 +17,6 @@ bool sl_dns_is_query(const sl_call *call, const sl_dest *dest)
            dest->proto != SL_PROTO_ICMP;
 }
 
-/* A datagram socket sends only from an address it has: give it one where it has none yet, as its
- * first send would. */
-static int bind_if_unbound(const sl_sock *sock, sl_addr *ret_addr, uint16_t *ret_port)
-{
-    int r = sl_sock_local(sock->fd, ret_addr, ret_port);
-    if (r < 0 || *ret_port != 0) {
-        return r;
-    }
-    struct sockaddr_storage sa = {.ss_family = (sa_family_t)sl_sock_af(sock)};
-    socklen_t len = sa.ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                             : (socklen_t)sizeof(struct sockaddr_in);
-    if (bind(sock->fd, (struct sockaddr *)&sa, len) < 0) {
-        return -errno;
-    }
-    return sl_sock_local(sock->fd, ret_addr, ret_port);
-}
-
 /* Connects our end back to the child's, so that nobody else can ask or answer, and hands it over.
  */
 static int hand_over(sl_call *call, int responder, const sl_addr *child, uint16_t child_port,
@@ -104,7 +87,7 @@ int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_ad
     uint16_t child_port = 0;
     sl_autoclose int responder =
         sl_sock_loopback(&dest->addr, SOCK_DGRAM, &known.local, &known.local_port);
-    int r = responder < 0 ? responder : bind_if_unbound(sock, &child, &child_port);
+    int r = responder < 0 ? responder : sl_sock_bind_if_unbound(sock, &child, &child_port);
     r = r < 0 ? r : hand_over(call, responder, &child, child_port, known.local.family);
     if (r < 0) {
         return r;

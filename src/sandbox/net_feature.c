@@ -82,7 +82,7 @@ static int filter(const sl_policy *policy, sl_bpf_rules *rules)
             return r;
         }
     }
-    if (sl_policy_needs_names(policy)) {
+    if (sl_policy_needs_names(policy) || policy->port_remap) {
         return 0;
     }
     /* Without names nobody's answers are rewritten and nothing is steered. */

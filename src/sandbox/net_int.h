@@ -2,6 +2,7 @@
 #ifndef SANDLOCK_SANDBOX_NET_INT_H
 #define SANDLOCK_SANDBOX_NET_INT_H
 
+#include <linux/inet_diag.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,7 +69,29 @@ int sl_sock_bound(const sl_addr *local, int type, sl_addr *ret_addr, uint16_t *r
 int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t *ret_port);
 /* The socket's own address; an unspecified one is given as loopback of its family. */
 int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port);
+/* The same, after it was bound to a free port if it had none. */
+int sl_sock_bind_if_unbound(const sl_sock *sock, sl_addr *ret_addr, uint16_t *ret_port);
 enum sl_proto sl_sock_proto(const sl_sock *sock);
+/* Answers getsockname or getpeername with this address. 0 or -errno. */
+int sl_sock_give_name(const sl_call *call, const struct sockaddr_storage *sa, socklen_t len);
+
+/* net_diag.c: the sockets at a port (0: at all), by the kernel's word. */
+#define SL_DIAG_LISTEN 10 /* TCP_LISTEN */
+#define SL_DIAG_BOUND  13 /* TCP_BOUND_INACTIVE, Linux 6.8 */
+struct sl_diag_question {
+    int family;
+    int protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+    uint16_t port;
+    uint32_t states; /* 1 << state */
+};
+typedef void (*sl_diag_each_cb)(void *arg, const struct inet_diag_msg *m);
+/* Which socket a packet to this address finds. */
+bool sl_diag_find(const struct sl_diag_question *q, const sl_addr *addr, struct inet_diag_msg *ret);
+/* All of them. False when the list is not complete. */
+bool sl_diag_each(const struct sl_diag_question *q, sl_diag_each_cb each, void *arg);
+uint64_t sl_diag_cookie(const struct inet_diag_msg *m);
+/* True if a packet to `addr` could find this socket: its own address is that one, or any. */
+bool sl_diag_is_reached(const struct inet_diag_msg *m, const sl_addr *addr);
 
 /* net_dest.c */
 /* Names what an address means: a synthetic one is its name. 0, -ENOENT for a synthetic address that

@@ -1,6 +1,7 @@
-/* Owns receiving for resolver sockets: the sender's address is shown as the server that was asked,
- * since resolvers drop answers from anybody else. Every other socket receives by itself; receiving
- * grants nothing. */
+/* Owns receiving where the sender has another name inside: for resolver sockets it is the server
+ * that was asked, since resolvers drop answers from anybody else; under port_remap a socket of the
+ * tree has the port that it believes to have. Everything else is received by the caller itself;
+ * receiving grants nothing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "core/util.h"
 #include "sandbox/net_int.h"
+#include "sandbox/ports_int.h"
 
 #define ANSWER_MAX 65536 /* a datagram */
 #define IOV_LIMIT  64    /* pieces a resolver scatters an answer over */
@@ -25,8 +27,11 @@ struct wanted {
     uint64_t msg_len_at; /* recvmmsg, 0: none */
     int flags;
     int af;
+    bool renames; /* senders of the tree have other ports (port_remap); else: `known` */
     sl_known known;
 };
+
+#define LEFT_TO_CALLER (-EXFULL) /* what waits needs no other name: no call gives this */
 
 static int scatter(const sl_call *call, const struct wanted *w, const uint8_t *data, size_t len,
                    size_t *ret_room)
@@ -52,11 +57,16 @@ static int scatter(const sl_call *call, const struct wanted *w, const uint8_t *d
     return 0;
 }
 
-static int write_name(const sl_call *call, const struct wanted *w)
+static int write_name(const sl_call *call, const struct wanted *w, struct sockaddr_storage *from,
+                      socklen_t len)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = *from;
     socklen_t room = 0;
-    socklen_t len = sl_addr_to_sockaddr(&w->known.asked, w->known.asked_port, w->af, &sa);
+    if (w->renames) {
+        (void)sl_ports_rename(call->sb, SL_PROTO_UDP, &sa, len, NULL);
+    } else {
+        len = sl_addr_to_sockaddr(&w->known.asked, w->known.asked_port, w->af, &sa);
+    }
     if (w->name == 0 || w->name_len_at == 0) {
         return 0;
     }
@@ -67,20 +77,41 @@ static int write_name(const sl_call *call, const struct wanted *w)
     return r < 0 ? r : sl_call_write(call, w->name_len_at, &len, sizeof(len));
 }
 
+/* Looks at the sender of what waits: 0 when its name must be changed, LEFT_TO_CALLER, or what
+ * receiving would fail with. */
+static int peek(const sl_call *call, int fd)
+{
+    struct sockaddr_storage from = {0};
+    socklen_t len = sizeof(from);
+    char none;
+    if (recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from, &len) < 0) {
+        return -errno;
+    }
+    return sl_ports_rename(call->sb, SL_PROTO_UDP, &from, len, NULL) ? 0 : LEFT_TO_CALLER;
+}
+
 /* Receives now. -EAGAIN when nothing is there. */
 static int64_t receive(const sl_call *call, int fd, const struct wanted *w)
 {
+    struct sockaddr_storage from = {0};
+    socklen_t from_len = sizeof(from);
+    int r = w->renames ? peek(call, fd) : 0;
+    if (r < 0) {
+        return r;
+    }
     sl_autofree uint8_t *data = malloc(ANSWER_MAX);
     if (data == NULL) {
         return -ENOBUFS;
     }
-    ssize_t n = recv(fd, data, ANSWER_MAX, (w->flags & (MSG_PEEK | MSG_ERRQUEUE)) | MSG_DONTWAIT);
+    ssize_t n =
+        recvfrom(fd, data, ANSWER_MAX, (w->flags & (MSG_PEEK | MSG_ERRQUEUE)) | MSG_DONTWAIT,
+                 (struct sockaddr *)&from, &from_len);
     if (n < 0) {
         return -errno;
     }
     size_t stored = 0;
-    int r = scatter(call, w, data, (size_t)n, &stored);
-    r = r < 0 ? r : write_name(call, w);
+    r = scatter(call, w, data, (size_t)n, &stored);
+    r = r < 0 ? r : write_name(call, w, &from, from_len);
     int flags = stored < (size_t)n ? MSG_TRUNC : 0;
     uint64_t zero = 0;
     uint32_t msg_len = (uint32_t)stored;
@@ -106,19 +137,24 @@ static bool resume_receive(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
     if (n == -EAGAIN && why != SL_WAKE_TIMEOUT) {
         return false;
     }
-    *ret_answer = SL_ANSWER_VALUE(n);
+    *ret_answer = n == LEFT_TO_CALLER ? SL_ANSWER_PASS : SL_ANSWER_VALUE(n);
     return true;
 }
 
-/* True with the socket pinned if it is a resolver's. */
-static bool is_resolver(sl_call *call, sl_sock *ret_sock, struct wanted *w)
+/* True with the socket pinned if its senders may have other names. */
+static bool is_ours(sl_call *call, sl_sock *ret_sock, struct wanted *w)
 {
+    struct sl_net_state *net = call->sb->net;
     sl_sock sock;
-    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+    if ((net == NULL && !sl_ports_may_rename(call->sb)) ||
+        sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
         return false;
     }
-    if (!sl_known_get(call->sb->net, sock.cookie, &w->known) ||
-        w->known.kind != SL_KNOWN_RESOLVER) {
+    bool resolver = net != NULL && sl_known_get(net, sock.cookie, &w->known) &&
+                    w->known.kind == SL_KNOWN_RESOLVER;
+    w->renames = !resolver && (w->flags & MSG_ERRQUEUE) == 0 && sl_ports_may_rename(call->sb) &&
+                 sl_ports_concern(&sock) && sock.type == SOCK_DGRAM;
+    if (!resolver && !w->renames) {
         sl_sock_done(&sock);
         return false;
     }
@@ -132,7 +168,7 @@ static sl_answer receive_or_wait(sl_call *call, sl_sock *sock, const struct want
     int64_t n = receive(call, sock->fd, w);
     if (n != -EAGAIN || sock->nonblock || (w->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) {
         sl_sock_done(sock);
-        return SL_ANSWER_VALUE(n);
+        return n == LEFT_TO_CALLER ? SL_ANSWER_PASS : SL_ANSWER_VALUE(n);
     }
     struct wanted *copy = malloc(sizeof(*copy));
     if (copy != NULL) {
@@ -153,7 +189,7 @@ sl_answer sl_net_handle_recvfrom(sl_call *call)
                        .name = call->args[4],
                        .name_len_at = call->args[5]};
     sl_sock sock;
-    return is_resolver(call, &sock, &w) ? receive_or_wait(call, &sock, &w) : SL_ANSWER_PASS;
+    return is_ours(call, &sock, &w) ? receive_or_wait(call, &sock, &w) : SL_ANSWER_PASS;
 }
 
 static int read_msghdr(const sl_call *call, uint64_t at, struct wanted *w)
@@ -174,13 +210,13 @@ static int read_msghdr(const sl_call *call, uint64_t at, struct wanted *w)
 static sl_answer handle_message(sl_call *call, struct wanted *w)
 {
     sl_sock sock;
-    if (!is_resolver(call, &sock, w)) {
+    if (!is_ours(call, &sock, w)) {
         return SL_ANSWER_PASS;
     }
     int r = read_msghdr(call, call->args[1], w);
     if (r < 0) {
         sl_sock_done(&sock);
-        return SL_ANSWER_VALUE(r);
+        return w->renames ? SL_ANSWER_PASS : SL_ANSWER_VALUE(r);
     }
     return receive_or_wait(call, &sock, w);
 }

@@ -15,6 +15,7 @@
 #include "core/util.h"
 #include "sandbox/net_int.h"
 #include "sandbox/net_send_int.h"
+#include "sandbox/ports_int.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
  * reading our copy after it was freed. */
@@ -119,6 +120,10 @@ static int judge_inet(sl_call *call, const sl_sock *sock, struct sl_outgoing *ou
     sl_net_verdict verdict;
     if (out->name.ss_family == AF_UNSPEC) {
         return -EAFNOSUPPORT; /* udp(7) would read it as IPv4 */
+    }
+    if (sl_ports_redirect(call, sock, &out->name, out->name_len)) {
+        sl_ports_note(call, sock);
+        return 0;
     }
     int r = sl_dest_make(call, sock, &out->name, out->name_len, &dest, name);
     if (r < 0) {

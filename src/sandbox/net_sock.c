@@ -137,6 +137,40 @@ int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port)
     return 0;
 }
 
+/* getsockname(2) and getpeername(2): what they would have written. */
+int sl_sock_give_name(const sl_call *call, const struct sockaddr_storage *sa, socklen_t len)
+{
+    socklen_t room = 0;
+    if (sl_call_read(call, call->args[2], &room, sizeof(room)) < 0) {
+        return -EFAULT;
+    }
+    if ((int)room < 0) {
+        return -EINVAL;
+    }
+    if (sl_call_write(call, call->args[1], sa, SL_MIN(room, len)) < 0 ||
+        sl_call_write(call, call->args[2], &len, sizeof(len)) < 0) {
+        return -EFAULT;
+    }
+    return 0;
+}
+
+/* A datagram socket sends only from an address it has: give it one where it has none yet, as its
+ * first send would. */
+int sl_sock_bind_if_unbound(const sl_sock *sock, sl_addr *ret_addr, uint16_t *ret_port)
+{
+    int r = sl_sock_local(sock->fd, ret_addr, ret_port);
+    if (r < 0 || *ret_port != 0) {
+        return r;
+    }
+    struct sockaddr_storage sa = {.ss_family = (sa_family_t)sl_sock_af(sock)};
+    socklen_t len = sa.ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+                                             : (socklen_t)sizeof(struct sockaddr_in);
+    if (bind(sock->fd, (struct sockaddr *)&sa, len) < 0) {
+        return -errno;
+    }
+    return sl_sock_local(sock->fd, ret_addr, ret_port);
+}
+
 static sl_known *known_set(struct sl_net_state *net, uint64_t cookie)
 {
     uint64_t h = cookie * 0x9e3779b97f4a7c15u;

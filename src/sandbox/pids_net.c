@@ -1,6 +1,6 @@
-/* Owns /proc/net under isolate_pids: of the lists of sockets the tree sees the lines of its own. Of
- * the other files those that tell of interfaces, routes and counters are shown, and nothing else.
- */
+/* Owns /proc/net under isolate_pids and port_remap: of the lists of sockets the tree sees the lines
+ * of its own, with the ports that it calls its own. Under isolate_pids, of the other files those
+ * that tell of interfaces, routes and counters are shown, and nothing else. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include "core/util.h"
 #include "sandbox/deferred.h"
 #include "sandbox/pids_int.h"
+#include "sandbox/ports_int.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 #include "sandbox/vfile.h"
@@ -103,14 +104,17 @@ static bool is_own(const struct sockets *s, const char *line, unsigned column)
 }
 
 /* The first line, which names the columns, and the tree's own. */
-static int keep_own_lines(FILE *from, const struct sockets *s, unsigned column, sl_buf *out)
+static int keep_own_lines(sl_sandbox *sb, FILE *from, const struct sockets *s, size_t which,
+                          sl_buf *out)
 {
+    unsigned column = lists[which].column;
     sl_autofree char *line = NULL;
     size_t cap = 0;
     bool first = true;
     int r = 0;
     for (ssize_t n; r == 0 && (n = getline(&line, &cap, from)) > 0; first = false) {
         if (first || is_own(s, line, column)) {
+            sl_ports_rename_line(sb, lists[which].name, line);
             r = sl_buf_append(out, line, (size_t)n);
         }
     }
@@ -134,7 +138,7 @@ static int list_sockets(const sl_sandbox *sb, struct sockets *ret)
 }
 
 struct wanted {
-    unsigned column;
+    size_t which;
     bool cloexec;
 };
 
@@ -156,7 +160,7 @@ static bool resume_list(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
     int r = from == NULL ? -ENOMEM : list_sockets(d->call.sb, &s);
     if (from != NULL) {
         d->fd = -1;
-        r = r < 0 ? r : keep_own_lines(from, &s, wanted->column, &out);
+        r = r < 0 ? r : keep_own_lines(d->call.sb, from, &s, wanted->which, &out);
         fclose(from);
     }
     free(s.inodes);
@@ -173,22 +177,52 @@ bool sl_pids_is_net(const char *path)
     return net_file(path) != NULL;
 }
 
+/* The list of this name; SL_ARRAY_LEN(lists) when there is none. */
+static size_t find_list(const char *name)
+{
+    size_t i = 0;
+    while (i < SL_ARRAY_LEN(lists) && strcmp(name, lists[i].name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static sl_answer give_list(sl_call *call, size_t which, int fd, bool cloexec)
+{
+    struct wanted *wanted = malloc(sizeof(*wanted));
+    if (wanted != NULL) {
+        *wanted = (struct wanted){which, cloexec};
+    }
+    return sl_deferred_start(call, fd, &(sl_wait){.resume = resume_list, .data = wanted});
+}
+
+/* The engine's own: it lives in the network that the tree lives in. */
+sl_answer sl_pids_give_ports(sl_call *call, const char *path, bool cloexec)
+{
+    char real[64];
+    const char *name = net_file(path);
+    size_t which = name == NULL ? SL_ARRAY_LEN(lists) : find_list(name);
+    if (which == SL_ARRAY_LEN(lists)) {
+        return SL_ANSWER_PASS;
+    }
+    snprintf(real, sizeof(real), "/proc/self/net/%s", name);
+    int fd = open(real, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !sl_call_valid(call)) {
+        sl_close(fd);
+        return SL_ANSWER_PASS;
+    }
+    return give_list(call, which, fd, cloexec);
+}
+
 sl_answer sl_pids_open_net(sl_call *call, const char *path, sl_answer opened)
 {
     const char *name = net_file(path);
     if (opened.kind != SL_INJECT) {
         return opened;
     }
-    for (size_t i = 0; i < SL_ARRAY_LEN(lists); i++) {
-        struct wanted *wanted;
-        if (strcmp(name, lists[i].name) == 0) {
-            wanted = malloc(sizeof(*wanted));
-            if (wanted != NULL) {
-                *wanted = (struct wanted){lists[i].column, opened.cloexec};
-            }
-            return sl_deferred_start(call, opened.fd,
-                                     &(sl_wait){.resume = resume_list, .data = wanted});
-        }
+    size_t which = find_list(name);
+    if (which < SL_ARRAY_LEN(lists)) {
+        return give_list(call, which, opened.fd, opened.cloexec);
     }
     size_t top = strcspn(name, "/");
     for (size_t i = 0; i < SL_ARRAY_LEN(shown); i++) {

@@ -33,10 +33,21 @@ typedef struct sl_sandbox_hooks {
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                     bool allowed);
+    /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */
+    void (*bound)(void *report_arg, enum sl_proto proto, uint16_t inside, uint16_t real);
 } sl_sandbox_hooks;
 
 /* Builds everything that can be built before the fork. */
 int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
+
+/* port_remap: the ports that sockets of the tree answer on now, listeners of TCP and sockets of UDP
+ * that asked for a port. Returns how many of at most `max`. */
+typedef struct sl_sandbox_port {
+    enum sl_proto proto;
+    uint16_t inside; /* what the tree calls it */
+    uint16_t real;   /* what everybody else calls it */
+} sl_sandbox_port;
+size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max);
 
 /* A file that no rule grants: the child must fail to open it. 0 or -ENOMEM. */
 int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);

@@ -23,6 +23,7 @@ typedef struct sl_chain {
 
 struct sl_deferred_queue;
 struct sl_net_state;
+struct sl_ports_state;
 struct sl_trust_state;
 struct sl_hostname_state;
 struct sl_vfile_state;
@@ -68,6 +69,7 @@ struct sl_sandbox {
 
     struct sl_deferred_queue *deferred;
     struct sl_net_state *net;
+    struct sl_ports_state *ports;
     struct sl_trust_state *trust;
     struct sl_hostname_state *hostname;
     struct sl_vfile_state *vfile; /* vfile.c */

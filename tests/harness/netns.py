@@ -110,6 +110,17 @@ def few_ports(low, high):
 
 
 @contextlib.contextmanager
+def privileged_below(port):
+    """For a while ports below this one are for the privileged, as on most machines (ip(7))."""
+    path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+    _write(path, str(port))
+    try:
+        yield
+    finally:
+        _write(path, "0")
+
+
+@contextlib.contextmanager
 def bind_over(source, target):
     """For a while `target` shows `source`, to everything this process starts."""
     _mount(source, target, MS_BIND)

@@ -33,6 +33,7 @@ class Result:
     audit: list = field(default_factory=list)
     status: dict = None
     words: list = None
+    told: list = field(default_factory=list)  # lines of the status before the last
 
     def denies(self):
         return [a for a in self.audit if a.get("sandlock.verdict") == "deny"]
@@ -59,9 +60,10 @@ class Running:
 
     def __init__(self, words, cwd, env, stdin, pass_fds, audit_path, status, own_group):
         self.words, self.audit_path = words, audit_path
-        self._status_r = None
+        self._status = None
         if status:
-            self._status_r, status_w = os.pipe()
+            status_r, status_w = os.pipe()
+            self._status = os.fdopen(status_r)
             words = [*words[:2], f"--status-fd={status_w}", *words[2:]]
             pass_fds = (*pass_fds, status_w)
         self.process = subprocess.Popen(words, cwd=cwd, env=env, stdin=stdin,
@@ -74,6 +76,10 @@ class Running:
     def line(self):
         """One line of the child's standard output."""
         return self.process.stdout.readline().decode()
+
+    def told(self):
+        """The next line of the status, while it runs."""
+        return json.loads(self._status.readline())
 
     def finish(self, timeout=TIMEOUT, data=None):
         try:
@@ -89,17 +95,17 @@ class Running:
             raise AssertionError(f"hung: {' '.join(self.words)}\n{tree}\n--out\n"
                                  f"{out.decode(errors='replace')[-2000:]}\n--err\n"
                                  f"{err.decode(errors='replace')[-2000:]}") from None
-        status = None
-        if self._status_r is not None:
-            with os.fdopen(self._status_r) as f:
-                text = f.read()
-            status = json.loads(text) if text.strip() else None
+        told = []
+        if self._status is not None:
+            told = [json.loads(line) for line in self._status]
+            self._status.close()
+        status = told.pop() if told else None
         audit = []
         if self.audit_path and self.audit_path.exists():
             audit = [json.loads(line) for line in self.audit_path.read_text().splitlines()]
         rc = self.process.returncode
         return Result(rc, out.decode(errors="replace"), err.decode(errors="replace"), audit,
-                      status, self.words)
+                      status, self.words, told)
 
 
 class Sandbox:

@@ -328,7 +328,8 @@ OPTIONS = ["-r", "/usr", "-r", "?/opt/'x\"", "-w", "/tmp", "--fs-deny", "/usr/sh
            "--resolve", "api.test=127.0.0.1:81", "--http-no-inspect", "pin.test",
            "--net-allow", "tcp://db.test:5432", "--net-allow", "[2001:db8::]/32", "--net-deny",
            "metadata", "--net-allow-host", "git.test", "--net-connect", "443,8000-8010",
-           "--net-bind", "8080", "--no-udp", "--isolate-signals", "--isolate-ipc", "--isolate-pids",
+           "--net-bind", "8080", "--no-udp", "--port-remap",
+           "--isolate-signals", "--isolate-ipc", "--isolate-pids",
            "--hostname", "box-1", "-P", "7", "-t",
            "1.5m", "--clean-env", "--env", "A=1\n\x7f\\", "--name", "round-trip", "--audit", "-"]
 
@@ -366,7 +367,7 @@ def test_no_supervisor(sandlock):
     assert done.returncode == 3 and done.stdout == f"{os.getpid()}\n", done.stderr
     assert (sandlock.work / "in").read_text() == "x\n" and not outside.exists()
     for option in ("--http-allow=GET a.test/", "--net-allow=a.test", "-t1", "--audit=-",
-                   "--isolate-pids", "--hostname=box"):
+                   "--isolate-pids", "--hostname=box", "--port-remap"):
         done = sandlock_words(sandlock, "run", "--no-supervisor", option, "--", "touch", "ran")
         assert done.returncode == 2 and "--no-supervisor" in done.stderr, (option, done)
         assert done.stderr.count("\n") == 1 and not (sandlock.work / "ran").exists(), option

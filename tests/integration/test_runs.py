@@ -113,6 +113,39 @@ def test_inspect_shows_the_policy(sandlock):
     end(run)
 
 
+def test_ports_are_shown(sandlock):
+    """Under --port-remap: names inside and real ports, of what is alive."""
+    script = ("import socket,sys\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])))\n"
+              "u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);u.bind(('127.0.0.1',0));d=u\n"
+              "u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+              "u.bind(('127.0.0.1',int(sys.argv[1])))\n"
+              "t=socket.create_server(('127.0.0.1',0));t.close()\n"
+              "print('up',flush=True);sys.stdin.readline()\n"
+              "s.close();print('closed',flush=True);sys.stdin.readline()\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        name = taken.getsockname()[1]
+        run = sandlock.start("--port-remap", "--name=own-ports", stdin=-1,
+                             cmd=[sys.executable, "-c", script, name])
+        assert run.line() == "up\n"
+        real = run.told()["ports"][str(name)]
+        udp = run.told()["udp_ports"][str(name)]
+        facts = json.loads(say(sandlock, "inspect", "--json", "own-ports").stdout)
+        assert facts["ports"] == {str(name): real} and facts["udp_ports"] == {str(name): udp}
+        row, = ps(sandlock)
+        assert row["ports"] == facts["ports"] and row["udp_ports"] == facts["udp_ports"]
+        shown = f" {name}={real} udp:{name}={udp}\n"
+        assert say(sandlock, "ps").stdout.endswith(f"  #{shown}")
+        assert f"# ports   {shown}" in say(sandlock, "inspect", "own-ports").stdout
+        run.process.stdin.write(b"\n")
+        run.process.stdin.flush()
+        assert run.line() == "closed\n"
+        assert ps(sandlock)[0]["ports"] == {}
+        run.finish(data=b"\n").ok()
+    plain = sleeping(sandlock, "--name=plain")
+    assert "ports" not in ps(sandlock)[0]
+    end(plain)
+
+
 def test_inspect_counts_allows_and_denies(sandlock, api):
     """While it goes on: what the engine decided, and what the gateway did."""
     script = ("import socket,sys,urllib.request as u,urllib.error\n"

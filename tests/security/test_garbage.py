@@ -18,6 +18,7 @@ POLICIES = {"files": ("-r", "/"), "net": (f"--net-allow={GOOD}:{PORT}",),
                      "--max-memory=1G"),
             "repeat": ("-r", "/", "--time-start=1000000000", "--random-seed=1",
                        "--deterministic-dirs"),
+            "ports": ("--port-remap", f"--net-allow={GOOD}:{PORT}"),
             "http": ("--http-allow=GET api.test/*", f"--net-allow={GOOD}:{PORT}")}
 
 

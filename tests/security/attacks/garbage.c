@@ -80,10 +80,10 @@ static int descriptor(void)
 
 /* connect often enough to reach the address that is not allowed, bare */
 static const long with_fd[] = {
-    SYS_connect,    SYS_connect,    SYS_connect,    SYS_connect, SYS_connect,    SYS_sendto,
-    SYS_sendmsg,    SYS_sendmmsg,   SYS_recvfrom,   SYS_recvmsg, SYS_recvmmsg,   SYS_getpeername,
-    SYS_listen,     SYS_bind,       SYS_openat,     SYS_openat2, SYS_newfstatat, SYS_statx,
-    SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_uname,   SYS_sysinfo};
+    SYS_connect,     SYS_connect,    SYS_connect,    SYS_connect,    SYS_connect,  SYS_sendto,
+    SYS_sendmsg,     SYS_sendmmsg,   SYS_recvfrom,   SYS_recvmsg,    SYS_recvmmsg, SYS_getpeername,
+    SYS_getsockname, SYS_listen,     SYS_bind,       SYS_openat,     SYS_openat2,  SYS_newfstatat,
+    SYS_statx,       SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_uname,    SYS_sysinfo};
 
 static long opened(long fd)
 {

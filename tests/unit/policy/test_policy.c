@@ -344,6 +344,7 @@ static sl_policy *full_policy(void)
         {"net_bind", "8000-8010"},
         {"no_raw_sockets", "false"},
         {"no_udp", "true"},
+        {"port_remap", "true"},
         {"http_allow", "GET api.example.com/v1/*"},
         {"http_allow", "POST api.example.com/it's?k=\"v\""},
         {"http_deny", "DELETE *"},

@@ -212,6 +212,7 @@ static const struct {
     {"net_bind", {"0", "8000-8010"}},
     {"no_raw_sockets", {"false"}},
     {"no_udp", {"true"}},
+    {"port_remap", {"true"}},
     {"http_allow", {"GET api.example.com/v1/*", "POST a.test/it's?k=\"v\"", ""}},
     {"http_deny", {"DELETE *", "* secret.test"}},
     {"http_ports", {"8080", "9000-9005"}},

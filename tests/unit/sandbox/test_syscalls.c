@@ -54,6 +54,7 @@ static const struct variant variants[] = {
     {.name = "ping", .set = {{"net_allow", "icmp://192.0.2.1"}, {"no_raw_sockets", "false"}}},
     {.name = "http", .set = {{"http_allow", "GET api.example.com/*"}, {"max_processes", "0"}}},
     {.name = "http denials", .set = {{"http_deny", "* metrics.example.com/*"}}},
+    {.name = "own ports", .set = {{"port_remap", "true"}, {"net_allow", "192.0.2.1"}}},
     {.name = "no datagrams", .set = {{"no_udp", "true"}}},
     {.name = "files, strict", .set = {{"allow_syscalls", "write,ptrace,connect,socket"}}},
     {.name = "strict", .set = {{"allow_syscalls", "socket"}, {"net_allow", "192.0.2.1"}}},
