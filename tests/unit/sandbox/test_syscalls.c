@@ -2,9 +2,8 @@
  * against the program that libseccomp makes of the same rules.
  *
  * libseccomp has no order among the rules of one call, and no "not equal" under a mask. Calls whose
- * rules need either (socket, sendto, personality, clone...) are compared with the reading of the
- * rules alone (bpf_sim.c, which shares nothing with the generator); constant answers, unknown
- * numbers and rules of one answer with equalities are compared with libseccomp too. */
+ * rules need either (socket, sendto, clone...) are compared with the reading of the rules alone
+ * (bpf_sim.c); constant answers, unknown numbers and equalities with libseccomp too. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <seccomp.h>
