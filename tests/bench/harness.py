@@ -187,7 +187,7 @@ class World:
         return [self.sandlock, "run", "--quiet", *options, "--"]
 
     def bwrap(self):
-        return ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--"]
+        return ["bwrap", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--"]
 
     # --- servers -----------------------------------------------------------------
     def pki(self):
