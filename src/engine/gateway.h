@@ -43,8 +43,10 @@ int sl_gateway_find(char **ret_path, sl_error *err);
 
 /* Makes the link and the map; what is sent waits until the gateway was greeted. */
 int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err);
-/* Starts the process. It gets nothing but its end of the link and our standard error. */
-int sl_gateway_start(sl_gateway *g, const char *path, sl_error *err);
+/* Starts the process. It gets nothing but its end of the link and our standard error. `born` hears
+ * its number before it executes anything, in the child of vfork(2), whose memory is ours. */
+int sl_gateway_start(sl_gateway *g, const char *path, void (*born)(void *arg, pid_t pid), void *arg,
+                     sl_error *err);
 void sl_gateway_free(sl_gateway *g);
 
 /* Sends the policy, the map and the files: the first message, whatever was given to send before. */
