@@ -341,13 +341,6 @@ static bool must_wait_for_gateway(const sl_policy *p)
     return p->http_ca != NULL || p->http_ca_out != NULL || p->http_upstream_ca.count > 0;
 }
 
-/* Before its first step: until the sandbox knows it, it would pass for one of the tree, which may
- * be looked at and signalled from inside. */
-static void on_gateway_born(void *sandbox, pid_t pid)
-{
-    sl_sandbox_set_helper(sandbox, pid);
-}
-
 static int run_gateway(struct engine *e, sl_error *err)
 {
     struct sl_run *run = e->run;
@@ -357,9 +350,7 @@ static int run_gateway(struct engine *e, sl_error *err)
     }
     r = sl_gateway_hello(e->gateway, run->policy, &run->files, err);
     sl_gateway_files_wipe(&run->files);
-    return r < 0 ? r
-                 : sl_gateway_start(e->gateway, run->gateway_path, on_gateway_born, run->sandbox,
-                                    err);
+    return r < 0 ? r : sl_gateway_start(e->gateway, run->gateway_path, run->sandbox, err);
 }
 
 /* One's own certificates are checked before anything runs. */

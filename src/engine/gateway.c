@@ -110,7 +110,7 @@ static void become_gateway(const char *path, int link, char *const *env)
     _exit(125);
 }
 
-static pid_t spawn(const char *path, int link, void (*born)(void *arg, pid_t pid), void *arg)
+static pid_t spawn(const char *path, int link, sl_sandbox *sb)
 {
     sl_strv env = {0};
     for (size_t i = 0; i < SL_ARRAY_LEN(passed_env); i++) {
@@ -123,7 +123,7 @@ static pid_t spawn(const char *path, int link, void (*born)(void *arg, pid_t pid
     static char *no_env[] = {NULL};
     pid_t pid = vfork();
     if (pid == 0) {
-        born(arg, getpid());
+        sl_sandbox_set_helper(sb, getpid()); /* vfork(2): the memory is the engine's */
         become_gateway(path, link, env.items != NULL ? env.items : no_env);
     }
     int saved = errno;
@@ -156,10 +156,9 @@ int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err)
     return 0;
 }
 
-int sl_gateway_start(sl_gateway *g, const char *path, void (*born)(void *arg, pid_t pid), void *arg,
-                     sl_error *err)
+int sl_gateway_start(sl_gateway *g, const char *path, sl_sandbox *sb, sl_error *err)
 {
-    pid_t pid = spawn(path, g->peer, born, arg);
+    pid_t pid = spawn(path, g->peer, sb);
     int error = errno;
     sl_close(sl_steal_fd(&g->peer));
     if (pid < 0) {

@@ -11,6 +11,7 @@
 #include "policy/link.h"
 #include "policy/policy.h"
 #include "policy/synth.h"
+#include "sandbox/sandbox.h"
 
 #define SL_GATEWAY_QUEUE_MAX 4096 /* messages that wait for room in the socket */
 
@@ -43,10 +44,10 @@ int sl_gateway_find(char **ret_path, sl_error *err);
 
 /* Makes the link and the map; what is sent waits until the gateway was greeted. */
 int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err);
-/* Starts the process. It gets nothing but its end of the link and our standard error. `born` hears
- * its number before it executes anything, in the child of vfork(2), whose memory is ours. */
-int sl_gateway_start(sl_gateway *g, const char *path, void (*born)(void *arg, pid_t pid), void *arg,
-                     sl_error *err);
+/* Starts the process. It gets nothing but its end of the link and our standard error. The sandbox
+ * is told its number before its first step: until then it would pass for one of the tree, which may
+ * be looked at and signalled from inside. */
+int sl_gateway_start(sl_gateway *g, const char *path, sl_sandbox *sb, sl_error *err);
 void sl_gateway_free(sl_gateway *g);
 
 /* Sends the policy, the map and the files: the first message, whatever was given to send before. */

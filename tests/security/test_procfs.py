@@ -92,8 +92,13 @@ def test_FS_06_ours_without_isolate_pids(sandlock, attack, bystander):
 def test_FS_06_a_path_that_changes_while_it_is_judged(sandlock, attack, bystander):
     """A thread turns the path to the bystander's and back: nothing of it is ever read or known."""
     words = [attack("procfs"), "race", bystander.pid, 20000]
-    bare = steps(sandlock.bare(words).ok().out.splitlines())
-    assert int(bare["foreign"]) > 0 and int(bare["known"]) > 0, bare
+    won = {"foreign": 0, "known": 0}  # on a busy machine the two may take turns for a while
+    for _ in range(20):
+        bare = steps(sandlock.bare(words).ok().out.splitlines())
+        won = {what: count + int(bare[what]) for what, count in won.items()}
+        if all(won.values()):
+            break
+    assert all(won.values()), bare
     run = sandlock("--isolate-pids", cmd=words).ok()
     found = {name: int(count) for name, count in steps(run.out.splitlines()).items()}
     assert found["opened"] > 0 and found["asked"] > 0, str(run)
