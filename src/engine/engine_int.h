@@ -24,6 +24,7 @@ struct sl_run {
     const sl_policy *policy;
     sl_sandbox *sandbox;
     sl_rundir *dir;     /* NULL: no place, and none is needed */
+    sl_cgroup *cgroup;  /* NULL: none, limits are counted */
     char *gateway_path; /* NULL: no gateway */
     sl_gateway_files files;
     sl_strv trusted; /* bundles that the caller's environment named */

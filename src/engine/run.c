@@ -128,6 +128,15 @@ static int prepare_dir(struct sl_run *run, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
+static int prepare_cgroup(struct sl_run *run, sl_error *err)
+{
+    if (sl_cgroup_new(run->policy, is_private, run->sandbox, &run->cgroup) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sl_sandbox_set_cgroup(run->sandbox, run->cgroup);
+    return 0;
+}
+
 /* Names of features that may be missing. Everything but Landlock is what verdicts are made with. */
 static int check_degraded(const sl_policy *policy, sl_error *err)
 {
@@ -166,6 +175,7 @@ static int prepare(struct sl_run *run, sl_error *err)
     r = r < 0 ? r : read_files(run, err);
     r = r < 0 ? r : sl_sandbox_new(run->policy, &run->sandbox, err);
     r = r < 0 ? r : prepare_dir(run, err);
+    r = r < 0 || run->options->no_supervisor ? r : prepare_cgroup(run, err);
     if (r == 0 && run->options->interactive && !run->options->no_supervisor) {
         r = prepare_terminal(run, err);
     }
@@ -224,6 +234,8 @@ static void done(struct sl_run *run)
     sl_rundir_end(run->dir);
     sl_rundir_free(run->dir);
     sl_sandbox_free(run->sandbox);
+    sl_cgroup_end(run->cgroup);
+    sl_cgroup_free(run->cgroup);
     free(run->gateway_path);
     free(run->program);
     sl_strv_done(&run->env);
@@ -274,6 +286,7 @@ static int fork_engine(struct sl_run *run, sl_error *err)
         int code = sl_engine_main(run, guardian);
         if (getppid() != guardian) {
             sl_rundir_end(run->dir); /* nobody else is left to do it */
+            sl_cgroup_end(run->cgroup);
         }
         _exit(code);
     }

@@ -1,6 +1,6 @@
-/* Owns max_cpu: a thread that measures the tree's processor time and holds the tree still
- * (freeze.c) while it has had more than its part. Our own processes run on; no system call is
- * trapped for it.
+/* Owns max_cpu. Where the run has a cgroup that holds its processor time there is nothing to do.
+ * Else a thread measures the tree's processor time and holds the tree still (freeze.c) while it has
+ * had more than its part. Our own processes run on; no system call is trapped for it.
  *
  * What a process used is asked while it lives, and of its parent once that has waited for it. */
 #include <errno.h>
@@ -184,6 +184,9 @@ static int start(sl_sandbox *sb, sl_error *err)
 {
     struct sl_cpu_state *s = sb->cpu;
     pthread_attr_t attr;
+    if (sl_cgroup_holds_cpu(sb->cgroup)) {
+        return 0;
+    }
     s->stop = eventfd(0, EFD_CLOEXEC);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);

@@ -1,8 +1,10 @@
-/* Owns max_memory: a thread that counts the tree's memory and kills the tree when it is over the
- * limit. No system call is trapped for it, and nothing the tree does is answered here.
+/* Owns max_memory: a thread that kills the tree when it is over the limit. No system call is
+ * trapped for it, and nothing the tree does is answered here.
  *
- * The thread sleeps for no longer than the tree could take to fill what is left. It must get by
- * without any other thread of ours: the last thing between the limit and the machine. */
+ * Where the run has a cgroup that holds its memory, the thread waits for the kernel's word.
+ * Elsewhere it counts, and sleeps for no longer than the tree could take to fill what is left. It
+ * must get by without any other thread of ours: the last thing between the limit and the machine.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -98,6 +100,9 @@ static void kill_tree(const sl_sandbox *sb)
             sl_close(fds[i]);
         }
     }
+    if (sl_cgroup_holds_memory(sb->cgroup)) {
+        sl_cgroup_kill(sb->cgroup);
+    }
     /* Its end is what the loop waits for. */
     syscall(SYS_pidfd_send_signal, sb->memory->main_pidfd, SIGKILL, NULL, 0);
 }
@@ -177,6 +182,25 @@ static void *watch(void *sandbox)
     }
 }
 
+/* The kernel kills the whole cgroup by itself, but for who had himself excepted (oom_score_adj). */
+static void *watch_cgroup(void *sandbox)
+{
+    sl_sandbox *sb = sandbox;
+    struct pollfd fds[] = {
+        {.fd = sb->memory->stop, .events = POLLIN},
+        {.fd = sl_cgroup_events_fd(sb->cgroup), .events = POLLPRI},
+    };
+    prctl(PR_SET_NAME, "sandlock-memory");
+    while (!sl_cgroup_is_over_memory(sb->cgroup)) {
+        if (poll(fds, SL_ARRAY_LEN(fds), -1) > 0 && fds[0].revents != 0) {
+            return NULL;
+        }
+    }
+    atomic_store(&sb->memory->over, true);
+    kill_tree(sb);
+    return NULL;
+}
+
 static int start(sl_sandbox *sb, sl_error *err)
 {
     struct sl_memory_state *s = sb->memory;
@@ -188,7 +212,8 @@ static int start(sl_sandbox *sb, sl_error *err)
     }
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    int r = pthread_create(&s->thread, &attr, watch, sb);
+    int r = pthread_create(&s->thread, &attr,
+                           sl_cgroup_holds_memory(sb->cgroup) ? watch_cgroup : watch, sb);
     pthread_attr_destroy(&attr);
     if (r != 0) {
         return sl_error_set(err, r, "cannot watch the memory limit: %s", strerror(r));
@@ -209,11 +234,16 @@ static void stop(sl_sandbox *sb)
 
 bool sl_sandbox_is_over_memory(const sl_sandbox *sb)
 {
-    return sb->memory != NULL && atomic_load(&sb->memory->over);
+    return sb->memory != NULL &&
+           (atomic_load(&sb->memory->over) ||
+            (sl_cgroup_holds_memory(sb->cgroup) && sl_cgroup_is_over_memory(sb->cgroup)));
 }
 
 uint64_t sl_sandbox_peak_memory(const sl_sandbox *sb)
 {
+    if (sl_cgroup_holds_memory(sb->cgroup)) {
+        return sl_cgroup_peak_memory(sb->cgroup);
+    }
     return sb->memory == NULL ? 0 : atomic_load(&sb->memory->peak);
 }
 

@@ -16,6 +16,7 @@
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/landlock.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -125,6 +126,11 @@ static bool try_subreaper(char *detail, size_t cap)
     return works;
 }
 
+static bool try_cgroup(char *detail, size_t cap)
+{
+    return sl_cgroup_describe(detail, cap);
+}
+
 static const struct {
     const char *name;
     const char *since;
@@ -143,6 +149,9 @@ static const struct {
     {"proc_children", "3.5", "counting processes, ending the whole tree", true, false,
      try_children},
     {"subreaper", "3.4", "ending the whole tree", true, true, try_subreaper},
+    {"cgroup", "5.14",
+     "the kernel's own hold on memory and processor time, which are counted instead", false, false,
+     try_cgroup},
 };
 
 /* Runs one try in a child, which answers through a pipe. */

@@ -14,6 +14,7 @@
 #include "core/util.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
+#include "sandbox/clone.h"
 #include "sandbox/deferred.h"
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox_int.h"
@@ -201,6 +202,11 @@ void sl_sandbox_set_synth(sl_sandbox *sb, const sl_synth_map *map)
     sb->synth = map;
 }
 
+void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup)
+{
+    sb->cgroup = cgroup;
+}
+
 void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid)
 {
     sb->helper_pid = pid;
@@ -369,10 +375,9 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
     sigset_t saved;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &saved);
-    pid_t pid =
-        clone(sl_child_main, (char *)stack + CHILD_STACK,
-              CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD | (args.identity ? CLONE_NEWUSER : 0),
-              &args);
+    int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD;
+    flags |= args.identity ? CLONE_NEWUSER : 0;
+    pid_t pid = sl_clone(flags, sl_cgroup_fd(sb->cgroup), stack, CHILD_STACK, sl_child_main, &args);
     int clone_errno = errno;
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
     munmap(stack, CHILD_STACK);

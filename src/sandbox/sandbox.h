@@ -16,6 +16,7 @@
 #include "core/util.h"
 #include "policy/link.h"
 #include "policy/policy.h"
+#include "sandbox/cgroup.h"
 
 typedef struct sl_sandbox sl_sandbox;
 
@@ -64,6 +65,9 @@ void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_sandbox_hooks *hooks);
 /* The map of synthetic names (may be NULL), read-only. */
 struct sl_synth_map;
 void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
+/* The cgroup that the child is born in, which holds what limits it can (may be NULL); outlives the
+ * sandbox. Before the spawn. */
+void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup);
 /* Trust: the two per-run files (paths the child sees) and, once the gateway has sent them, their
  * content as sealed memfds (taken over). Opens of known bundles wait until then. */
 int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "policy/synth.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/child.h"
 #include "sandbox/feature.h"
 #include "sandbox/fsview.h"
@@ -41,6 +42,7 @@ struct sl_sandbox {
     const sl_policy *policy;
     sl_sandbox_hooks hooks;
     const sl_synth_map *synth;
+    const sl_cgroup *cgroup; /* NULL: none; borrowed */
 
     /* built before the fork */
     char *canary_path;

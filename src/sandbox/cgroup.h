@@ -1,0 +1,55 @@
+/* The cgroup of a run, where the caller may make one: then the kernel holds max_memory and max_cpu
+ * itself. Made before the fork; the child is born in it. cgroups(7), version 2. */
+#ifndef SANDLOCK_SANDBOX_CGROUP_H
+#define SANDLOCK_SANDBOX_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/util.h"
+#include "policy/policy.h"
+
+typedef struct sl_cgroup sl_cgroup;
+
+/* Makes a cgroup beside the caller's own, with the limits of the policy. NULL in `*ret_cgroup`, and
+ * no error, where that cannot be had: then limits are held by counting. `usable` may refuse a place
+ * (a path), for what the child may write does not bind it. 0 or -ENOMEM. */
+int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char *path), void *arg,
+                  sl_cgroup **ret_cgroup);
+
+/* What of the policy this cgroup holds; false for NULL. */
+bool sl_cgroup_holds_memory(const sl_cgroup *cgroup);
+bool sl_cgroup_holds_cpu(const sl_cgroup *cgroup);
+
+/* The directory, for CLONE_INTO_CGROUP; -1 for NULL. Stays the cgroup's. */
+int sl_cgroup_fd(const sl_cgroup *cgroup);
+/* memory.events: poll(2) says POLLPRI after a change. Stays the cgroup's. */
+int sl_cgroup_events_fd(const sl_cgroup *cgroup);
+/* True once memory was wanted that the limit does not leave. Any thread. */
+bool sl_cgroup_is_over_memory(const sl_cgroup *cgroup);
+/* The most bytes there ever were in it, page cache included; 0 where the kernel cannot tell. */
+uint64_t sl_cgroup_peak_memory(const sl_cgroup *cgroup);
+
+/* SIGKILL for all that are in it, at once and whoever they become. */
+void sl_cgroup_kill(const sl_cgroup *cgroup);
+
+/* Removes it. Once nobody is left in it; a second time is nothing. */
+void sl_cgroup_end(sl_cgroup *cgroup);
+void sl_cgroup_free(sl_cgroup *cgroup);
+SL_DEFINE_AUTO(sl_cgroup, sl_cgroup_free);
+
+/* Where a cgroup would be made now: a path, or why there is none. For `sandlock check`. */
+bool sl_cgroup_describe(char *detail, size_t cap);
+
+/* The same with other files than /proc/self/cgroup and /sys/fs/cgroup, for tests. */
+typedef struct sl_cgroup_place {
+    const char *self;
+    const char *mount;
+    bool any_filesystem;
+} sl_cgroup_place;
+int sl_cgroup_new_at(const sl_cgroup_place *place, const sl_policy *policy,
+                     bool (*usable)(void *arg, const char *path), void *arg,
+                     sl_cgroup **ret_cgroup);
+
+#endif
