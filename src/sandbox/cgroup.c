@@ -21,6 +21,7 @@
 #define NAME_MAX_ 32
 #define FILE_MAX  4096 /* bytes of a control file that are looked at */
 #define PERIOD_US 100000u
+#define MOUNT     "/sys/fs/cgroup"
 
 struct sl_cgroup {
     int parent;
@@ -30,8 +31,6 @@ struct sl_cgroup {
     bool cpu;
     char name[NAME_MAX_];
 };
-
-static const sl_cgroup_place real_place = {.self = "/proc/self/cgroup", .mount = "/sys/fs/cgroup"};
 
 static int read_at(int at, const char *name, char text[FILE_MAX])
 {
@@ -81,35 +80,41 @@ static uint64_t number_of(int at, const char *file, const char *name)
 
 /* ---- the place ---- */
 
-/* The cgroup above the caller's own: what is made there is a sibling. At the root there is none
- * above, and none is needed. */
-static int parent_path(const sl_cgroup_place *place, char path[PATH_MAX])
+int sl_cgroup_parent(const char *self, char path[PATH_MAX])
 {
-    char text[FILE_MAX];
-    int r = read_at(AT_FDCWD, place->self, text);
-    if (r < 0) {
-        return r;
-    }
-    char *own = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+    const char *own = strncmp(self, "0::/", 4) == 0 ? self : strstr(self, "\n0::/");
     if (own == NULL) {
         return -ENOENT;
     }
     own = strchr(own, '/');
-    own[strcspn(own, "\n")] = '\0';
-    if (strstr(own, "/../") != NULL) {
+    size_t len = strcspn(own, "\n");
+    int n = snprintf(path, PATH_MAX, MOUNT "%.*s", (int)len, own);
+    if (n < 0 || n >= PATH_MAX) {
+        return -ENAMETOOLONG;
+    }
+    if (strstr(path, "/..") != NULL) {
         return -EXDEV; /* outside what this mount shows: cgroup_namespaces(7) */
     }
-    *strrchr(own, '/') = '\0';
-    int n = snprintf(path, PATH_MAX, "%s%s", place->mount, own);
-    return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+    *strrchr(path, '/') = '\0';
+    return 0;
+}
+
+/* By its owner, not by what root may: guardian and engine give their privileges up, and it is they
+ * who remove what is made here. */
+static bool is_ours(int at, const char *name)
+{
+    struct stat st;
+    return fstatat(at, name, &st, 0) == 0 && st.st_uid == geteuid() && (st.st_mode & S_IWUSR) != 0;
 }
 
 /* Opens the parent, if it is there for us to make children in. */
-static int open_parent(const sl_cgroup_place *place, char path[PATH_MAX], const char **ret_why)
+static int open_parent(char path[PATH_MAX], const char **ret_why)
 {
+    char self[FILE_MAX];
     struct statfs fs;
     *ret_why = "there is no version 2 hierarchy";
-    int r = sl_clone_knows_cgroups() ? parent_path(place, path) : -ENOSYS;
+    int r = sl_clone_knows_cgroups() ? read_at(AT_FDCWD, "/proc/self/cgroup", self) : -ENOSYS;
+    r = r < 0 ? r : sl_cgroup_parent(self, path);
     if (r < 0) {
         return r;
     }
@@ -117,15 +122,11 @@ static int open_parent(const sl_cgroup_place *place, char path[PATH_MAX], const 
     if (fd < 0 || fstatfs(fd, &fs) < 0) {
         return -errno;
     }
-    if (fs.f_type != CGROUP2_SUPER_MAGIC && !place->any_filesystem) {
+    if (fs.f_type != CGROUP2_SUPER_MAGIC) {
         return -ENOENT;
     }
-    *ret_why = "its cgroup is not ours to divide";
-    if (faccessat(fd, ".", W_OK, AT_EACCESS) < 0 ||
-        faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) < 0) {
-        return -errno;
-    }
-    return sl_steal_fd(&fd);
+    *ret_why = "the cgroup above is not ours to divide";
+    return is_ours(fd, ".") && is_ours(fd, "cgroup.procs") ? sl_steal_fd(&fd) : -EACCES;
 }
 
 /* Removes what a run left that was killed with all that belonged to it. */
@@ -188,8 +189,8 @@ static int make(sl_cgroup *g)
     return g->dir < 0 || flock(g->dir, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-int sl_cgroup_new_at(const sl_cgroup_place *place, const sl_policy *policy,
-                     bool (*usable)(void *arg, const char *path), void *arg, sl_cgroup **ret_cgroup)
+int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char *path), void *arg,
+                  sl_cgroup **ret_cgroup)
 {
     char path[PATH_MAX];
     char handed[FILE_MAX];
@@ -198,7 +199,7 @@ int sl_cgroup_new_at(const sl_cgroup_place *place, const sl_policy *policy,
     if (policy->max_memory == 0 && policy->max_cpu == 0) {
         return 0;
     }
-    sl_autoclose int parent = open_parent(place, path, &why);
+    sl_autoclose int parent = open_parent(path, &why);
     if (parent < 0 || !usable(arg, path) || read_at(parent, "cgroup.subtree_control", handed) < 0) {
         return 0;
     }
@@ -227,18 +228,12 @@ int sl_cgroup_new_at(const sl_cgroup_place *place, const sl_policy *policy,
     return 0;
 }
 
-int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char *path), void *arg,
-                  sl_cgroup **ret_cgroup)
-{
-    return sl_cgroup_new_at(&real_place, policy, usable, arg, ret_cgroup);
-}
-
 bool sl_cgroup_describe(char *detail, size_t cap)
 {
     char path[PATH_MAX];
     char handed[FILE_MAX];
     const char *why;
-    sl_autoclose int parent = open_parent(&real_place, path, &why);
+    sl_autoclose int parent = open_parent(path, &why);
     if (parent < 0 || read_at(parent, "cgroup.subtree_control", handed) < 0) {
         snprintf(detail, cap, "%s", why);
         return false;

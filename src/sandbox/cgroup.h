@@ -3,6 +3,7 @@
 #ifndef SANDLOCK_SANDBOX_CGROUP_H
 #define SANDLOCK_SANDBOX_CGROUP_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,14 +43,9 @@ SL_DEFINE_AUTO(sl_cgroup, sl_cgroup_free);
 /* Where a cgroup would be made now: a path, or why there is none. For `sandlock check`. */
 bool sl_cgroup_describe(char *detail, size_t cap);
 
-/* The same with other files than /proc/self/cgroup and /sys/fs/cgroup, for tests. */
-typedef struct sl_cgroup_place {
-    const char *self;
-    const char *mount;
-    bool any_filesystem;
-} sl_cgroup_place;
-int sl_cgroup_new_at(const sl_cgroup_place *place, const sl_policy *policy,
-                     bool (*usable)(void *arg, const char *path), void *arg,
-                     sl_cgroup **ret_cgroup);
+/* Where cgroups are made beside the caller's own, of whom `self` is /proc/PID/cgroup: the one above
+ * it, or the root for who is there. 0, -ENOENT without version 2, -EXDEV for a cgroup that this
+ * process's namespace does not show, -ENAMETOOLONG. */
+int sl_cgroup_parent(const char *self, char path[PATH_MAX]);
 
 #endif
