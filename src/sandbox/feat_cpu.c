@@ -23,11 +23,11 @@
 #include "sandbox/tree.h"
 
 #define STACK      (128u * 1024u)
-#define TICK_MS    5      /* between two looks */
-#define TICK_SHARE 50     /* looking takes at most one part of so many of a processor */
-#define CREDIT_MS  200    /* of its part that a tree saves up while it gets less */
-#define THAW_MS    20     /* of its part that it must have again before it goes on */
-#define KNOWN_MAX  65536u /* processes that are remembered; a power of two */
+#define TICK_MS    5     /* between two looks */
+#define TICK_SHARE 50    /* looking takes at most one part of so many of a processor */
+#define CREDIT_MS  200   /* of its part that a tree saves up while it gets less */
+#define THAW_MS    20    /* of its part that it must have again before it goes on */
+#define KNOWN_MAX  8192u /* processes that are remembered; a power of two */
 
 /* What a process had used when it was last seen. */
 struct known {

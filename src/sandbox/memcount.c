@@ -23,7 +23,7 @@
 #include "sandbox/tree.h"
 
 #define STATUS_MAX    4096
-#define KNOWN_MAX     65536u    /* processes that are remembered; a power of two */
+#define KNOWN_MAX     8192u     /* processes that are remembered; a power of two */
 #define LIST_SHARE    10        /* the list of processes may be so many times older than it took */
 #define SHARES_NS     50000000u /* how long looking at shares may take */
 #define SHARES_SHARE  32        /* and, while far from the limit, one part of so many of the time */

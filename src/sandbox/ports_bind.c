@@ -56,36 +56,10 @@ static int bind_at(struct binding *b, uint16_t port, bool alone)
     return bind(b->sock.fd, (struct sockaddr *)&b->sa, b->len) < 0 ? -errno : 0;
 }
 
-/* True if a living socket of the tree has this real port at an address in common. */
-static bool is_shared(struct binding *b, uint16_t real)
-{
-    struct sl_ports_state *state = b->state;
-    sl_bound found = {0};
-    uint64_t after = 0;
-    for (;;) {
-        bool any = false;
-        pthread_mutex_lock(&state->lock);
-        for (size_t i = 0; i < state->map.count; i++) {
-            const sl_bound *other = &state->map.items[i];
-            if (other->proto == b->bound.proto && other->real == real && other->cookie > after &&
-                (!any || other->cookie < found.cookie) && sl_bound_overlaps(other, &b->bound)) {
-                found = *other;
-                any = true;
-            }
-        }
-        pthread_mutex_unlock(&state->lock);
-        if (!any) {
-            return false;
-        }
-        if (sl_ports_is_alive(&found)) {
-            return true;
-        }
-        after = found.cookie;
-    }
-}
-
 /* At a real port that the tree has under this name already: its own sockets settle among themselves
- * there, by their own options, as on a machine of their own. -EAGAIN: another one must be found. */
+ * there, by their own options, as on a machine of their own. Alone first: that needs no look at who
+ * lives there, which takes as long as the kernel's table of ports is. -EAGAIN: another one must be
+ * found. */
 static int bind_beside_ours(struct binding *b)
 {
     uint16_t reals[REALS_MAX];
@@ -95,9 +69,10 @@ static int bind_beside_ours(struct binding *b)
         sl_portmap_reals(&state->map, b->bound.proto, NULL, b->bound.inside, reals, REALS_MAX);
     pthread_mutex_unlock(&state->lock);
     for (size_t i = 0; i < count; i++) {
-        bool shared = is_shared(b, reals[i]);
-        int r = bind_at(b, reals[i], !shared);
-        if (r == 0 || (r < 0 && r != -EADDRINUSE && r != -EACCES) || shared) {
+        int r = bind_at(b, reals[i], true);
+        bool shared = r == -EADDRINUSE && sl_ports_is_shared(state, &b->bound, reals[i]);
+        r = shared ? bind_at(b, reals[i], false) : r;
+        if (shared || (r != -EADDRINUSE && r != -EACCES)) {
             b->bound.real = reals[i];
             return r;
         }

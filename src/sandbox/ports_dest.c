@@ -73,29 +73,36 @@ void sl_ports_look(struct sl_ports_state *state, enum sl_proto proto, const sl_a
     pthread_mutex_unlock(&state->lock);
 }
 
-struct finding {
-    uint64_t cookie;
+struct sharing {
+    const sl_portmap *map;
+    const sl_bound *wish;
+    uint16_t real;
     bool found;
 };
 
-static void find_cookie(void *arg, const struct inet_diag_msg *m)
+static void find_sharer(void *arg, const struct inet_diag_msg *m)
 {
-    struct finding *f = arg;
-    f->found = f->found || sl_diag_cookie(m) == f->cookie;
+    struct sharing *s = arg;
+    for (size_t i = 0; i < s->map->count && !s->found; i++) {
+        const sl_bound *b = &s->map->items[i];
+        s->found = b->cookie == sl_diag_cookie(m) && b->proto == s->wish->proto &&
+                   b->real == s->real && sl_bound_overlaps(b, s->wish);
+    }
 }
 
-bool sl_ports_is_alive(const sl_bound *b)
+bool sl_ports_is_shared(struct sl_ports_state *state, const sl_bound *wish, uint16_t real)
 {
     static const int families[] = {AF_INET, AF_INET6};
-    struct finding f = {.cookie = b->cookie};
-    for (size_t i = 0; i < SL_ARRAY_LEN(families) && !f.found; i++) {
-        struct sl_diag_question q = question(b->proto, families[i], b->real);
+    struct sharing s = {.map = &state->map, .wish = wish, .real = real};
+    bool complete = true;
+    pthread_mutex_lock(&state->lock);
+    for (size_t i = 0; i < SL_ARRAY_LEN(families) && complete && !s.found; i++) {
+        struct sl_diag_question q = question(wish->proto, families[i], real);
         q.states |= 1u << SL_DIAG_BOUND;
-        if (!sl_diag_each(&q, find_cookie, &f)) {
-            return true;
-        }
+        complete = sl_diag_each(&q, find_sharer, &s);
     }
-    return f.found;
+    pthread_mutex_unlock(&state->lock);
+    return s.found || !complete;
 }
 
 struct pruning {

@@ -25,8 +25,9 @@ struct sl_ports_view {
 bool sl_ports_concern(const sl_sock *sock);
 void sl_ports_look(struct sl_ports_state *state, enum sl_proto proto, const sl_addr *addr,
                    uint16_t real, struct sl_ports_view *ret);
-/* True unless the kernel says that this bound socket is gone. */
-bool sl_ports_is_alive(const sl_bound *b);
+/* True unless the kernel says that no socket of the tree has this real port at an address that the
+ * wish has too. */
+bool sl_ports_is_shared(struct sl_ports_state *state, const sl_bound *wish, uint16_t real);
 /* Forgets what is gone. */
 void sl_ports_prune(struct sl_ports_state *state);
 /* True if this address is one that the tree reaches itself by, and the destination is a socket of
