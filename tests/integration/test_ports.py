@@ -412,3 +412,17 @@ def test_words(sandlock):
         assert "expected true or false" in run.err and not (sandlock.work / "ran").exists()
     run = sandlock(REMAP, "--no-supervisor", cmd=["touch", "ran"], status=False, audit=False)
     assert run.rc == 2 and "--no-supervisor cannot be had with --port-remap" in run.err, str(run)
+
+
+@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
+def test_a_port_that_is_bound_over_and_over(sandlock, taken, kind):
+    """Each bind is as quick as the first: whoever had the name before is not looked for. (It took
+    0.4 ms more for each one before it: this would not end.)"""
+    text = """
+for i in range(4000):
+    with socket.socket(socket.AF_INET, getattr(socket, sys.argv[2])) as s:
+        s.bind(("127.0.0.1", int(sys.argv[1])))
+        assert s.getsockname()[1] == int(sys.argv[1])
+print("all")
+"""
+    assert script(sandlock, text, taken, kind).ok().out == "all\n"
