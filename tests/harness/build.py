@@ -101,3 +101,22 @@ def rust_program(offline=True):
         return done
 
     return _cached("rust-client", sources, make)
+
+
+def debian_source(package):
+    """The upstream tarball of a Debian source package."""
+    def make(out):
+        own = out.with_suffix(".apt")
+        done = _run([paths.TESTS / "own-apt", own, "deb-src", ""])
+        if done.returncode == 0:
+            done = _run(["apt-get", "source", "--download-only", package], cwd=own,
+                        env=dict(os.environ, APT_CONFIG=str(own / "apt.conf")))
+        tarballs = list(own.glob("*.orig.tar.*"))
+        if done.returncode == 0 and tarballs:
+            tarballs[0].rename(out)
+        shutil.rmtree(own, ignore_errors=True)
+        if not out.exists():
+            raise Missing(f"the source of {package} could not be fetched: {done.stderr.strip()}")
+        return done
+
+    return _cached(f"source-{package}", [], make)

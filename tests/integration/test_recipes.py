@@ -1,0 +1,336 @@
+"""docs/recipes.md: each policy runs the real program, and keeps it from what lies beyond."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from harness import build, paths
+from harness.terminal import interactive
+from test_packages import npm_package, wheel
+
+PAGE = paths.ROOT / "docs" / "recipes.md"
+LINES = re.findall(r"^    (sandlock run .*)$", PAGE.read_text(), re.M)
+
+
+def recipe(sandlock, words):
+    """Options and command of the one line with these words in its command, as a shell gives them."""
+    found = [line for line in LINES if f" {words}" in line.partition(" --")[2]]
+    assert len(found) == 1, (words, found)
+    line = shlex.split(found[0].replace("$PWD", str(sandlock.work)))
+    line = [re.sub(r"^~(?=/)", str(sandlock.home), w) for w in line[2:]]
+    end = line.index("--")
+    return line[:end], line[end + 1:]
+
+
+def need(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+@pytest.fixture(autouse=True)
+def place(sandlock):
+    (sandlock.work / "tmp").mkdir()
+    (sandlock.home / ".ssh").mkdir()
+    (sandlock.home / ".ssh" / "id_ed25519").write_text("a secret key\n")
+
+
+BEYOND = """
+cat ~/.ssh/id_ed25519
+echo leaked >../beside
+exec 3<>/dev/tcp/127.0.0.1/{port} && echo leaked >&3
+true
+"""
+
+
+def holds(sandlock, outside, options):
+    """Outside all three can be done; with these options none."""
+    witness = outside.witness()
+    script = ["bash", "-c", BEYOND.format(port=witness.port)]
+    beside = sandlock.work.parent / "beside"
+    assert sandlock.bare(script).out == "a secret key\n"
+    assert beside.read_text() == "leaked\n" and witness.received() == [b"leaked\n"]
+    beside.unlink()
+    run = sandlock(*options, cmd=script, audit=False).ok()
+    assert run.out == "" and run.err.count("ermission denied") >= 2, str(run)
+    assert not beside.exists() and witness.received() == [b"leaked\n"], str(run)
+
+
+def test_configure_and_make(sandlock, outside):
+    """GNU hello as Debian has it: configured, compiled, and its own tests run."""
+    try:
+        tarball = build.debian_source("hello")
+    except build.Missing as missing:
+        pytest.skip(str(missing))
+    with tarfile.open(tarball) as archive:
+        archive.extractall(sandlock.work)
+    source = next(p for p in sandlock.work.iterdir() if p.name.startswith("hello-"))
+    for path in source.iterdir():
+        path.rename(sandlock.work / path.name)
+    options, command = recipe(sandlock, "sh -c './configure")
+    run = sandlock(*options, cmd=command, audit=False).ok()
+    totals = dict(re.findall(r"^# (TOTAL|PASS|FAIL): +(\d+)$", run.out, re.M))
+    assert int(totals["TOTAL"]) > 3 and totals["FAIL"] == "0", str(run)
+    assert totals["PASS"] == totals["TOTAL"], str(run)
+    assert sandlock.bare(["./hello"]).ok().out == "Hello, world!\n"
+    holds(sandlock, outside, options)
+
+
+def test_cargo(sandlock, outside):
+    home = Path.home()
+    if shutil.which("cargo") is None or not os.access(home / ".rustup", os.R_OK):
+        pytest.skip("cargo by rustup is not installed for this user")
+    for name in (".cargo", ".rustup"):
+        (sandlock.home / name).symlink_to(home / name)
+    work = sandlock.work
+    (work / "src").mkdir()
+    (work / "dep" / "src").mkdir(parents=True)
+    (work / "Cargo.toml").write_text('[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+                                     '[dependencies]\ndep = { path = "dep" }\n')
+    (work / "dep" / "Cargo.toml").write_text('[package]\nname = "dep"\nversion = "0.1.0"\n')
+    (work / "dep" / "build.rs").write_text('fn main() { println!("cargo:rustc-env=WHO=the build"); }')
+    (work / "dep" / "src" / "lib.rs").write_text('pub fn who() -> &\'static str { env!("WHO") }')
+    (work / "src" / "main.rs").write_text('fn main() { println!("hello from {}", dep::who()); }')
+    options, command = recipe(sandlock, "cargo build")
+    sandlock(*options, cmd=command, audit=False).ok()
+    assert sandlock.bare(["target/debug/app"]).ok().out == "hello from the build\n"
+    holds(sandlock, outside, options)
+    (work / "dep" / "build.rs").write_text('fn main() { std::fs::write("../../beside", "x").unwrap(); }')
+    run = sandlock(*options, cmd=command, audit=False)
+    assert run.rc != 0 and "PermissionDenied" in run.err, str(run)
+    assert not (work.parent / "beside").exists()
+
+
+def test_go(sandlock, outside):
+    need("go")
+    work = sandlock.work
+    (work / "vendor" / "example.com" / "dep").mkdir(parents=True)
+    (work / "go.mod").write_text("module example.com/app\n\ngo 1.18\n\n"
+                                 "require example.com/dep v1.0.0\n")
+    (work / "vendor" / "modules.txt").write_text("# example.com/dep v1.0.0\n## explicit\n"
+                                                 "example.com/dep\n")
+    (work / "vendor" / "example.com" / "dep" / "dep.go").write_text(
+        'package dep\n\nfunc Who() string { return "the module" }\n')
+    (work / "main.go").write_text('package main\n\nimport "example.com/dep"\n\n'
+                                  'func main() { println("hello from", dep.Who()) }\n')
+    options, command = recipe(sandlock, "go build")
+    sandlock(*options, cmd=command, audit=False).ok()
+    assert sandlock.bare(["./app"]).ok().err == "hello from the module\n"
+    holds(sandlock, outside, options)
+
+
+def test_java(sandlock, outside):
+    need("javac", "jar", "java")
+    (sandlock.work / "src").mkdir()
+    (sandlock.work / "src" / "Main.java").write_text(
+        "public class Main { public static void main(String[] a) throws Exception {"
+        " var threads = new Thread[8]; var sum = new java.util.concurrent.atomic.AtomicInteger();"
+        " for (int i = 0; i < 8; i++) { int n = i; threads[i] = new Thread(() -> sum.addAndGet(n));"
+        " threads[i].start(); } for (var t : threads) t.join(); System.out.println(sum.get()); } }")
+    options, command = recipe(sandlock, "sh -c 'javac")
+    assert sandlock(*options, cmd=command, audit=False).ok().out == "28\n"
+    holds(sandlock, outside, options)
+    hungry = "public class Hungry { public static void main(String[] a) { var held = new " \
+             "java.util.ArrayList<byte[]>(); for (;;) { var b = new byte[1 << 20];" \
+             " java.util.Arrays.fill(b, (byte) 1); held.add(b); } } }"
+    (sandlock.work / "Hungry.java").write_text(hungry)
+    run = sandlock(*options, cmd=["java", "-Xmx4g", "Hungry.java"], audit=False)
+    assert run.rc == 137 and run.status["reason"] == "memory", str(run)
+
+
+def test_npm_ci(sandlock, outside, tmp_path):
+    """The cache is filled outside; an install script of the package runs inside, and tries."""
+    need("npm")
+    work = sandlock.work
+    npm_package(tmp_path / "registry", "greet", "module.exports = 'hello';")
+    tarball = tmp_path / "registry" / "greet" / "-" / "greet-1.0.0.tgz"
+    digest = json.loads((tmp_path / "registry" / "greet" / "index.json").read_text())
+    integrity = digest["versions"]["1.0.0"]["dist"]["integrity"]
+    (work / "local").mkdir()
+    (work / "local" / "package.json").write_text(json.dumps(
+        {"name": "local", "version": "1.0.0", "scripts": {
+            "install": "touch ran; cat ~/.ssh/id_ed25519 >taken; echo x >../../beside; true"}}))
+    (work / "package.json").write_text(json.dumps(
+        {"name": "app", "version": "1.0.0",
+         "dependencies": {"greet": "1.0.0", "local": "file:local"}}))
+    (work / "package-lock.json").write_text(json.dumps(
+        {"name": "app", "version": "1.0.0", "lockfileVersion": 3, "packages": {
+            "": {"name": "app", "version": "1.0.0",
+                 "dependencies": {"greet": "1.0.0", "local": "file:local"}},
+            "local": {"version": "1.0.0", "hasInstallScript": True},
+            "node_modules/local": {"resolved": "local", "link": True},
+            "node_modules/greet": {"version": "1.0.0", "integrity": integrity,
+                                   "resolved": "https://npm.test/greet/-/greet-1.0.0.tgz"}}}))
+    sandlock.bare(["npm", "cache", "add", "--cache", ".npm", str(tarball)]).ok()
+    options, command = recipe(sandlock, "npm ci")
+    sandlock(*options, cmd=command, audit=False).ok()
+    assert sandlock.bare(["node", "-p", "require('greet')"]).ok().out == "hello\n"
+    assert (work / "local" / "ran").exists() and (work / "local" / "taken").read_text() == ""
+    assert not (work / "beside").exists() or (work / "beside").read_text() == "x\n"
+    holds(sandlock, outside, options)
+
+
+def venv(sandlock):
+    """~/.venv is the test suite's own: no copy of it."""
+    (sandlock.home / ".venv").symlink_to(Path(sys.prefix))
+
+
+def test_pip(sandlock, outside, tmp_path):
+    """A wheel, and a source package that is built inside."""
+    venv(sandlock)
+    wheel(tmp_path / "index", "greet", "TEXT = 'hello'\n")
+    shutil.move(tmp_path / "index" / "files", sandlock.work / "wheels")
+    source = tmp_path / "other-1.0"
+    source.mkdir()
+    (source / "other.py").write_text("TEXT = 'built'\n")
+    (source / "setup.py").write_text("from setuptools import setup\n"
+                                     "setup(name='other', version='1.0', py_modules=['other'])\n")
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    with tarfile.open(sandlock.work / "wheels" / "other-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "other-1.0")
+    options, command = recipe(sandlock, "-m pip")
+    sandlock(*options, cmd=command, audit=False).ok()
+    run = sandlock.bare([sys.executable, "-c", "import greet, other; print(greet.TEXT, other.TEXT)"],
+                        env={"PYTHONPATH": str(sandlock.work / "site")})
+    assert run.ok().out == "hello built\n"
+    holds(sandlock, outside, options)
+
+
+def test_pytest_with_workers(sandlock, outside):
+    """A real suite; with one process too few it fails at once, and nothing hangs."""
+    venv(sandlock)
+    options, command = recipe(sandlock, "-m pytest")
+    bare = sandlock.bare(command)
+    run = sandlock(*options, cmd=command, audit=False)
+    count = re.compile(r"^((?:\d+ failed, )?(\d+) passed.*) in ", re.M)
+    assert count.search(run.out)[1] == count.search(bare.out)[1], f"{run}\n{bare}"
+    assert int(count.search(run.out)[2]) > 500 and run.rc == bare.rc, str(run)
+    few = sandlock(*options, "-P", "4", cmd=command, audit=False)
+    assert few.rc not in (0, 125) and "Resource temporarily unavailable" in few.out + few.err
+    holds(sandlock, outside, options)
+
+
+MULTI = """
+import multiprocessing as mp, sys
+def square(n): return n * n
+def add(lock, total, n):
+    for _ in range(200):
+        with lock: total.value += n
+def main():
+    for method in ("fork", "spawn", "forkserver"):
+        context = mp.get_context(method)
+        with context.Pool(4) as pool: print(method, sum(pool.map(square, range(100))))
+        lock, total = context.Lock(), context.Value("i", 0, lock=False)
+        each = [context.Process(target=add, args=(lock, total, n)) for n in range(5)]
+        for p in each: p.start()
+        for p in each: p.join()
+        print(total.value)
+if __name__ == "__main__": main()
+"""
+
+
+def test_multiprocessing(sandlock, outside):
+    (sandlock.work / "work.py").write_text(MULTI)
+    options, command = recipe(sandlock, "python3 work.py")
+    command[0] = "/usr/bin/python3"  # not one of the user's own, in the home
+    run = sandlock(*options, cmd=command, audit=False).ok()
+    assert run.out == "".join(f"{m} 328350\n2000\n" for m in ("fork", "spawn", "forkserver")), str(run)
+    holds(sandlock, outside, options)
+
+
+WORKERS = """
+const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
+if (isMainThread) {
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  let left = 8;
+  for (let i = 0; i < 8; i++)
+    new Worker(__filename, { workerData: shared }).on('exit', () => {
+      if (--left === 0) console.log(shared[0]);
+    });
+} else {
+  for (let i = 0; i < 1000; i++) Atomics.add(workerData, 0, 1);
+}
+"""
+
+
+def test_node_workers(sandlock, outside):
+    need("node")
+    (sandlock.work / "work.js").write_text(WORKERS)
+    options, command = recipe(sandlock, "node work.js")
+    assert sandlock(*options, cmd=command, audit=False).ok().out == "8000\n"
+    holds(sandlock, outside, options)
+    hungry = "const held = []; for (;;) held.push(Buffer.alloc(8 << 20, 1));"
+    run = sandlock(*options, cmd=["node", "-e", hungry], audit=False)
+    assert run.rc == 137 and run.status["reason"] == "memory", str(run)
+
+
+def test_sqlite(sandlock, outside):
+    """Four at a time write one database, inside and outside at once: locks mean the same to both."""
+    need("sqlite3")
+    options, command = recipe(sandlock, "sqlite3")
+    database = sandlock.work / "data.db"
+    sandlock(*options, cmd=[*command, "PRAGMA journal_mode=WAL; CREATE TABLE t(x, who);"],
+             audit=False).ok()
+    runs = [sandlock.start(*options, audit=False, cmd=[
+        *command, "".join(f"INSERT INTO t VALUES({i}, 'in {n}');" for i in range(100))])
+        for n in range(4)]
+    with sqlite3.connect(database, timeout=60) as ours:
+        for i in range(100):
+            ours.execute("INSERT INTO t VALUES(?, 'out')", (i,))
+            ours.commit()
+    for run in runs:
+        run.finish().ok()
+    with sqlite3.connect(database) as ours:
+        assert dict(ours.execute("SELECT who, count(*) FROM t GROUP BY who")) == {
+            "in 0": 100, "in 1": 100, "in 2": 100, "in 3": 100, "out": 100}
+        assert ours.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    script = "import sqlite3; print(sqlite3.connect('data.db').execute('SELECT count(*) FROM t').fetchone())"
+    assert sandlock(*options, cmd=["/usr/bin/python3", "-c", script], audit=False).ok().out == "(500,)\n"
+    holds(sandlock, outside, options)
+
+
+def test_ssh_keygen(sandlock, outside):
+    need("ssh-keygen")
+    options, command = recipe(sandlock, "ssh-keygen")
+    sandlock(*options, cmd=command, audit=False).ok()
+    key = sandlock.work / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    done = subprocess.run(["ssh-keygen", "-y", "-f", key], capture_output=True, text=True)
+    assert done.stdout.split()[:2] == key.with_suffix(".pub").read_text().split()[:2]
+    run = sandlock(*options, cmd=["ssh-keygen", "-y", "-f", sandlock.home / ".ssh" / "id_ed25519"],
+                   audit=False)
+    assert run.rc != 0 and "Permission denied" in run.err, str(run)
+    holds(sandlock, outside, options)
+
+
+def test_tmux(sandlock, outside):
+    """Two panes of two terminals; a client leaves and another comes back to them."""
+    need("tmux")
+    options, command = recipe(sandlock, "tmux")
+    options = [o for o in options if o != "-i"]
+    holds(sandlock, outside, options)
+    (sandlock.work / "first.sh").write_text(
+        "tty >one\ntmux split-window 'sh second.sh'\ntmux detach\ntmux wait-for second\n")
+    (sandlock.work / "second.sh").write_text(
+        "tty >two\nread line\necho $line >said\ntmux wait-for -S second\n")
+    with interactive(sandlock, *options, cmd=["bash", "--norc"]) as t:
+        t.type(shlex.join(command).encode() + b" 'sh first.sh'\n")
+        t.until(rb"detached \(from session 0\)")
+        t.type(b"tmux -f /dev/null attach\n")
+        t.until(rb"\[0\]")
+        t.type(b"typed\n")
+        t.until(rb"\[exited\]")
+        t.type(b"exit\n")
+        assert t.finish() == 0
+    one, two, said = ((sandlock.work / name).read_text() for name in ("one", "two", "said"))
+    assert one.startswith("/dev/pts/") and two.startswith("/dev/pts/") and one != two
+    assert said == "typed\n"
