@@ -159,10 +159,10 @@ static const sl_field fields[] = {
      .help = "end the run after TIME ('90', '1.5s', '2m'); exit code 124"},
 
     {.name = "time_start", .option = "--time-start", .type = SL_FIELD_STRING,
-     AT(time_start), .argument = "TIME", .group = REPEAT, .take = sl_take_time_start,
+     AT(time_start), .numbers_ok = true, .times_ok = true, .argument = "TIME", .group = REPEAT, .take = sl_take_time_start,
      .help = "start the clock at TIME ('2024-05-01T12:00:00Z', or Unix seconds)"},
     {.name = "random_seed", .option = "--random-seed", .type = SL_FIELD_STRING,
-     AT(random_seed), .argument = "N|TEXT", .group = REPEAT, .take = sl_take_seed,
+     AT(random_seed), .numbers_ok = true, .argument = "N|TEXT", .group = REPEAT, .take = sl_take_seed,
      .help = "answer every request for random bytes from this seed"},
     {.name = "no_randomize_memory", .option = "--no-randomize-memory", .type = SL_FIELD_BOOL,
      AT(no_randomize_memory), .group = REPEAT,

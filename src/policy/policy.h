@@ -164,7 +164,8 @@ typedef struct sl_field {
     const char *group;    /* heading in --help */
     bool cli_only;        /* neither in profiles nor on the link */
     bool empty_ok;        /* a LIST of rules: "" is the explicit empty list */
-    bool numbers_ok;      /* a LIST whose items may be integers in TOML */
+    bool numbers_ok;      /* a STRING, or a LIST's item, that may be an integer in TOML */
+    bool times_ok;        /* a STRING that may be a date-time or a float in TOML */
     /* Checks one value, beyond its type, and puts its parsed form into the policy. NULL: none.
      * `what` names the field in errors. */
     int (*take)(sl_policy *policy, const char *value, const char *what, sl_error *err);

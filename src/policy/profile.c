@@ -96,6 +96,24 @@ static int set_list(const struct profile *p, const sl_field *field, const sl_tom
     return r;
 }
 
+static int set_string(const struct profile *p, const sl_field *field, const sl_toml *value)
+{
+    char number[NUMBER_MAX];
+    if (value->type == SL_TOML_STRING || (value->type == SL_TOML_TIME && field->times_ok)) {
+        return set(p, field, value->key, value->string, value);
+    }
+    if (value->type == SL_TOML_INTEGER && field->numbers_ok) {
+        return set(p, field, value->key, number_text(value, number), value);
+    }
+    if (value->type == SL_TOML_FLOAT && field->times_ok) {
+        return set(p, field, value->key, seconds(value->number, number), value);
+    }
+    return wrong_type(p, value, value->key,
+                      field->times_ok     ? "a date-time, a string or Unix seconds"
+                      : field->numbers_ok ? "a string or an integer"
+                                          : "a string");
+}
+
 static int set_field(const struct profile *p, const sl_field *field, const sl_toml *value)
 {
     char number[NUMBER_MAX];
@@ -105,8 +123,7 @@ static int set_field(const struct profile *p, const sl_field *field, const sl_to
                    ? wrong_type(p, value, value->key, "true or false")
                    : set(p, field, value->key, value->integer != 0 ? "true" : "false", value);
     case SL_FIELD_STRING:
-        return value->type != SL_TOML_STRING ? wrong_type(p, value, value->key, "a string")
-                                             : set(p, field, value->key, value->string, value);
+        return set_string(p, field, value);
     case SL_FIELD_COUNT:
         return value->type != SL_TOML_INTEGER
                    ? wrong_type(p, value, value->key, "an integer")

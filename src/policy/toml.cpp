@@ -29,6 +29,7 @@
 #include <toml++/toml.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -114,6 +115,51 @@ int convert_array(reading &r, const toml::array &array, unsigned depth, sl_toml 
     return e;
 }
 
+#define TIME_TEXT_MAX 64
+
+size_t put_date(char *out, size_t at, const toml::date &d)
+{
+    return at + snprintf(out + at, TIME_TEXT_MAX - at, "%04u-%02u-%02u", d.year, d.month, d.day);
+}
+
+size_t put_time(char *out, size_t at, const toml::time &t)
+{
+    at += snprintf(out + at, TIME_TEXT_MAX - at, "%02u:%02u:%02u", t.hour, t.minute, t.second);
+    return t.nanosecond == 0 ? at
+                             : at + snprintf(out + at, TIME_TEXT_MAX - at, ".%09u", t.nanosecond);
+}
+
+size_t put_offset(char *out, size_t at, const toml::time_offset &offset)
+{
+    unsigned minutes = offset.minutes < 0 ? -offset.minutes : offset.minutes;
+    if (minutes == 0) {
+        return at + snprintf(out + at, TIME_TEXT_MAX - at, "Z");
+    }
+    return at + snprintf(out + at, TIME_TEXT_MAX - at, "%c%02u:%02u",
+                         offset.minutes < 0 ? '-' : '+', minutes / 60, minutes % 60);
+}
+
+int convert_time(const reading &r, const toml::node &node, sl_toml *to)
+{
+    char text[TIME_TEXT_MAX] = "";
+    to->type = SL_TOML_TIME;
+    if (const auto *date = node.as_date()) {
+        put_date(text, 0, date->get());
+    } else if (const auto *time = node.as_time()) {
+        put_time(text, 0, time->get());
+    } else {
+        const toml::date_time &both = node.as_date_time()->get();
+        size_t at = put_date(text, 0, both.date);
+        text[at++] = 'T';
+        at = put_time(text, at, both.time);
+        if (both.offset) {
+            put_offset(text, at, *both.offset);
+        }
+    }
+    to->string = strdup(text);
+    return to->string == nullptr ? sl_error_set(r.err, ENOMEM, "not enough memory") : 0;
+}
+
 int convert(reading &r, const toml::node &node, unsigned depth, sl_toml *to)
 {
     to->line = node.source().begin.line;
@@ -143,8 +189,7 @@ int convert(reading &r, const toml::node &node, unsigned depth, sl_toml *to)
         to->integer = node.as_boolean()->get();
         return 0;
     default:
-        to->type = SL_TOML_TIME;
-        return 0;
+        return convert_time(r, node, to);
     }
 }
 

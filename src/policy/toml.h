@@ -17,7 +17,7 @@ enum sl_toml_type {
     SL_TOML_INTEGER,
     SL_TOML_FLOAT,
     SL_TOML_BOOLEAN,
-    SL_TOML_TIME, /* a date, a time, or both; its value is not kept */
+    SL_TOML_TIME, /* a date, a time, or both */
     SL_TOML_ARRAY,
     SL_TOML_TABLE,
 };
@@ -29,7 +29,8 @@ typedef struct sl_toml {
     char *key; /* in a table; NULL in an array */
     uint32_t key_line;
     uint32_t key_column;
-    char *string;          /* STRING: UTF-8 without NUL */
+    char *string;          /* STRING: UTF-8 without NUL. TIME: as RFC 3339 writes it, without a zone
+                              where none was given */
     int64_t integer;       /* INTEGER, BOOLEAN */
     double number;         /* FLOAT */
     struct sl_toml *items; /* ARRAY, TABLE: in the order of the text */

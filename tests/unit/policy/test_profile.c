@@ -152,6 +152,15 @@ static const struct {
     {"[http.rule]\nallow = 'GET a.test'",
      "expected tables, each headed [[http.rule]], found a table"},
     {"[[http.rules]]\nallow = 'GET a.test'", "unknown key 'rules'; did you mean 'rule'?"},
+    {"time_start = 2024-05-01",
+     "line 1, column 14: time_start: '2024-05-01': expected a time with"},
+    {"time_start = 2024-05-01T12:00:00", "'2024-05-01T12:00:00': expected a time with its zone"},
+    {"time_start = 12:00:00", "'12:00:00': expected a time with its zone"},
+    {"time_start = -1", "'-1': expected a time with its zone"},
+    {"time_start = true", "expected a date-time, a string or Unix seconds, found a boolean"},
+    {"random_seed = 1.5", "'random_seed': expected a string or an integer, found a float"},
+    {"random_seed = 2024-05-01", "expected a string or an integer, found a date or a time"},
+    {"hostname = 7", "'hostname': expected a string, found an integer"},
     {"[[http.rule]]\n", "expected one of 'allow' and 'deny'"},
     {"[[http.rule]]\nallow = 'GET a.test'\ndeny = 'GET b.test'",
      "expected one of 'allow' and 'deny'"},
@@ -179,6 +188,28 @@ static void what_is_refused(void **state)
             fail_msg("%d '%s' for:\n%s", r, err.message, mistakes[i].text);
         }
         assert_null(strchr(err.message, '\n'));
+    }
+}
+
+/* One moment, however it is written; a seed is what it reads as. */
+static void times_and_seeds(void **state)
+{
+    static const char *const moments[] = {
+        "2024-05-01T12:00:00.5Z",   "2024-05-01 14:00:00.5+02:00",
+        "'2024-05-01T12:00:00.5Z'", "1714564800.5",
+        "'1714564800.5'",
+    };
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(moments); i++) {
+        SL_AUTO(sl_policy) p = sl_policy_new();
+        sl_error err = {0};
+        char text[120];
+        snprintf(text, sizeof(text), "time_start = %s\nrandom_seed = 42\n", moments[i]);
+        if (sl_profile_apply(text, strlen(text), "test", p, &err) < 0) {
+            fail_msg("%s", err.message);
+        }
+        assert_true(p->time_start_ns == 1714564800500000000);
+        assert_string_equal(p->random_seed, "42");
     }
 }
 

@@ -57,7 +57,9 @@ static void every_type(void **state)
     assert_true(get(&t, "f")->number == 15.0 && get(&t, "f")->type == SL_TOML_FLOAT);
     assert_int_equal(get(&t, "b")->integer, 1);
     assert_int_equal(get(&t, "d")->type, SL_TOML_TIME);
+    assert_string_equal(get(&t, "d")->string, "2026-01-02T03:04:05Z");
     assert_int_equal(get(&t, "t")->type, SL_TOML_TIME);
+    assert_string_equal(get(&t, "t")->string, "03:04:05");
     assert_int_equal(get(&t, "a")->count, 4);
     assert_int_equal(get(&t, "a")->items[2].type, SL_TOML_ARRAY);
     assert_int_equal(get(&get(&t, "a")->items[3], "y")->integer, 2);
@@ -68,6 +70,29 @@ static void every_type(void **state)
     assert_int_equal(t.count, 0);
     sl_toml_done(&t);
     sl_toml_done(&t); /* of an empty one: nothing */
+}
+
+/* A time as it was given, but for fractions, which are nanoseconds. */
+static void times(void **state)
+{
+    static const char *const cases[][2] = {
+        {"2026-01-02", "2026-01-02"},
+        {"2026-01-02 03:04:05", "2026-01-02T03:04:05"},
+        {"2026-01-02T03:04:05.25-11:30", "2026-01-02T03:04:05.250000000-11:30"},
+        {"2026-01-02t03:04:05.000000001z", "2026-01-02T03:04:05.000000001Z"},
+        {"2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05Z"},
+        {"23:59:59.999999999", "23:59:59.999999999"},
+    };
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
+        char text[80];
+        sl_toml t;
+        snprintf(text, sizeof(text), "a = %s\n", cases[i][0]);
+        parse(text, &t);
+        assert_int_equal(get(&t, "a")->type, SL_TOML_TIME);
+        assert_string_equal(get(&t, "a")->string, cases[i][1]);
+        sl_toml_done(&t);
+    }
 }
 
 static void places(void **state)
@@ -171,10 +196,8 @@ static void bounds(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type),
-        cmocka_unit_test(places),
-        cmocka_unit_test(what_is_no_toml),
-        cmocka_unit_test(bounds),
+        cmocka_unit_test(every_type),      cmocka_unit_test(times),  cmocka_unit_test(places),
+        cmocka_unit_test(what_is_no_toml), cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

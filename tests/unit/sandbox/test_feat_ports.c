@@ -228,6 +228,7 @@ static void net_bind_judges_the_name(void **state)
     char text[8];
     char next[8];
     sl_autoclose int taken = live_listen(SOCK_STREAM, "127.0.0.1", &port);
+    assert_true(taken >= 0);
     snprintf(text, sizeof(text), "%u", port);
     snprintf(next, sizeof(next), "%u", port == 65535 ? port - 1 : port + 1);
     SL_AUTO(sl_policy)

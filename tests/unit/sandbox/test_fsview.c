@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "../tidy.h"
 #include "core/util.h"
 #include "live.h"
 #include "sandbox/fsview.h"
@@ -60,13 +61,6 @@ static void tree_make(struct tree *t)
     snprintf(t->open, sizeof(t->open), "%s/open", t->top);
     snprintf(t->deny, sizeof(t->deny), "%s/open/deep/secret", t->top);
     snprintf(t->write, sizeof(t->write), "%s/w", t->top);
-}
-
-static void remove_below(const char *path)
-{
-    char command[300];
-    snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
-    assert_int_equal(system(command), 0);
 }
 
 static int read_errno(const char *top, const char *below)
@@ -135,7 +129,7 @@ static void denied_file_has_readable_siblings(void **state)
     assert_int_equal(stat(t.deny, &st), 0);
     assert_int_equal(st.st_size, 8);
     assert_int_equal(st.st_nlink, 1);
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 static int program_finds_no_vault(char **args)
@@ -175,7 +169,7 @@ static void denied_directory_gives_nothing(void **state)
                            .prepare = prepare_later_file,
                            .arg = &t};
     assert_int_equal(live_run(&run), 0);
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 static int program_sees_only(char **args)
@@ -202,7 +196,7 @@ static void grants_replace_the_default_view(void **state)
                          "?/nowhere/at/all", "fs_readable", "/proc", NULL);
     struct live_run run = {.policy = policy, .program = "sees_only", .args = {t.top}};
     assert_int_equal(live_run(&run), 0);
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 /* ---- what cannot be granted ---- */
@@ -226,7 +220,7 @@ static void denial_below_a_write_grant_is_refused(void **state)
     policy = live_policy("fs_readable", "/", "fs_writable", t.open, "fs_denied", t.deny, NULL);
     live_expect_refused(policy, "below the write grant");
     live_expect_refused(policy, t.deny);
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 static void second_name_of_a_denied_file_is_refused(void **state)
@@ -239,7 +233,7 @@ static void second_name_of_a_denied_file_is_refused(void **state)
     assert_int_equal(link(t.deny, other), 0);
     SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "fs_denied", t.deny, NULL);
     live_expect_refused(policy, "it has 2 links");
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 /* FS-22: denied before it is there. */
@@ -259,7 +253,7 @@ static void missing_denied_path_stays_denied(void **state)
                            .prepare = prepare_later_file,
                            .arg = &t};
     assert_int_equal(live_run(&run), 0);
-    remove_below(t.top);
+    tidy_tree(t.top);
 }
 
 /* ---- the default view and its secrets ---- */
@@ -305,7 +299,7 @@ static void default_view_hides_secrets(void **state)
         .policy = policy, .program = "looks_for_secrets", .args = {home}, .canary = "/etc/passwd"};
     assert_int_equal(live_run(&run), 0);
     setenv("HOME", before, 1);
-    remove_below(home);
+    tidy_tree(home);
 }
 
 static int notes;
@@ -339,7 +333,7 @@ static void home_as_cwd_is_not_writable(void **state)
     sl_sandbox_say_notes(sb, count_note);
     assert_int_equal(notes, 1);
     setenv("HOME", before, 1);
-    remove_below(home);
+    tidy_tree(home);
 }
 
 /* A secret that its owner has closed can be opened by its owner again: chmod(2) asks for no right
@@ -393,12 +387,12 @@ static void closed_secret_stays_closed(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status) && WEXITSTATUS(status) == UNREACHABLE) {
-        remove_below(home);
+        tidy_tree(home);
         print_message("this build is closed to other users: the pass as an ordinary user asks\n");
         skip();
     }
     assert_int_equal(status, 0);
-    remove_below(home);
+    tidy_tree(home);
 }
 
 /* Every directory that the child may write in is one where nothing private may be put. */

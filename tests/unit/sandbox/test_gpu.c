@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "../tidy.h"
 #include "core/util.h"
 #include "sandbox/fsview.h"
 #include "sandbox/gpu.h"
@@ -61,13 +62,6 @@ static int make_dev(char top[64], bool device)
     path_of(top, nodes[0], path);
     sl_autoclose int fd = device ? open(path, O_RDWR | O_CLOEXEC) : -1;
     return device && fd < 0 ? -1 : 0; /* a file system without devices */
-}
-
-static void remove_dev(const char *top)
-{
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf -- '%s'", top);
-    assert_int_equal(system(command), 0);
 }
 
 static void set(sl_policy *policy, const char *field, const char *value)
@@ -122,7 +116,7 @@ static void numbers_choose_nodes(void **state)
     EXPECT("1", "nvidia1", "nvidiactl", "nvidia-uvm", "kfd");
     EXPECT("2,0", "nvidia0", "dri/renderD128", "dri/renderD130", "nvidiactl", "nvidia-uvm", "kfd");
     expect_nodes(top, "all", nodes, SL_ARRAY_LEN(nodes));
-    remove_dev(top);
+    tidy_tree(top);
 }
 
 static void expect_none(const char *top, const char *value, const char *words)
@@ -151,7 +145,7 @@ static void missing_gpu_is_an_error_that_names_it(void **state)
     expect_none(empty, "0", "--gpu '0'");
     expect_none(empty, "all", "no GPU");
     assert_int_equal(rmdir(empty), 0);
-    remove_dev(top);
+    tidy_tree(top);
 }
 
 /* ---- live ---- */
@@ -228,7 +222,7 @@ static void need_devices(char top[64])
         skip();
     }
     if (make_dev(top, true) < 0) {
-        remove_dev(top);
+        tidy_tree(top);
         print_message("SKIP: device nodes cannot be made here\n");
         skip();
     }
@@ -257,7 +251,7 @@ static void a_named_gpu_is_there_and_no_other(void **state)
     set(all, "fs_readable", "/usr");
     set(all, "gpu_devices", "all");
     EXPECT_LIVE(all, {"nvidia0", "rwi"}, {"nvidia1", "rwi"}, {"dri/card0", "rwi"});
-    remove_dev(top);
+    tidy_tree(top);
 }
 
 /* A read grant lets a node be opened for reading, and no driver obeys that. */
@@ -276,7 +270,7 @@ static void without_the_field_no_gpu_can_be_used(void **state)
     set(named, "fs_readable", "/usr");
     set(named, "fs_writable", top);
     EXPECT_LIVE(named, {"nvidia0", "rwi"}, {"nvidia1", "rwi"});
-    remove_dev(top);
+    tidy_tree(top);
 }
 
 /* The others cannot be taken out of a write grant: refused, not pretended. And deny wins. */
@@ -299,7 +293,7 @@ static void a_write_grant_around_other_gpus_is_refused(void **state)
     set(denied, "fs_denied", path);
     set(denied, "gpu_devices", "0");
     EXPECT_LIVE(denied, {"nvidia0", ""}, {"dri/renderD128", "rwi"});
-    remove_dev(top);
+    tidy_tree(top);
 }
 
 int main(void)
