@@ -406,8 +406,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_fields),       cmocka_unit_test(times),
         cmocka_unit_test(several_add_up),        cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(first_mistake_first),   cmocka_unit_test(each_field_comes_back),
-        cmocka_unit_test(any_policy_comes_back),
+        cmocka_unit_test(first_mistake_first),   cmocka_unit_test(times_and_seeds),
+        cmocka_unit_test(each_field_comes_back), cmocka_unit_test(any_policy_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
