@@ -48,14 +48,15 @@ static const struct {
     {"kill",
      "usage: sandlock kill [--signal SIGNAL] NAME|PID\n"
      "\n"
-     "Sends SIGNAL to the command of a run, SIGTERM if none is given. When the command ends,\n"
-     "so does everything it started. Exits with 1 if there is no such run, or more than one\n"
-     "of that name.\n"
+     "Ends a run: SIGTERM for its command, SIGKILL if it is still there 5 seconds later. Returns\n"
+     "when it is over, with all that it started. With --signal the command gets that signal, and\n"
+     "nothing more. Exits with 1 if there is no such run, or more than one of that name.\n"
      "\n"
      "  -s, --signal SIGNAL   a name or a number: TERM, SIGINT, 9\n"
      "\n"
      "example:\n"
-     "  sandlock kill --signal KILL agent\n"},
+     "  sandlock kill agent\n"
+     "  sandlock kill --signal USR1 agent\n"},
     {"check",
      "usage: sandlock check [--json]\n"
      "\n"

@@ -2,14 +2,19 @@
  * says is the text of others here: nothing of it acts on the terminal (SUP-09). */
 #include <errno.h>
 #include <jansson.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cli/cli_int.h"
 #include "core/util.h"
 #include "engine/runs.h"
 
-#define WORD_MAX 80 /* bytes of the name of a run */
+#define WORD_MAX 80   /* bytes of the name of a run */
+#define GRACE_MS 5000 /* to end after SIGTERM; and to be gone after SIGKILL */
 
 /* The words after `inspect` and `kill`. */
 struct words {
@@ -351,8 +356,10 @@ static int put_inspected(sl_buf *out, const json_t *f)
     return r;
 }
 
-/* Finds the run and asks it. The exit code; 0 with the answer. */
-static int find_and_ask(const struct words *w, enum sl_control_what what, json_t **ret_answer)
+/* Finds the run and asks it. The exit code; 0 with the answer. `ret_guardian` (may be NULL): its
+ * first process as a pidfd, which says when the run is over; -1 when that is so already. */
+static int find_and_ask(const struct words *w, enum sl_control_what what, json_t **ret_answer,
+                        int *ret_guardian)
 {
     struct rows rows;
     sl_error err;
@@ -363,6 +370,9 @@ static int find_and_ask(const struct words *w, enum sl_control_what what, json_t
         code = sl_cli_fail(&err);
     } else {
         const struct row *row = choose(&rows, w->run, &err);
+        if (row != NULL && ret_guardian != NULL) {
+            *ret_guardian = (int)syscall(SYS_pidfd_open, row->entry->guardian, 0);
+        }
         r = row == NULL ? -ESRCH : sl_runs_ask(row->entry, what, w->signal, &text);
         if (r < 0 && row != NULL) {
             (void)ask_failed(w->run, row, r, &err);
@@ -391,7 +401,7 @@ int sl_cli_inspect_main(int argc, char **argv)
     if (r != 0) {
         return r < 0 ? sl_cli_fail(&err) : code;
     }
-    code = find_and_ask(&w, SL_CONTROL_INSPECT, &facts);
+    code = find_and_ask(&w, SL_CONTROL_INSPECT, &facts, NULL);
     if (code == 0) {
         sl_buf_init(&out, SL_CLI_LIST_MAX);
         if (w.json) {
@@ -405,22 +415,58 @@ int sl_cli_inspect_main(int argc, char **argv)
     return code;
 }
 
-int sl_cli_kill_main(int argc, char **argv)
+/* One signal for the command of the run. The exit code. */
+static int send_signal(const struct words *w, int *ret_guardian)
 {
-    struct words w = {.signal = sl_cli_signal("TERM")};
-    sl_error err;
     json_t *answer = NULL;
-    int code = 0;
-    int r = read_words(argc, argv, &w, &code, &err);
-    if (r != 0) {
-        return r < 0 ? sl_cli_fail(&err) : code;
-    }
-    code = find_and_ask(&w, SL_CONTROL_KILL, &answer);
+    int code = find_and_ask(w, SL_CONTROL_KILL, &answer, ret_guardian);
     if (code == 0 && !json_is_true(json_object_get(answer, "sent"))) {
-        (void)sl_error_set(&err, ESRCH, "run '%s' is over", w.run);
+        sl_error err;
+        (void)sl_error_set(&err, ESRCH, "run '%s' is over", w->run);
         (void)sl_cli_fail(&err);
         code = SL_CLI_NO_RUN;
     }
     json_decref(answer);
     return code;
+}
+
+static bool is_over_within(int guardian, int ms)
+{
+    struct pollfd p = {.fd = guardian, .events = POLLIN};
+    return guardian < 0 || poll(&p, 1, ms) > 0;
+}
+
+/* Asked to end, given time for it, then killed; and gone when we say so. */
+static int end_run(struct words *w)
+{
+    sl_error err;
+    sl_autoclose int guardian = -1;
+    w->signal = SIGTERM;
+    int code = send_signal(w, &guardian);
+    if (code != 0 || is_over_within(guardian, GRACE_MS)) {
+        return code;
+    }
+    (void)sl_error_set(&err, ETIMEDOUT, "run '%s' did not end within %d s of SIGTERM; killing it",
+                       w->run, GRACE_MS / 1000);
+    (void)sl_cli_fail(&err);
+    w->signal = SIGKILL;
+    code = send_signal(w, NULL);
+    if (code == 0 && !is_over_within(guardian, GRACE_MS)) {
+        (void)sl_error_set(&err, ETIMEDOUT, "run '%s' is still there %d s after SIGKILL", w->run,
+                           GRACE_MS / 1000);
+        return sl_cli_fail(&err);
+    }
+    return code;
+}
+
+int sl_cli_kill_main(int argc, char **argv)
+{
+    struct words w = {0};
+    sl_error err;
+    int code = 0;
+    int r = read_words(argc, argv, &w, &code, &err);
+    if (r != 0) {
+        return r < 0 ? sl_cli_fail(&err) : code;
+    }
+    return w.signal != 0 ? send_signal(&w, NULL) : end_run(&w);
 }

@@ -108,7 +108,7 @@ static const char *take_string(const char **p, const char *end)
 
 int sl_policy_decode(const void *data, size_t len, sl_policy **ret_policy, sl_error *err)
 {
-    const char *p = data;
+    const char *p = len == 0 ? "" : data; /* an empty buffer has no address */
     const char *end = p + len;
     SL_AUTO(sl_policy) policy = sl_policy_new();
     if (policy == NULL) {

@@ -352,6 +352,36 @@ def test_an_engine_that_does_not_answer(sandlock):
     assert run.finish().rc == 143
 
 
+STUBBORN = ["bash", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done"]
+
+
+def test_kill_ends_what_ignores_a_signal(sandlock):
+    """With a signal named it gets that one alone; without it is over when kill returns."""
+    run = sandlock.start("--name=stubborn", cmd=STUBBORN, audit=False)
+    assert run.line() == "up\n"
+    other = sleeping(sandlock, "--name=other")
+    done = say(sandlock, "kill", "--signal", "TERM", "stubborn")
+    assert done.returncode == 0 and done.stderr == "", done
+    assert [r["name"] for r in ps(sandlock)] == ["stubborn", "other"]
+    done = say(sandlock, "kill", "stubborn")
+    assert done.returncode == 0 and run.process.poll() is not None, done
+    assert done.stderr == ("sandlock: run 'stubborn' did not end within 5 s of SIGTERM; "
+                           "killing it\n"), done
+    assert run.finish().rc == 137 and [r["name"] for r in ps(sandlock)] == ["other"]
+    done = say(sandlock, "kill", "other")
+    assert done.returncode == 0 and done.stderr == "" and other.process.poll() is not None, done
+    assert other.finish().rc == 143
+
+
+def test_kill_ends_what_is_stopped(sandlock):
+    run = sleeping(sandlock, "--name=still")
+    assert say(sandlock, "kill", "--signal=STOP", "still").returncode == 0
+    while ps(sandlock)[0]["state"] != "stopped":
+        pass
+    assert say(sandlock, "kill", "still").returncode == 0 and run.process.poll() is not None
+    assert run.finish().rc == 137
+
+
 def test_many_runs_and_many_askers(sandlock):
     runs = [sleeping(sandlock, f"--name=m{i}") for i in range(6)]
     seen = []

@@ -394,6 +394,17 @@ static sl_policy *full_policy(void)
     return p;
 }
 
+/* A policy of defaults alone is no bytes, and an empty buffer has no address. */
+static void test_nothing_is_a_policy(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) back = NULL;
+    sl_error err;
+    assert_int_equal(sl_policy_decode(NULL, 0, &back, &err), 0);
+    assert_true(back->frozen);
+    assert_false(back->http_allow_given);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -528,14 +539,23 @@ static void test_toml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_http_ports),     cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_cores),
-        cmocka_unit_test(test_bad_values),     cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_ca_needs_key),   cmocka_unit_test(test_many_rules),
-        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_quoting),
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_empty_lists),
-        cmocka_unit_test(test_decode_refuses), cmocka_unit_test(test_toml),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_http_ports),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_cores),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_ca_needs_key),
+        cmocka_unit_test(test_many_rules),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_quoting),
+        cmocka_unit_test(test_nothing_is_a_policy),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_empty_lists),
+        cmocka_unit_test(test_decode_refuses),
+        cmocka_unit_test(test_toml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
