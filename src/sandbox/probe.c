@@ -5,11 +5,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,6 +132,51 @@ static bool try_subreaper(char *detail, size_t cap)
     return works;
 }
 
+/* sock_diag(7): a list that nothing can be in. Without the protocol's module the answer is an
+ * error, after the kernel has tried to load it. */
+static bool can_list(uint8_t family, uint8_t protocol)
+{
+    union {
+        struct inet_diag_req_v2 inet;
+        struct unix_diag_req local;
+    } req = {0};
+    struct {
+        struct nlmsghdr header;
+        char req[sizeof(req)];
+    } message = {
+        .header = {.nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+    char answer[4096];
+    size_t len = family == AF_UNIX ? sizeof(req.local) : sizeof(req.inet);
+    if (family == AF_UNIX) {
+        req.local.sdiag_family = family;
+    } else {
+        req.inet.sdiag_family = family;
+        req.inet.sdiag_protocol = protocol;
+    }
+    memcpy(message.req, &req, len);
+    message.header.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
+    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    ssize_t n = fd < 0 || send(fd, &message, message.header.nlmsg_len, 0) < 0
+                    ? -1
+                    : recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
+    const struct nlmsghdr *h = (const struct nlmsghdr *)answer;
+    return n >= (ssize_t)sizeof(*h) && h->nlmsg_type != NLMSG_ERROR;
+}
+
+static bool try_sock_diag(char *detail, size_t cap)
+{
+    bool tcp = can_list(AF_INET, IPPROTO_TCP);
+    bool udp = can_list(AF_INET, IPPROTO_UDP);
+    bool local = can_list(AF_UNIX, 0);
+    if (tcp && udp && local) {
+        snprintf(detail, cap, "TCP, UDP and Unix sockets were listed");
+        return true;
+    }
+    snprintf(detail, cap, "no module%s%s%s", tcp ? "" : " tcp_diag", udp ? "" : " udp_diag",
+             local ? "" : " unix_diag");
+    return false;
+}
+
 static bool try_cgroup(char *detail, size_t cap)
 {
     return sl_cgroup_describe(detail, cap);
@@ -149,6 +200,8 @@ static const struct {
     {"proc_children", "3.5", "counting processes, ending the whole tree", true, false,
      try_children},
     {"subreaper", "3.4", "ending the whole tree", true, true, try_subreaper},
+    {"sock_diag", "3.3", "under network rules: connections to servers of the command's own", false,
+     false, try_sock_diag},
     {"cgroup", "5.14",
      "the kernel's own hold on memory and processor time, which are counted instead", false, false,
      try_cgroup},
