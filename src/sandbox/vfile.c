@@ -22,7 +22,7 @@ struct sl_vfile_state {
     bool copied; /* `open` is */
     bool pinned; /* `pin` is */
     int pin;     /* owned, or -errno */
-    enum { UNTRIED, FOUND, MISSING } path_state, meaning_state;
+    enum { UNTRIED, FOUND, MISSING } path_state, meaning_state, name_state;
     sl_vfile_open open;
     char path[PATH_MAX];
     char meaning[PATH_MAX];
@@ -97,6 +97,7 @@ static struct sl_vfile_state *state_of(const sl_call *call)
         s->known = true;
         s->path_state = UNTRIED;
         s->meaning_state = UNTRIED;
+        s->name_state = UNTRIED;
         s->copied = copy_open(call, &s->open);
     }
     return s != NULL && s->copied ? s : NULL;
@@ -178,9 +179,52 @@ const char *sl_vfile_meaning(const sl_call *call)
     return s->meaning_state == FOUND ? s->meaning : NULL;
 }
 
+/* The last name of the words where it is what the object is called: nothing is there that could
+ * lead on to another name. NULL when that is not certain. One look, where a pin is four calls; that
+ * it walks "self" as ours does no harm, since what lies below is called the same for everybody, and
+ * the links there are links for us too, or missing. */
+static const char *find_name(const sl_call *call, struct sl_vfile_state *s)
+{
+    char at[PATH_MAX];
+    char link[1];
+    const char *given = s->open.given;
+    const char *slash = strrchr(given, '/');
+    const char *name = slash == NULL ? given : slash + 1;
+    if (s->name_state == UNTRIED) {
+        int n = 0;
+        s->name_state = MISSING;
+        if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+            return NULL;
+        }
+        if (given[0] == '/') {
+            n = snprintf(at, sizeof(at), "%s", given);
+        } else if (s->open.dirfd == AT_FDCWD) {
+            n = snprintf(at, sizeof(at), "/proc/%d/cwd/%s", (int)call->tid, given);
+        } else {
+            n = snprintf(at, sizeof(at), "/proc/%d/fd/%d/%s", (int)call->tid, s->open.dirfd, given);
+        }
+        if (n > 0 && (size_t)n < sizeof(at) && readlink(at, link, sizeof(link)) < 0 &&
+            errno == EINVAL) {
+            s->name_state = FOUND;
+        }
+    }
+    return s->name_state == FOUND ? name : NULL;
+}
+
+/* True if the object is certainly called something else than this path's last name. */
+static bool is_called_otherwise(const sl_call *call, const char *path)
+{
+    struct sl_vfile_state *s = state_of(call);
+    const char *name = s == NULL || s->pinned ? NULL : find_name(call, s);
+    return name != NULL && strcmp(name, strrchr(path, '/') + 1) != 0;
+}
+
 bool sl_vfile_means(const sl_call *call, const char *path)
 {
-    const char *words = sl_vfile_asked(call) == NULL ? NULL : sl_vfile_path(call);
+    if (sl_vfile_asked(call) == NULL || is_called_otherwise(call, path)) {
+        return false;
+    }
+    const char *words = sl_vfile_path(call);
     if (words == NULL) {
         return false;
     }
