@@ -50,7 +50,7 @@ static void tidy(char *path)
 /* Where path and flags are in the arguments of each call. */
 static bool copy_open(const sl_call *call, sl_vfile_open *open)
 {
-    struct open_how how;
+    struct open_how how = {0};
     uint64_t path_at = call->args[1];
     open->dirfd = (int)call->args[0];
     switch (call->nr) {
@@ -66,7 +66,7 @@ static bool copy_open(const sl_call *call, sl_vfile_open *open)
         break;
     case SYS_openat2:
         if (call->args[3] < sizeof(how) ||
-            sl_call_read(call, call->args[2], &how, sizeof(how)) < 0 || how.resolve != 0) {
+            sl_call_read(call, call->args[2], &how, sizeof(how)) < 0) {
             return false;
         }
         open->flags = how.flags;
@@ -74,6 +74,7 @@ static bool copy_open(const sl_call *call, sl_vfile_open *open)
     default:
         return false;
     }
+    open->resolve = how.resolve;
     return sl_call_read_str(call, path_at, open->given, sizeof(open->given)) == 0;
 }
 
@@ -112,7 +113,8 @@ const sl_vfile_open *sl_vfile_copy(const sl_call *call)
 const sl_vfile_open *sl_vfile_asked(const sl_call *call)
 {
     const sl_vfile_open *open = sl_vfile_copy(call);
-    bool reads = open != NULL && (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY;
+    bool reads = open != NULL && open->resolve == 0 &&
+                 (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY;
     return reads ? open : NULL;
 }
 
@@ -124,7 +126,9 @@ int sl_vfile_pin(const sl_call *call)
     }
     if (!s->pinned) {
         unsigned flags = (s->open.flags & O_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
-        s->pin = sl_pin(call, s->open.dirfd, s->open.given, flags);
+        s->pin = s->open.resolve == 0
+                     ? sl_pin(call, s->open.dirfd, s->open.given, flags)
+                     : sl_pin_bounded(call, s->open.dirfd, s->open.given, flags, s->open.resolve);
         s->pinned = true;
     }
     return s->pin;
