@@ -184,9 +184,9 @@ const char *sl_vfile_meaning(const sl_call *call)
 }
 
 /* The last name of the words where it is what the object is called: nothing is there that could
- * lead on to another name. NULL when that is not certain. One look, where a pin is four calls; that
- * it walks "self" as ours does no harm, since what lies below is called the same for everybody, and
- * the links there are links for us too, or missing. */
+ * lead on to another name. NULL when that is not certain. One look, where a pin is four calls. It
+ * walks "self" as ours, where a link is a link for everybody; only below /proc/self/cwd a file of
+ * ours may hide a link of the caller's, which then shows the real file: a view, no more. */
 static const char *find_name(const sl_call *call, struct sl_vfile_state *s)
 {
     char at[PATH_MAX];
