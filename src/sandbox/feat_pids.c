@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -66,6 +67,19 @@ static sl_answer give(sl_call *call, int pin, uint64_t flags)
                   : (sl_answer){.kind = SL_INJECT, .fd = fd, .cloexec = (flags & O_CLOEXEC) != 0};
 }
 
+/* A file of a disk, which proc never is: its devices have no number of a driver. What most opens
+ * are of, and nothing more is asked. */
+static bool is_of_disk(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && major(st->st_dev) != 0;
+}
+
+static bool is_root(int pin, const struct stat *st)
+{
+    char path[PATH_MAX];
+    return S_ISDIR(st->st_mode) && sl_pin_path(pin, path) == 0 && path[1] == '\0';
+}
+
 /* O_TMPFILE has O_DIRECTORY's bit in it. */
 #define NOT_READING (O_ACCMODE | O_PATH | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 
@@ -75,13 +89,14 @@ static sl_answer handle_open(sl_call *call)
     const sl_fsview *view = call->sb->view;
     const sl_vfile_open *open = sl_vfile_copy(call);
     int pin = open == NULL ? -EFAULT : sl_vfile_pin(call);
-    if (pin < 0) {
+    struct stat st;
+    if (pin < 0 || fstat(pin, &st) < 0 || is_of_disk(&st)) {
         return SL_ANSWER_PASS;
     }
     bool reads = (open->flags & NOT_READING) == O_RDONLY;
     switch (sl_pids_place_of(call, pin, path)) {
-    case SL_PIDS_FOREIGN:
-        return SL_ANSWER_VALUE(-ENOENT);
+    case SL_PIDS_FOREIGN: /* a spelling of "self" that was not seen through may be meant: EACCES */
+        return open->resolve != 0 ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-ENOENT);
     case SL_PIDS_OWN:
     case SL_PIDS_TOP:
         if (!reads || !view->proc_read) {
@@ -92,8 +107,8 @@ static sl_answer handle_open(sl_call *call)
     case SL_PIDS_ELSEWHERE:
         break;
     }
-    bool is_root = reads && view->root_listed && sl_pin_path(pin, path) == 0 && path[1] == '\0';
-    return is_root ? give(call, pin, open->flags) : SL_ANSWER_PASS;
+    return reads && view->root_listed && is_root(pin, &st) ? give(call, pin, open->flags)
+                                                           : SL_ANSWER_PASS;
 }
 
 struct own {

@@ -228,3 +228,97 @@ int sl_pin(const sl_call *call, int dirfd, const char *path, unsigned flags)
     sl_close(fd);
     return walk(call, start, path, flags);
 }
+
+/* What a name at the top of proc is for the caller: its own numbers for "self", and for the links
+ * that lead there. The name itself for all others. */
+static int name_own(const sl_call *call, const char *name, size_t len, char out[PATH_MAX])
+{
+    static const struct {
+        const char *name;
+        const char *below;
+    } links[] = {{"self", ""}, {"thread-self", ""}, {"net", "/net"}, {"mounts", "/mounts"}};
+    for (size_t i = 0; i < SL_ARRAY_LEN(links); i++) {
+        if (strlen(links[i].name) != len || memcmp(name, links[i].name, len) != 0) {
+            continue;
+        }
+        pid_t tgid = sl_call_tgid(call);
+        if (tgid < 0) {
+            return tgid;
+        }
+        return name[0] == 't' ? snprintf(out, PATH_MAX, "%d/task/%d", (int)tgid, (int)call->tid)
+                              : snprintf(out, PATH_MAX, "%d%s", (int)tgid, links[i].below);
+    }
+    return snprintf(out, PATH_MAX, "%.*s", (int)len, name);
+}
+
+/* Where the words have led so far, as far as words tell: a wrong guess leaves a name as it was. */
+static void move_words(char at[PATH_MAX], const char *name, size_t top)
+{
+    size_t len = strlen(at);
+    if (strcmp(name, "..") == 0) {
+        while (len > top && at[--len] != '/') {
+        }
+        at[SL_MAX(len, top)] = '\0';
+    } else if (name[0] != '\0' && strcmp(name, ".") != 0) {
+        snprintf(at + len, PATH_MAX - len, "/%s", name);
+    }
+}
+
+/* Writes the path with the caller's own numbers in each place where it says "self" at the top of
+ * proc, but at the end where the link itself is asked for. `at` is where it begins. */
+static int spell_own(const sl_call *call, const char *path, char at[PATH_MAX], size_t top,
+                     unsigned flags, char out[PATH_MAX])
+{
+    char name[PATH_MAX];
+    size_t used = 0;
+    while (*path != '\0') {
+        size_t slashes = strspn(path, "/");
+        const char *word = path + slashes;
+        size_t len = strcspn(word, "/");
+        bool is_link = word[len] == '\0' && (flags & SL_PIN_NOFOLLOW) != 0;
+        int n = strcmp(at, "/proc") == 0 && !is_link
+                    ? name_own(call, word, len, name)
+                    : snprintf(name, sizeof(name), "%.*s", (int)len, word);
+        if (n < 0 || used + slashes + (size_t)n >= PATH_MAX) {
+            return n < 0 ? n : -ENAMETOOLONG;
+        }
+        memcpy(out + used, path, slashes);
+        memcpy(out + used + slashes, name, (size_t)n);
+        used += slashes + (size_t)n;
+        move_words(at, name, top);
+        path = word + len;
+    }
+    out[used] = '\0';
+    return 0;
+}
+
+int sl_pin_bounded(const sl_call *call, int dirfd, const char *path, unsigned flags,
+                   uint64_t resolve)
+{
+    char at[PATH_MAX] = "";
+    char spelt[PATH_MAX];
+    bool in_root = (resolve & RESOLVE_IN_ROOT) != 0;
+    bool from_root = path[0] == '/' && !in_root;
+    sl_autoclose int start = from_root ? -1 : open_start(call, dirfd);
+    if (!from_root && (start < 0 || sl_pin_path(start, at) < 0)) {
+        return start < 0 ? start : -EACCES;
+    }
+    if (strcmp(at, "/") == 0) {
+        at[0] = '\0';
+    }
+    int r = 0;
+    if ((resolve & RESOLVE_NO_SYMLINKS) != 0) { /* "self" is a link like any other then */
+        snprintf(spelt, sizeof(spelt), "%s", path);
+    } else {
+        r = spell_own(call, path, at, in_root ? strlen(at) : 0, flags, spelt);
+    }
+    if (r < 0) {
+        return r;
+    }
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+    if ((flags & SL_PIN_NOFOLLOW) != 0) {
+        how.flags |= O_NOFOLLOW;
+    }
+    long fd = syscall(SYS_openat2, from_root ? AT_FDCWD : start, spelt, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}

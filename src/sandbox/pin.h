@@ -19,6 +19,11 @@ enum sl_pin_flags {
  * give. The caller still has to be confirmed (sl_call_valid). */
 int sl_pin(const sl_call *call, int dirfd, const char *path, unsigned flags);
 
+/* The same under RESOLVE_* (openat2(2)), which the kernel keeps to: its errors are the caller's
+ * own. No link that jumps is followed, asked for or not: -ELOOP. */
+int sl_pin_bounded(const sl_call *call, int dirfd, const char *path, unsigned flags,
+                   uint64_t resolve);
+
 /* True if the object is on a proc file system. */
 bool sl_pin_is_proc(int fd);
 

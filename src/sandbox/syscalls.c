@@ -2,6 +2,7 @@
  * sockets, kernel state) and calls whose arguments decide. Why each is here: docs/syscalls.md.
  * Nothing here depends on what a call points at; that is for handlers. */
 #include "sandbox/syscalls.h"
+#include "sandbox/vdso.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -293,6 +294,13 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
     ADD_LIST(set, always);
 }
 
+/* Our code in the vDSO asks the kernel where the real one does not: what no list refuses outside,
+ * none refuses here (feat_time.c). */
+static bool is_vdso_call(int nr)
+{
+    return nr == SYS_clock_gettime || nr == SYS_gettimeofday;
+}
+
 static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
 {
     sl_sysset set = {0};
@@ -302,6 +310,8 @@ static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
         sl_bpf_rule rule = {.nr = nr, .action = DENY(EPERM)};
         if (nr == SYS_connect) { /* the canary's question is answered all the same */
             rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(0, 0xffffffffu);
+        } else if (policy->time_start != NULL && is_vdso_call(nr)) {
+            rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(2, SL_VDSO_TIME_MAGIC);
         }
         if (sl_sysset_has(&set, nr) && nr != NR_CLONE3) {
             r = sl_bpf_add(rules, &rule);

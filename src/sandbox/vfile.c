@@ -22,7 +22,7 @@ struct sl_vfile_state {
     bool copied; /* `open` is */
     bool pinned; /* `pin` is */
     int pin;     /* owned, or -errno */
-    enum { UNTRIED, FOUND, MISSING } path_state, meaning_state;
+    enum { UNTRIED, FOUND, MISSING } path_state, meaning_state, name_state;
     sl_vfile_open open;
     char path[PATH_MAX];
     char meaning[PATH_MAX];
@@ -50,7 +50,7 @@ static void tidy(char *path)
 /* Where path and flags are in the arguments of each call. */
 static bool copy_open(const sl_call *call, sl_vfile_open *open)
 {
-    struct open_how how;
+    struct open_how how = {0};
     uint64_t path_at = call->args[1];
     open->dirfd = (int)call->args[0];
     switch (call->nr) {
@@ -66,7 +66,7 @@ static bool copy_open(const sl_call *call, sl_vfile_open *open)
         break;
     case SYS_openat2:
         if (call->args[3] < sizeof(how) ||
-            sl_call_read(call, call->args[2], &how, sizeof(how)) < 0 || how.resolve != 0) {
+            sl_call_read(call, call->args[2], &how, sizeof(how)) < 0) {
             return false;
         }
         open->flags = how.flags;
@@ -74,6 +74,7 @@ static bool copy_open(const sl_call *call, sl_vfile_open *open)
     default:
         return false;
     }
+    open->resolve = how.resolve;
     return sl_call_read_str(call, path_at, open->given, sizeof(open->given)) == 0;
 }
 
@@ -97,6 +98,7 @@ static struct sl_vfile_state *state_of(const sl_call *call)
         s->known = true;
         s->path_state = UNTRIED;
         s->meaning_state = UNTRIED;
+        s->name_state = UNTRIED;
         s->copied = copy_open(call, &s->open);
     }
     return s != NULL && s->copied ? s : NULL;
@@ -111,7 +113,8 @@ const sl_vfile_open *sl_vfile_copy(const sl_call *call)
 const sl_vfile_open *sl_vfile_asked(const sl_call *call)
 {
     const sl_vfile_open *open = sl_vfile_copy(call);
-    bool reads = open != NULL && (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY;
+    bool reads = open != NULL && open->resolve == 0 &&
+                 (open->flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY;
     return reads ? open : NULL;
 }
 
@@ -123,7 +126,9 @@ int sl_vfile_pin(const sl_call *call)
     }
     if (!s->pinned) {
         unsigned flags = (s->open.flags & O_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
-        s->pin = sl_pin(call, s->open.dirfd, s->open.given, flags);
+        s->pin = s->open.resolve == 0
+                     ? sl_pin(call, s->open.dirfd, s->open.given, flags)
+                     : sl_pin_bounded(call, s->open.dirfd, s->open.given, flags, s->open.resolve);
         s->pinned = true;
     }
     return s->pin;
@@ -178,9 +183,52 @@ const char *sl_vfile_meaning(const sl_call *call)
     return s->meaning_state == FOUND ? s->meaning : NULL;
 }
 
+/* The last name of the words where it is what the object is called: nothing is there that could
+ * lead on to another name. NULL when that is not certain. One look, where a pin is four calls. It
+ * walks "self" as ours, where a link is a link for everybody; only below /proc/self/cwd a file of
+ * ours may hide a link of the caller's, which then shows the real file: a view, no more. */
+static const char *find_name(const sl_call *call, struct sl_vfile_state *s)
+{
+    char at[PATH_MAX];
+    char link[1];
+    const char *given = s->open.given;
+    const char *slash = strrchr(given, '/');
+    const char *name = slash == NULL ? given : slash + 1;
+    if (s->name_state == UNTRIED) {
+        int n = 0;
+        s->name_state = MISSING;
+        if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+            return NULL;
+        }
+        if (given[0] == '/') {
+            n = snprintf(at, sizeof(at), "%s", given);
+        } else if (s->open.dirfd == AT_FDCWD) {
+            n = snprintf(at, sizeof(at), "/proc/%d/cwd/%s", (int)call->tid, given);
+        } else {
+            n = snprintf(at, sizeof(at), "/proc/%d/fd/%d/%s", (int)call->tid, s->open.dirfd, given);
+        }
+        if (n > 0 && (size_t)n < sizeof(at) && readlink(at, link, sizeof(link)) < 0 &&
+            errno == EINVAL) {
+            s->name_state = FOUND;
+        }
+    }
+    return s->name_state == FOUND ? name : NULL;
+}
+
+/* True if the object is certainly called something else than this path's last name. */
+static bool is_called_otherwise(const sl_call *call, const char *path)
+{
+    struct sl_vfile_state *s = state_of(call);
+    const char *name = s == NULL || s->pinned ? NULL : find_name(call, s);
+    return name != NULL && strcmp(name, strrchr(path, '/') + 1) != 0;
+}
+
 bool sl_vfile_means(const sl_call *call, const char *path)
 {
-    const char *words = sl_vfile_asked(call) == NULL ? NULL : sl_vfile_path(call);
+    if (sl_vfile_asked(call) == NULL || is_called_otherwise(call, path)) {
+        return false;
+    }
+    const char *words = sl_vfile_path(call);
     if (words == NULL) {
         return false;
     }

@@ -45,14 +45,16 @@
 typedef struct sl_vfile_open {
     int dirfd;
     uint64_t flags;       /* O_* */
+    uint64_t resolve;     /* RESOLVE_*, of openat2 alone */
     char given[PATH_MAX]; /* as written */
 } sl_vfile_open;
 
 /* What this open, openat or openat2 asks for; the same object for all who ask during one call. NULL
- * when it could not be copied, or says RESOLVE_*. */
+ * when it could not be copied. */
 const sl_vfile_open *sl_vfile_copy(const sl_call *call);
 
-/* The same when it may be the reading of a file: NULL for other access, O_PATH, O_DIRECTORY. */
+/* The same when it may be the reading of a file: NULL for other access, O_PATH, O_DIRECTORY, and
+ * RESOLVE_*, whose callers want to know what is there. */
 const sl_vfile_open *sl_vfile_asked(const sl_call *call);
 
 /* The object that is meant, or -errno (pin.h). It stays ours, until the next call. */

@@ -1,6 +1,8 @@
 """--allow-syscalls, --deny-syscalls, --extra-deny-syscalls: each does what it says, the nearest other
 call still works, and a bad value is one line and exit code 2."""
 
+import socket
+
 import pytest
 from harness import build
 
@@ -47,6 +49,51 @@ def test_a_strict_list(sandlock, attack, options):
                        audit=False, status=False)
         assert one.rc != 0 or "made 0" in one.out, str(one)
     assert sandlock("--allow-syscalls=", *options, cmd=["true"], audit=False, status=False).ok()
+
+
+FEATURES = (  # the option, what it answers: (name, call that a list must name, value)
+    ("--time-start=2000-01-01T00:00:00Z", [("vdso", None, "946684"),
+                                           ("clock_gettime", "clock_gettime", "946684")]),
+    ("--random-seed=7", [("getrandom", None, "adb9f2ecd04ffc01")]),
+    ("--num-cpus=1", [("sched_getaffinity", "sched_getaffinity", "1")]),
+    ("--hostname=box.test", [("uname", "uname", "box.test"), ("hostname", None, "box.test")]),
+    ("--port-remap", [("bind", "socket,bind,listen,getsockname", "ok"),
+                      ("getsockname", "socket,bind,listen,getsockname", "PORT")]),
+)
+STRICT_NAMES = ("clock_gettime", "uname", "sched_getaffinity", "socket", "bind", "listen",
+                "getsockname")
+
+
+@pytest.mark.parametrize("option,answers", [*FEATURES, ("all", None)],
+                         ids=[o.lstrip("-").split("=")[0] for o, _ in FEATURES] + ["all"])
+def test_a_strict_list_beside_a_feature(sandlock, attack, option, answers):
+    """What a feature answers is had by who may ask, and nobody may ask more than without it. The
+    port is one that is taken outside."""
+    options = [option] if answers else [o for o, _ in FEATURES]
+    answers = answers or [a for _, of_one in FEATURES for a in of_one]
+    if "--port-remap" in options:
+        options.append("--net-bind=1-65535")
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1] if "--port-remap" in options else 0
+
+    def ask(named, *more):
+        run = sandlock(f"--allow-syscalls={','.join(['write', *named])}", *more,
+                       cmd=[attack("strict"), port], audit=False, status=False)
+        return steps(run.ok())
+
+    bare = ask([])
+    closed = ask([], *options)
+    for name in STRICT_NAMES:
+        assert bare[name] == closed[name] == "EPERM", (name, bare, closed)
+    named = {word for _, call, _ in answers if call for word in call.split(",")}
+    opened = ask(sorted(named), *options)
+    for name, call, value in answers:
+        value = value.replace("PORT", str(port))
+        assert opened[name] == value, (name, opened)
+        assert closed[name] == ("EPERM" if call else value), (name, closed)
+        assert bare[name] != value, (name, bare)
+    for name in STRICT_NAMES:
+        assert (opened[name] == "EPERM") == (name not in named), (name, opened)
 
 
 def test_denied_connect_does_not_disturb_the_start(sandlock):

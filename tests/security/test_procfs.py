@@ -105,6 +105,18 @@ def test_FS_06_a_path_that_changes_while_it_is_judged(sandlock, attack, bystande
     assert found["foreign"] == 0 and found["known"] == 0, str(run)
 
 
+def test_FS_05_openat2_within_bounds(sandlock, attack):
+    """RESOLVE_* below /proc/self: each combination says what the kernel says outside."""
+    bare = sandlock.bare([attack("procfs"), "bounds"], data=b"").ok().out.splitlines()
+    inside = sandlock("--isolate-pids", cmd=[attack("procfs"), "bounds"], data=b"").ok().out.splitlines()
+    for told in ("'/proc/self/status' 0: /proc//status", "'self/status' 0: /proc//status", ": EXDEV", ": ELOOP",
+                 "'/self/status' 0: /proc//status", "'thread-self/status' 0: /proc//task//status"):
+        assert any(told in line for line in bare), told
+    assert len(bare) == len(inside)
+    other = [(a, b) for a, b in zip(bare, inside) if a != b]
+    assert not other, (len(other), other[:40])
+
+
 def test_FS_06_another_proc_file_system(sandlock):
     """As chroots have one: the same processes by another path."""
     other = sandlock.home / "proc"

@@ -237,6 +237,107 @@ static int spell(const char *file, const char *link)
     return 0;
 }
 
+static const uint64_t bounds[] = {RESOLVE_BENEATH,
+                                  RESOLVE_IN_ROOT,
+                                  RESOLVE_NO_MAGICLINKS,
+                                  RESOLVE_NO_SYMLINKS,
+                                  RESOLVE_NO_XDEV,
+                                  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+                                  RESOLVE_BENEATH | RESOLVE_NO_XDEV,
+                                  RESOLVE_IN_ROOT | RESOLVE_NO_XDEV,
+                                  1ULL << 40};
+
+static const uint64_t ways[] = {O_RDONLY, O_RDONLY | O_NOFOLLOW, O_RDONLY | O_DIRECTORY,
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW};
+
+static const char *const names[] = {"/proc/self/status",
+                                    "/proc/self",
+                                    "/proc/self/",
+                                    "/proc/self/fd",
+                                    "/proc/self/cwd",
+                                    "/proc/self/nothing",
+                                    "/proc/thread-self/comm",
+                                    "/proc/../proc/self/stat",
+                                    "/proc/self/fd/0",
+                                    "/proc/self/task/../comm",
+                                    "/self/status",
+                                    "/proc/meminfo",
+                                    "/proc/self/root/etc",
+                                    "/proc",
+                                    "self/status",
+                                    "self",
+                                    "thread-self/status",
+                                    "self/../self/comm",
+                                    "./self/task",
+                                    "status",
+                                    "../self/stat",
+                                    "../../proc/self/stat",
+                                    "proc/self/status",
+                                    "proc//self/comm",
+                                    "task",
+                                    "fd/0",
+                                    "cwd",
+                                    "net/dev",
+                                    "/net/dev",
+                                    "self/net/dev",
+                                    "",
+                                    "etc",
+                                    "/etc"};
+
+/* Takes out the number that follows here. */
+static void drop_number(char *at)
+{
+    size_t digits = strspn(at, "0123456789");
+    memmove(at, at + digits, strlen(at + digits) + 1);
+}
+
+/* What one openat2 says: an errno, or which object it opened, with our own numbers left out. */
+static void say_bounded(int dirfd, const char *name, const struct open_how *how, char out[4096])
+{
+    char link[64];
+    int fd = (int)syscall(SYS_openat2, dirfd, name, how, sizeof(*how));
+    if (fd < 0) {
+        snprintf(out, 4096, "%s", strerrorname_np(errno));
+        return;
+    }
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, out, 4095);
+    out[n < 0 ? 0 : n] = '\0';
+    close(fd);
+    if (strncmp(out, "/proc/", 6) == 0 && strtol(out + 6, NULL, 10) == getpid()) {
+        drop_number(out + 6);
+    }
+    char *task = strstr(out, "/task/");
+    if (task != NULL) {
+        drop_number(task + 6);
+    }
+}
+
+/* What openat2 says of names below /proc/self within bounds, from several places. */
+static int bound(void)
+{
+    char said[4096];
+    int places[] = {AT_FDCWD,
+                    open("/", O_PATH),
+                    open("/proc", O_PATH),
+                    open("/proc/self", O_PATH),
+                    open("/proc/self/status", O_PATH),
+                    99};
+    for (size_t b = 0; b < sizeof(bounds) / sizeof(*bounds); b++) {
+        for (size_t p = 0; p < sizeof(places) / sizeof(*places); p++) {
+            for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
+                for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+                    struct open_how how = {.flags = ways[w], .resolve = bounds[b]};
+                    say_bounded(places[p], names[n], &how, said);
+                    printf("%#lx %zu '%s' %#lo: %s\n", (unsigned long)bounds[b], p, names[n],
+                           (unsigned long)ways[w], said);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -248,6 +349,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(mode, "spell") == 0 && argc == 4) {
         return spell(argv[2], argv[3]);
+    }
+    if (strcmp(mode, "bounds") == 0) {
+        return bound();
     }
     return 2;
 }

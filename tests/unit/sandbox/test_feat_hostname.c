@@ -83,6 +83,15 @@ static int program_is_told(char **args)
     LIVE_CHECK(reads(open2(dir, "hostname", O_RDONLY), text));
     snprintf(text + 64, 64, "/proc/self/fd/%d/hostname", dir);
     LIVE_CHECK(reads(open(text + 64, O_RDONLY), text));
+    /* the last name says nothing where it is a link's */
+    snprintf(text + 64, 64, "/proc/self/fd/%d", open("/etc/hostname", O_PATH));
+    LIVE_CHECK(reads(open(text + 64, O_RDONLY), text));
+    LIVE_CHECK(symlink(text + 64, "over") == 0 && reads(open("over", O_RDONLY), text));
+    dir = open(".", O_PATH);
+    LIVE_CHECK(reads(openat(dir, "name", O_RDONLY), text));
+    LIVE_CHECK(reads(openat(dir, "over", O_RDONLY), text));
+    LIVE_CHECK(open("over", O_RDONLY | O_NOFOLLOW) < 0 && errno == ELOOP);
+    LIVE_CHECK(unlink("over") == 0);
     /* nobody writes it, and other files are themselves */
     LIVE_CHECK(creat("/etc/hostname", 0600) < 0 && errno == EACCES);
     LIVE_CHECK(open("/etc/hostname", O_RDWR) < 0 && errno == EACCES);
