@@ -189,8 +189,7 @@ static int make(sl_cgroup *g)
     return g->dir < 0 || flock(g->dir, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char *path), void *arg,
-                  sl_cgroup **ret_cgroup)
+int sl_cgroup_new(const sl_policy *policy, sl_cgroup **ret_cgroup)
 {
     char path[PATH_MAX];
     char handed[FILE_MAX];
@@ -200,7 +199,7 @@ int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char 
         return 0;
     }
     sl_autoclose int parent = open_parent(path, &why);
-    if (parent < 0 || !usable(arg, path) || read_at(parent, "cgroup.subtree_control", handed) < 0) {
+    if (parent < 0 || read_at(parent, "cgroup.subtree_control", handed) < 0) {
         return 0;
     }
     bool memory = policy->max_memory > 0 && has_word(handed, "memory");

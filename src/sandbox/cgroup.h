@@ -14,10 +14,9 @@
 typedef struct sl_cgroup sl_cgroup;
 
 /* Makes a cgroup beside the caller's own, with the limits of the policy. NULL in `*ret_cgroup`, and
- * no error, where that cannot be had: then limits are held by counting. `usable` may refuse a place
- * (a path), for what the child may write does not bind it. 0 or -ENOMEM. */
-int sl_cgroup_new(const sl_policy *policy, bool (*usable)(void *arg, const char *path), void *arg,
-                  sl_cgroup **ret_cgroup);
+ * no error, where that cannot be had: then limits are held by counting. Not for a child that may
+ * write in cgroups: it could leave, or lift the limits. 0 or -ENOMEM. */
+int sl_cgroup_new(const sl_policy *policy, sl_cgroup **ret_cgroup);
 
 /* What of the policy this cgroup holds; false for NULL. */
 bool sl_cgroup_holds_memory(const sl_cgroup *cgroup);

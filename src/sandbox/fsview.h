@@ -33,6 +33,10 @@ SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
 /* True if `path` (absolute, resolved) is a write grant or below one. */
 bool sl_fsview_writable(const sl_fsview *view, const char *path);
 
+/* True if a file system of this type is mounted where a write grant reaches some of it, or when
+ * that cannot be told. */
+bool sl_fsview_writes_type(const sl_fsview *view, const char *type);
+
 /* True if `path` (absolute) is denied or below what is. */
 bool sl_fsview_denied(const sl_fsview *view, const char *path);
 

@@ -115,6 +115,11 @@ bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path)
     return sl_fsview_writable(sb->view, path);
 }
 
+bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
+{
+    return sl_fsview_writes_type(sb->view, "cgroup2");
+}
+
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
 {
     int r = sb->landlock_fd < 0 ? 0 : sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);

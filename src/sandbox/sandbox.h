@@ -54,6 +54,8 @@ size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max);
 int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
 /* True if the policy lets the child write below this path (absolute, resolved). */
 bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path);
+/* True if the policy lets the child write in a cgroup, or if that cannot be told. */
+bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb);
 /* Lets the child use this device, by whatever name. Before the spawn. */
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err);
 /* Says what was left out of the policy and why, a line each. */

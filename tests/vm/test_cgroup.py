@@ -133,9 +133,17 @@ def test_RES_02_nobody_gets_out(sandlock, name, value):
     assert "PermissionError" in run.err and name in run.err, str(run)
 
 
-def test_RES_02_none_where_the_command_may_write(sandlock):
-    """A limit that the command could lift is none: it is counted then."""
-    run, roles = started(sandlock, LIMITS[0], "-r", "/", "-w", MOUNT,
+@pytest.mark.parametrize("grant", ["all", "one", "another mount"])
+def test_RES_02_none_where_the_command_may_write(sandlock, grant, request):
+    """A limit that the command could lift is none: it is counted then. The caller's own cgroup
+    alone is a way out as well, by whatever mount."""
+    path = {"all": MOUNT, "one": MOUNT / cgroup_of().lstrip("/")}.get(grant, Path("/mnt"))
+    if grant == "another mount":
+        if os.getuid() != 0:
+            pytest.skip("mounting needs root")
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", path], check=True)
+        request.addfinalizer(lambda: subprocess.run(["umount", path], check=True))
+    run, roles = started(sandlock, LIMITS[0], "-r", "/", "-w", path,
                          cmd=[sys.executable, "-c", FILL])
     assert left() == [] and cgroup_of(child_of(roles)) == cgroup_of()
     run = run.finish(data=b"\n")
