@@ -14,8 +14,9 @@ static const char run_head[] =
     "usage: sandlock run [OPTION]... [--] COMMAND [ARGUMENT]...\n"
     "\n"
     "Runs COMMAND with what the options grant and nothing else. Without -r, -w and --fs-deny it\n"
-    "reads everything but well-known secrets and writes the current directory and /tmp. Without\n"
-    "network options the network is open; with any HTTP rule, what no rule names is denied.\n"
+    "reads everything but well-known secrets and devices, and writes the current directory and\n"
+    "/tmp. Without network options the network is open; with any HTTP rule, what no rule names\n"
+    "is denied.\n"
     "\n"
     "example: one API may be asked, one directory written\n"
     "  sandlock run -r / -w . --http-allow 'POST api.example.com/v1/*' -- python3 agent.py\n";

@@ -22,9 +22,10 @@ struct builder {
     const sl_policy *policy;
     int ruleset;
     sl_fsview *view;
-    sl_strv denied; /* resolved */
-    sl_strv gpus;   /* nodes that gpu_devices grants */
-    size_t carved;  /* rules spent on carve-outs */
+    sl_strv denied;  /* resolved */
+    sl_strv gpus;    /* nodes that gpu_devices grants */
+    size_t carved;   /* rules spent on carve-outs */
+    bool no_devices; /* the default view: of /dev only what `always` has */
 };
 
 static const struct {
@@ -185,6 +186,9 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     if (n < 0 || (size_t)n >= sizeof(below) || fd < 0 || fstat(fd, &st) < 0 ||
         S_ISLNK(st.st_mode)) {
         return 0; /* a link carries no right of its own */
+    }
+    if (b->no_devices && strcmp(below, "/dev") == 0) {
+        return 0;
     }
     const char *denied = NULL;
     switch (relate(b, below, &denied)) {
@@ -384,8 +388,11 @@ static int grant_list(struct builder *b, const sl_strv *paths, bool write, sl_er
     return 0;
 }
 
+/* All but secrets and devices: a camera, a microphone, the user's other terminals with what is
+ * typed there can be read by whoever has the user's groups. */
 static int default_view(struct builder *b, sl_error *err)
 {
+    b->no_devices = true;
     sl_strv secrets = {0};
     int r = sl_secrets_list(&secrets);
     if (r < 0) {
@@ -395,8 +402,10 @@ static int default_view(struct builder *b, sl_error *err)
         r = deny(b, secrets.items[i], false, err);
     }
     sl_strv_done(&secrets);
+    sl_autoclose int root = open("/", O_PATH | O_CLOEXEC);
     if (r == 0) {
-        r = grant(b, "/", false, false, err);
+        r = root < 0 ? sl_error_set(err, errno, "cannot open '/': %s", strerror(errno))
+                     : carve(b, root, "/", err);
     }
     if (r == 0) {
         r = grant(b, b->policy->cwd != NULL ? b->policy->cwd : ".", true, false, err);

@@ -21,8 +21,8 @@ typedef struct sl_fsview {
     sl_strv notes;    /* lines worth telling the user: grants not given and why */
 } sl_fsview;
 
-/* Adds the rules. Explicit grants, or the default view: read all but the well-known secrets, write
- * the current directory and /tmp. */
+/* Adds the rules. Explicit grants, or the default view: read all but the well-known secrets and
+ * devices, write the current directory and /tmp. */
 int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err);
 /* The same with GPU nodes in another place than /dev, for tests. */
 int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,

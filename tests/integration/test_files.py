@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from harness.terminal import interactive
 
 TRY = r"""
 for p; do
@@ -192,3 +193,29 @@ def test_writes_change_what_they_may_and_nothing_else(sandlock, trees):
     assert "done" in run.out, str(run)
     assert sorted(p.name for p in b.iterdir()) == ["f", "four"] and (b / "f").read_text() == ""
     assert sorted((p.name, p.read_text()) for p in a.iterdir()) == before
+
+
+def test_devices_of_the_default_view(sandlock):
+    """Those that every program needs; not a terminal of somebody else's, where one could read what
+    is typed. Who wants one names it."""
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    script = ("for d in null zero full random urandom; do head -c1 /dev/$d >/dev/null || exit 1; done; "
+              "echo x >/dev/null; ls /dev >/dev/null || exit 1; exec 3<$0; echo opened")
+    refused = sandlock(cmd=["sh", "-c", script, name])
+    assert refused.rc != 0 and refused.out == "" and f"open {name}: Permission" in refused.err
+    for options in (("-r", "/"), ("-r", "/", "-w", name)):
+        assert sandlock(*options, cmd=["sh", "-c", script, name]).ok().out == "opened\n"
+    assert sandlock.bare(["sh", "-c", script, name]).ok().out == "opened\n"
+    for fd in (master, slave):
+        os.close(fd)
+
+
+@pytest.mark.parametrize("options", [(), ("-r", "/usr", "-r", "?/lib", "-r", "?/lib64", "-r", "/proc")])
+def test_an_inherited_terminal_by_its_names(sandlock, options):
+    """What the command has as its standard descriptors it may open again; nothing else of /dev/pts."""
+    script = 'for d in /dev/stderr /dev/fd/2 $(tty) /dev/tty; do echo "to $d." >$d || exit; done'
+    with interactive(sandlock, *options, words=(), cmd=["sh", "-c", script]) as t:
+        for name in ("/dev/stderr", "/dev/fd/2", os.ttyname(t.slave), "/dev/tty"):
+            t.until(f"to {name}\\.\r\n".encode())
+        assert t.finish() == 0
