@@ -349,9 +349,9 @@ static void look_at_names(sl_memfiles *f, const struct root *root)
         int fd = depth == DEPTH_MAX ? -1
                                     : openat(dirfd(dir), e->d_name,
                                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        stack[depth] = fd < 0 ? NULL : fdopendir(fd);
-        if (stack[depth] != NULL) {
-            depth++;
+        DIR *below = fd < 0 ? NULL : fdopendir(fd);
+        if (below != NULL) {
+            stack[depth++] = below;
         } else {
             sl_close(fd);
             f->incomplete = f->incomplete || stx.stx_uid == geteuid();

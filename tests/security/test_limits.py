@@ -1,6 +1,7 @@
 """RES: memory, processes and processor time beyond what the policy gives (SECURITY-CASES)."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,32 @@ def test_RES_02_no_single_process_is_over_it(sandlock, attack, way):
     """Eight processes, also such as share what they have until they write it."""
     run, had = Taken(sandlock, attack, way).inside(6 * LIMIT, f"--max-memory={LIMIT}M")
     assert is_ended_by_memory(run) and had < 6 * LIMIT, f"{had} MB\n{run}"
+
+
+DEEP = """
+import os, sys, tempfile
+top = tempfile.mkdtemp(dir="/dev/shm")
+print(top, flush=True)
+where = top
+for i in range(40):
+    where += "/d"
+    os.mkdir(where)
+with open(where + "/file", "wb") as f:
+    for _ in range(int(sys.argv[1])): f.write(bytes(1 << 20))
+print("taken")
+"""
+
+
+def test_RES_02_deeper_than_is_looked(sandlock):
+    """Files of memory below more directories than are walked: whatever is there counts."""
+    for megabytes, fits in ((16, True), (160, False)):
+        run = sandlock("--max-memory=96M", cmd=[sys.executable, "-c", DEEP, str(megabytes)],
+                       audit=False)
+        shutil.rmtree(run.out.split()[0])
+        if fits:
+            assert run.ok().out.endswith("taken\n"), str(run)
+        else:
+            assert run.rc == 137 and run.status["reason"] == "memory", str(run)
 
 
 def test_RES_03_no_credit_for_what_was_never_had(sandlock, attack):
