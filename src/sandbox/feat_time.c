@@ -64,7 +64,7 @@ static sl_answer handle_clock_gettime(sl_call *call)
 
 static sl_answer handle_gettimeofday(sl_call *call)
 {
-    struct timespec t;
+    struct timespec t = {0};
     struct timezone zone;
     int r = now(call, CLOCK_REALTIME, &t);
     struct timeval tv = {.tv_sec = t.tv_sec, .tv_usec = t.tv_nsec / 1000};

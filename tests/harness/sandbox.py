@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import subprocess
-import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,10 +221,9 @@ def wait_gone(pids, timeout):
     for fd in fds:
         poll.register(fd, select.POLLIN)
     left = set(fds)
-    timer = threading.Event()
-    threading.Timer(timeout, timer.set).start()
-    while left and not timer.is_set():
-        for fd, _ in poll.poll(100):
+    end = time.monotonic() + timeout
+    while left and (rest := end - time.monotonic()) > 0:
+        for fd, _ in poll.poll(rest * 1000):
             poll.unregister(fd)
             left.discard(fd)
     for fd in fds:

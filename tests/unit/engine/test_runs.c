@@ -81,6 +81,7 @@ static void what_is_no_run_is_passed_over(void **state)
     int error;
     for (size_t i = 0; i < SL_ARRAY_LEN(names); i++) {
         sl_autoclose int fd = plant(s, names[i]);
+        assert_true(fd >= 0);
         assert_false(is_listed(names[i], &error));
         assert_true(is_there(s, names[i]));
     }
@@ -124,6 +125,7 @@ static void silence_is_not_waited_out(void **state)
     sl_runs_entry run = served_entry(s);
     snprintf(run.file, sizeof(run.file), "%d-00000000000000aa", (int)getpid());
     sl_autoclose int fd = plant(s, run.file);
+    assert_true(fd >= 0);
     assert_int_equal(sl_runs_ask(&run, SL_CONTROL_LIST, 0, &answer), -ETIMEDOUT);
     assert_null(answer);
 }
