@@ -322,7 +322,7 @@ def test_tmux(sandlock, outside):
         "tty >one\ntmux split-window 'sh second.sh'\ntmux detach\ntmux wait-for second\n")
     (sandlock.work / "second.sh").write_text(
         "tty >two\nread line\necho $line >said\ntmux wait-for -S second\n")
-    with interactive(sandlock, *options, cmd=["bash", "--norc"]) as t:
+    with interactive(sandlock, *options, cmd=["bash", "--norc"], env={"TERM": "xterm"}) as t:
         t.type(shlex.join(command).encode() + b" 'sh first.sh'\n")
         t.until(rb"detached \(from session 0\)")
         t.type(b"tmux -f /dev/null attach\n")
