@@ -413,26 +413,6 @@ static int make(char *name)
     return 0;
 }
 
-/* Threads that keep the supervisor busy, until standard input ends. */
-static void *flood_one(void *unused)
-{
-    for (;;) {
-        syscall(SYS_kill, getpid(), 0);
-    }
-    return unused;
-}
-
-static int flood(int threads)
-{
-    pthread_t thread;
-    char c;
-    for (int i = 0; i < threads; i++) {
-        pthread_create(&thread, NULL, flood_one, NULL);
-    }
-    report("ready", 0);
-    return read(0, &c, 1) < 0;
-}
-
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
@@ -466,9 +446,6 @@ int main(int argc, char **argv)
     }
     if (strcmp(verb, "from_memory") == 0 && argc > 2) {
         return from_memory(argv + 1);
-    }
-    if (strcmp(verb, "flood") == 0 && argc == 3) {
-        return flood((int)strtol(argv[2], NULL, 10));
     }
     return 2;
 }
