@@ -1,7 +1,7 @@
 /* Owns the stopping of the tree's threads. It uses ptrace(2), for what it stops tells nobody: no
  * SIGCHLD, nothing for waitpid(2) of a parent, no SIGCONT at the end, and job control inside the
  * tree keeps its own stops. Only threads that run are stopped, so that those which wait are not
- * woken.
+ * woken; but for one that debugs a thread which runs.
  *
  * Each freeze is a thread that ends with it: the kernel lets go of all a thread traces when the
  * thread ends, also when the whole engine does. Nobody is ever waited for here. */
@@ -38,7 +38,11 @@ struct sl_freeze {
     sem_t begun;
     int end; /* eventfd */
     pid_t *pids;
-    int stopped[STOPPED_MAX]; /* pidfds */
+    size_t count;
+    struct stopped {
+        pid_t pid;
+        int fd; /* pidfd */
+    } stopped[STOPPED_MAX];
     size_t stopped_count;
 };
 
@@ -55,22 +59,81 @@ static char state_of(int tasks, const char *tid)
     return end == NULL || end[1] != ' ' ? '\0' : end[2];
 }
 
-/* A debugger inside the tree has it, or its program cannot be read. Its parent sees this stop. */
-static void stop_by_signal(sl_freeze *z, pid_t pid, const char *tid)
+static long field_of(pid_t tid, const char *field)
 {
-    char path[TASK_PATH_MAX];
-    snprintf(path, sizeof(path), "/proc/%s/status", tid);
-    long tracer = sl_proc_number(path, "\nTracerPid:\t");
-    snprintf(path, sizeof(path), "/proc/self/task/%ld", tracer);
-    if (z->stopped_count == STOPPED_MAX || (tracer > 0 && access(path, F_OK) == 0)) {
-        return; /* traced by a thread of ours: stopped already */
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+    return sl_proc_number(path, field);
+}
+
+static bool is_thread_of_ours(long tid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%ld", tid);
+    return access(path, F_OK) == 0;
+}
+
+static bool is_of_the_tree(const sl_freeze *z, pid_t pid)
+{
+    size_t i = 0;
+    while (i < z->count && z->pids[i] != pid) {
+        i++;
     }
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0) {
-        z->stopped[z->stopped_count++] = fd;
+    return i < z->count;
+}
+
+/* Its parent and its debugger see this stop. */
+static void stop_by_signal(sl_freeze *z, pid_t pid)
+{
+    size_t i = 0;
+    while (i < z->stopped_count && z->stopped[i].pid != pid) {
+        i++;
+    }
+    if (i < z->stopped_count &&
+        syscall(SYS_pidfd_send_signal, z->stopped[i].fd, SIGSTOP, NULL, 0) == 0) {
+        return; /* again: a debugger let it go on */
+    }
+    if (i == STOPPED_MAX) {
         return;
     }
-    sl_close(fd);
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0 || syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) < 0) {
+        sl_close(fd);
+        return;
+    }
+    if (i < z->stopped_count) {
+        close(z->stopped[i].fd); /* of one that had this number before */
+    } else {
+        z->stopped_count++;
+    }
+    z->stopped[i] = (struct stopped){.pid = pid, .fd = fd};
+}
+
+/* A debugger inside the tree has this thread, or its program cannot be read. Who debugs it is held
+ * as well, though it sleeps: it would be woken by the stop, and let the other go on. A debugger
+ * that is not of the tree is left alone. Says how many threads were stopped. */
+static unsigned stop_untouchable(sl_freeze *z, pid_t pid, pid_t tid)
+{
+    for (size_t i = 0; i <= z->count; i++) { /* debuggers may debug each other in a ring */
+        long tracer = field_of(tid, "\nTracerPid:\t");
+        if (tracer > 0 && is_thread_of_ours(tracer)) {
+            return 0; /* stopped already */
+        }
+        stop_by_signal(z, pid);
+        pid = tracer > 0 ? (pid_t)field_of((pid_t)tracer, "\nTgid:\t") : -1;
+        if (pid <= 0 || !is_of_the_tree(z, pid)) {
+            return 0;
+        }
+        tid = (pid_t)tracer;
+        if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0) {
+            ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+            return 1;
+        }
+        if (errno != EPERM) {
+            return 0;
+        }
+    }
+    return 0;
 }
 
 /* How many threads of this process were stopped now. */
@@ -89,7 +152,7 @@ static unsigned stop_threads(sl_freeze *z, pid_t pid)
             ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
             count++;
         } else if (errno == EPERM) {
-            stop_by_signal(z, pid, e->d_name);
+            count += stop_untouchable(z, pid, tid);
         }
     }
     if (tasks != NULL) {
@@ -103,9 +166,9 @@ static void sweep(sl_freeze *z)
 {
     unsigned found = 1;
     for (unsigned round = 0; round < ROUNDS_MAX && found > 0; round++) {
-        size_t count = sl_tree_list(z->sb->helper_pid, z->pids, SL_TREE_MAX);
+        z->count = sl_tree_list(z->sb->helper_pid, z->pids, SL_TREE_MAX);
         found = 0;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < z->count; i++) {
             found += stop_threads(z, z->pids[i]);
         }
     }
@@ -122,8 +185,8 @@ static void *hold(void *freeze)
         sweep(z);
     }
     for (size_t i = 0; i < z->stopped_count; i++) {
-        syscall(SYS_pidfd_send_signal, z->stopped[i], SIGCONT, NULL, 0);
-        close(z->stopped[i]);
+        syscall(SYS_pidfd_send_signal, z->stopped[i].fd, SIGCONT, NULL, 0);
+        close(z->stopped[i].fd);
     }
     return NULL;
 }

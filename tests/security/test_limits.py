@@ -187,6 +187,21 @@ def test_RES_01_processor_time_of_many(sandlock, attack):
     assert held < 20 and held < free, (held, free)
 
 
+@pytest.mark.parametrize("verb", ["watch", "trace"])
+def test_RES_01_processor_time_of_who_cannot_be_traced(sandlock, attack, verb):
+    """A program that nobody can read, and a child that its debugger lets go on whenever it stops:
+    held by signals, which the parent sees, and ends as it would have."""
+    secret = sandlock.work / "secret"
+    shutil.copy(attack("held"), secret)
+    secret.chmod(0o111)
+    words = [attack("held"), verb, *([secret] if verb == "watch" else [])]
+    free = sandlock(cmd=words, audit=False).ok()
+    run = sandlock("--max-cpu=10", cmd=words, audit=False).ok()
+    stops, code = (int(word) for word in run.out.split())
+    assert free.out == "0 7\n" and code == 7 and stops > 0, str(run)
+    assert share(run) < 20 and run.status["wall_seconds"] > 1, str(run)
+
+
 def held_threads(pid):
     return sum(stat_field(p, 0) == "t" for p in descendants(pid))
 
