@@ -182,7 +182,8 @@ static void other_users_are_turned_away(void **state)
 {
     struct served *s = *state;
     if (geteuid() != 0) {
-        skip(); /* only root can be somebody else */
+        print_message("SKIP: only root can be somebody else\n");
+        skip();
     }
     assert_int_equal(answer_after(s, be_nobody), 2);
     assert_int_equal(fchmod(s->at, 0711), 0);
