@@ -5,6 +5,7 @@
  * the tree and their numbers stay theirs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,12 +14,17 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/util.h"
 #include "sandbox/features.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
+
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446 /* "PIDF", since 6.9 */
+#endif
 
 static bool wanted(const sl_policy *policy)
 {
@@ -98,11 +104,33 @@ static sl_answer handle_tgkill(sl_call *call)
 /* PIDFD_SIGNAL_THREAD and _THREAD_GROUP. _PROCESS_GROUP could be the guardian's. */
 #define FLAGS_KNOWN 3u
 
+/* Whom a descriptor means: a pidfd, or the directory of a process in /proc, which was the first way
+ * of it. 0: one that has ended, or none, and the kernel has the word for it. -errno: refused. */
+static long target_of(int fd)
+{
+    char path[64];
+    struct statfs st;
+    if (fstatfs(fd, &st) < 0) {
+        return -EPERM;
+    }
+    bool dir = st.f_type == PROC_SUPER_MAGIC;
+    if (!dir && st.f_type != PID_FS_MAGIC) {
+        return -EBADF;
+    }
+    snprintf(path, sizeof(path), dir ? "/proc/self/fd/%d/status" : "/proc/self/fdinfo/%d", fd);
+    errno = 0;
+    long pid = sl_proc_number(path, dir ? "\nTgid:\t" : "\nPid:\t");
+    if (pid > 0) {
+        return pid;
+    }
+    bool ended = dir ? errno == ESRCH || errno == ENOENT : errno == 0 && pid < 0;
+    return ended ? 0 : -EPERM;
+}
+
 /* Sent from here through the pinned pidfd: the number could be another pidfd by then. Under
  * isolate_signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
 {
-    char path[64];
     siginfo_t info;
     bool with_info = call->args[2] != 0;
     if (((unsigned)call->args[3] & ~FLAGS_KNOWN) != 0) {
@@ -112,13 +140,12 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
     }
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-    long pid = sl_proc_number(path, "\nPid:\t");
+    long pid = target_of(fd);
     if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    if (pid <= 0 || is_ours(call->sb, (pid_t)pid) || !sl_call_valid(call)) {
-        return SL_ANSWER_VALUE(pid == -1 ? -EBADF : -EPERM);
+    if (pid < 0 || is_ours(call->sb, (pid_t)pid) || !sl_call_valid(call)) {
+        return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
     }
     if (call->sb->policy->isolate_signals) {
         return SL_ANSWER_PASS;

@@ -23,6 +23,7 @@ extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
 extern const sl_feature sl_feature_ports;
+extern const sl_feature sl_feature_ptys;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_time;

@@ -211,6 +211,35 @@ def test_devices_of_the_default_view(sandlock):
         os.close(fd)
 
 
+NEW_TERMINAL = """
+import os, pty, sys
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", "tty >name; stty size >/dev/null && read x && echo $x >/dev/tty"])
+os.write(master, b"typed\\n")
+seen = b""
+while seen.count(b"typed") < 2: seen += os.read(master, 100)
+print(os.waitpid(pid, 0)[1])
+try: os.open(sys.argv[1], os.O_RDONLY | os.O_NOCTTY)
+except PermissionError: print("refused")
+"""
+
+
+def test_a_terminal_of_its_own_needs_no_other(sandlock):
+    """/dev/ptmx makes terminals and gives those alone; without it there are none."""
+    master, slave = os.openpty()
+    words = ["/usr/bin/python3", "-c", NEW_TERMINAL, os.ttyname(slave)]
+    options = ("-r", "/usr", "-r", "/etc", "-r", "?/lib", "-r", "?/lib64", "-w", ".")
+    assert sandlock.bare(words).ok().out == "0\n"
+    run = sandlock(*options, "-w", "/dev/ptmx", cmd=words).ok()
+    assert run.out == "0\nrefused\n", str(run)
+    assert (sandlock.work / "name").read_text().startswith("/dev/pts/")
+    run = sandlock(*options, cmd=words)
+    assert run.rc == 1 and "out of pty devices" in run.err, str(run)
+    for fd in (master, slave):
+        os.close(fd)
+
+
 @pytest.mark.parametrize("options", [(), ("-r", "/usr", "-r", "?/lib", "-r", "?/lib64", "-r", "/proc")])
 def test_an_inherited_terminal_by_its_names(sandlock, options):
     """What the command has as its standard descriptors it may open again; nothing else of /dev/pts."""

@@ -70,6 +70,15 @@ static int reach_by_pidfd(pid_t pid, int sig)
     return fd < 0 || syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 ? errno : 0;
 }
 
+/* The directory of a process in /proc does as well. */
+static int reach_by_directory(pid_t pid, int sig)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+    sl_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY);
+    return fd < 0 || syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 ? errno : 0;
+}
+
 static int own(int fd, int pid)
 {
     return fcntl(fd, F_SETOWN, pid) < 0 ? errno : 0;
@@ -84,7 +93,7 @@ static int program_attacks(char **args)
     LIVE_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
     for (size_t i = 0; i < SL_ARRAY_LEN(us); i++) {
         LIVE_CHECK(reach_by_number(us[i], EPERM) == 0);
-        LIVE_CHECK(reach_by_pidfd(us[i], 0) == EPERM);
+        LIVE_CHECK(reach_by_pidfd(us[i], 0) == EPERM && reach_by_directory(us[i], 0) == EPERM);
         LIVE_CHECK(own(pair[0], us[i]) == EPERM && own(pair[0], -getpgid(us[i])) == EPERM);
         struct {
             int type;
@@ -112,6 +121,10 @@ static int program_signals_itself(char **args)
     LIVE_CHECK(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0)) == 0);
     LIVE_CHECK(reach_by_pidfd(getpid(), SIGURG) == 0 && urgent > 0);
     LIVE_CHECK(reach_by_pidfd(getpid(), 999) == EINVAL);
+    urgent = 0;
+    LIVE_CHECK(reach_by_directory(getpid(), SIGURG) == 0 && urgent > 0);
+    sl_autoclose int proc = open("/proc", O_RDONLY);
+    LIVE_CHECK(syscall(SYS_pidfd_send_signal, proc, 0, NULL, 0) < 0 && errno == EBADF);
     LIVE_CHECK(syscall(SYS_pidfd_send_signal, 1000, 0, NULL, 0) < 0 && errno == EBADF);
     LIVE_CHECK(syscall(SYS_pidfd_send_signal, pair[0], 0, NULL, 0) < 0 && errno == EBADF);
     urgent = 0;
@@ -125,10 +138,16 @@ static int program_signals_itself(char **args)
         _exit(0);
     }
     int status;
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/%d", (int)child);
+    sl_autoclose int dir = open(path, O_RDONLY | O_DIRECTORY);
+    sl_autoclose int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     LIVE_CHECK(kill(-1, 0) == 0);
     LIVE_CHECK(kill(child, SIGTERM) == 0 && waitpid(child, &status, 0) == child);
     LIVE_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     LIVE_CHECK(kill(child, SIGTERM) < 0 && errno == ESRCH);
+    LIVE_CHECK(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0) < 0 && errno == ESRCH);
+    LIVE_CHECK(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH);
     return 0;
 }
 
@@ -138,7 +157,8 @@ static int program_signals_outward(char **args)
     pid_t stranger = (pid_t)strtol(args[0], NULL, 10);
     int want = (int)strtol(args[1], NULL, 10);
     LIVE_CHECK((kill(stranger, 0) < 0 ? errno : 0) == want);
-    LIVE_CHECK(reach_by_pidfd(stranger, SIGTERM) == want);
+    LIVE_CHECK(reach_by_directory(stranger, 0) == want &&
+               reach_by_pidfd(stranger, SIGTERM) == want);
     return 0;
 }
 

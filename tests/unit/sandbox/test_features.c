@@ -114,6 +114,7 @@ static const struct tested {
     {"ipc", "shmget", "test_feat_ipc.c", "shared_memory_is_the_trees_own", "shares"},
     {"ipc", "shmat", "test_feat_ipc.c", "shared_memory_is_the_trees_own", "shares"},
     {"ipc", "shmctl", "test_feat_ipc.c", "shared_memory_is_the_trees_own", "shares"},
+    {"ptys", "ioctl", "test_feat_ptys.c", "slaves_of_own_masters_open", "makes_terminals"},
     {"metadata", "fchmod", "test_feat_metadata.c", "changes_stay_in_the_grants", "changes"},
     {"metadata", "fchmodat", "test_feat_metadata.c", "changes_stay_in_the_grants", "changes"},
     {"metadata", "fchmodat2", "test_feat_metadata.c", "changes_stay_in_the_grants", "changes"},
