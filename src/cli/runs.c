@@ -356,10 +356,15 @@ static int put_inspected(sl_buf *out, const json_t *f)
     return r;
 }
 
-/* Finds the run and asks it. The exit code; 0 with the answer. `ret_guardian` (may be NULL): its
- * first process as a pidfd, which says when the run is over; -1 when that is so already. */
+/* The first process of a run. */
+struct guardian {
+    int pid;
+    int pidfd; /* says when the run is over; -1: it is so already */
+};
+
+/* Finds the run and asks it. The exit code; 0 with the answer. `ret_guardian` may be NULL. */
 static int find_and_ask(const struct words *w, enum sl_control_what what, json_t **ret_answer,
-                        int *ret_guardian)
+                        struct guardian *ret_guardian)
 {
     struct rows rows;
     sl_error err;
@@ -371,7 +376,8 @@ static int find_and_ask(const struct words *w, enum sl_control_what what, json_t
     } else {
         const struct row *row = choose(&rows, w->run, &err);
         if (row != NULL && ret_guardian != NULL) {
-            *ret_guardian = (int)syscall(SYS_pidfd_open, row->entry->guardian, 0);
+            ret_guardian->pid = row->entry->guardian;
+            ret_guardian->pidfd = (int)syscall(SYS_pidfd_open, row->entry->guardian, 0);
         }
         r = row == NULL ? -ESRCH : sl_runs_ask(row->entry, what, w->signal, &text);
         if (r < 0 && row != NULL) {
@@ -416,7 +422,7 @@ int sl_cli_inspect_main(int argc, char **argv)
 }
 
 /* One signal for the command of the run. The exit code. */
-static int send_signal(const struct words *w, int *ret_guardian)
+static int send_signal(const struct words *w, struct guardian *ret_guardian)
 {
     json_t *answer = NULL;
     int code = find_and_ask(w, SL_CONTROL_KILL, &answer, ret_guardian);
@@ -430,32 +436,46 @@ static int send_signal(const struct words *w, int *ret_guardian)
     return code;
 }
 
-static bool is_over_within(int guardian, int ms)
+static bool is_over_within(const struct guardian *g, int ms)
 {
-    struct pollfd p = {.fd = guardian, .events = POLLIN};
-    return guardian < 0 || poll(&p, 1, ms) > 0;
+    struct pollfd p = {.fd = g->pidfd, .events = POLLIN};
+    return g->pidfd < 0 || poll(&p, 1, ms) > 0;
+}
+
+/* SIGKILL for the run that was asked to end, not for one that has its name by now. */
+static int kill_run(const char *name, const struct guardian *g)
+{
+    sl_error err;
+    json_t *answer = NULL;
+    char number[16];
+    snprintf(number, sizeof(number), "%d", g->pid);
+    (void)sl_error_set(&err, ETIMEDOUT, "run '%s' did not end within %d s of SIGTERM; killing it",
+                       name, GRACE_MS / 1000);
+    (void)sl_cli_fail(&err);
+    struct words w = {.run = number, .signal = SIGKILL};
+    int code = find_and_ask(&w, SL_CONTROL_KILL, &answer, NULL);
+    json_decref(answer);
+    if (is_over_within(g, code == 0 ? GRACE_MS : 0)) {
+        return 0;
+    }
+    if (code == 0) {
+        (void)sl_error_set(&err, ETIMEDOUT, "run '%s' is still there %d s after SIGKILL", name,
+                           GRACE_MS / 1000);
+        code = sl_cli_fail(&err);
+    }
+    return code;
 }
 
 /* Asked to end, given time for it, then killed; and gone when we say so. */
 static int end_run(struct words *w)
 {
-    sl_error err;
-    sl_autoclose int guardian = -1;
+    struct guardian guardian = {.pidfd = -1};
     w->signal = SIGTERM;
     int code = send_signal(w, &guardian);
-    if (code != 0 || is_over_within(guardian, GRACE_MS)) {
-        return code;
+    if (code == 0 && !is_over_within(&guardian, GRACE_MS)) {
+        code = kill_run(w->run, &guardian);
     }
-    (void)sl_error_set(&err, ETIMEDOUT, "run '%s' did not end within %d s of SIGTERM; killing it",
-                       w->run, GRACE_MS / 1000);
-    (void)sl_cli_fail(&err);
-    w->signal = SIGKILL;
-    code = send_signal(w, NULL);
-    if (code == 0 && !is_over_within(guardian, GRACE_MS)) {
-        (void)sl_error_set(&err, ETIMEDOUT, "run '%s' is still there %d s after SIGKILL", w->run,
-                           GRACE_MS / 1000);
-        return sl_cli_fail(&err);
-    }
+    sl_close(guardian.pidfd);
     return code;
 }
 
