@@ -162,14 +162,16 @@ static int prepare_terminal(struct sl_run *run, sl_error *err)
     return r < 0 ? r : sl_sandbox_allow_device(run->sandbox, sl_terminal_slave(run->terminal), err);
 }
 
-/* What is inherited may be opened again by its name (/dev/stderr): that is no new right. */
-static int allow_inherited_terminals(struct sl_run *run, sl_error *err)
+/* What is inherited may be opened again by its name (/dev/stderr): that is no new right. Where it
+ * cannot be had the name is all that is missing. */
+static void allow_inherited_terminals(struct sl_run *run)
 {
-    int r = 0;
-    for (int fd = STDIN_FILENO; r == 0 && fd <= STDERR_FILENO; fd++) {
-        r = isatty(fd) == 1 ? sl_sandbox_allow_device(run->sandbox, fd, err) : 0;
+    sl_error ignored;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (isatty(fd) == 1) {
+            (void)sl_sandbox_allow_device(run->sandbox, fd, &ignored);
+        }
     }
-    return r;
 }
 
 static int prepare(struct sl_run *run, sl_error *err)
@@ -190,9 +192,10 @@ static int prepare(struct sl_run *run, sl_error *err)
     r = r < 0 ? r : sl_sandbox_new(run->policy, &run->sandbox, err);
     r = r < 0 ? r : prepare_dir(run, err);
     r = r < 0 || run->options->no_supervisor ? r : prepare_cgroup(run, err);
-    if (r == 0) {
-        bool own = run->options->interactive && !run->options->no_supervisor;
-        r = own ? prepare_terminal(run, err) : allow_inherited_terminals(run, err);
+    if (r == 0 && run->options->interactive && !run->options->no_supervisor) {
+        r = prepare_terminal(run, err);
+    } else if (r == 0) {
+        allow_inherited_terminals(run);
     }
     if (r == 0 && sl_policy_needs_gateway(run->policy)) {
         r = sl_gateway_find(&run->gateway_path, err);

@@ -17,6 +17,7 @@
 #include "sandbox/clone.h"
 #include "sandbox/deferred.h"
 #include "sandbox/landlock.h"
+#include "sandbox/pin.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "sandbox/vfile.h"
@@ -122,7 +123,11 @@ bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
 
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
 {
-    int r = sb->landlock_fd < 0 ? 0 : sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
+    char path[PATH_MAX];
+    if (sb->landlock_fd < 0 || (sl_pin_path(fd, path) == 0 && sl_fsview_denied(sb->view, path))) {
+        return 0;
+    }
+    int r = sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
     return r < 0 ? sl_error_set(err, -r, "cannot grant a device: %s", strerror(-r)) : 0;
 }
 

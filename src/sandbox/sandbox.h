@@ -56,7 +56,8 @@ int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
 bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path);
 /* True if the policy lets the child write in a cgroup, or if that cannot be told. */
 bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb);
-/* Lets the child use this device, by whatever name. Before the spawn. */
+/* Lets the child use this device, by whatever name, unless the policy denies it: then nothing
+ * changes. Before the spawn. */
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err);
 /* Says what was left out of the policy and why, a line each. */
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));

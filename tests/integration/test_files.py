@@ -248,3 +248,15 @@ def test_an_inherited_terminal_by_its_names(sandlock, options):
         for name in ("/dev/stderr", "/dev/fd/2", os.ttyname(t.slave), "/dev/tty"):
             t.until(f"to {name}\\.\r\n".encode())
         assert t.finish() == 0
+
+
+def test_a_denied_terminal_stays_denied(sandlock):
+    """Inherited, it is written to; opened by its name it is not."""
+    script = 'echo "written."; for d in /dev/stdout $(tty); do (echo "opened." >$d) 2>/dev/null; done; true'
+    with interactive(sandlock, words=(), cmd=["sh", "-c", script]) as t:
+        t.until(rb"written\.\r\nopened\.\r\nopened\.")
+        assert t.finish() == 0
+    with interactive(sandlock, "--fs-deny=/dev/pts", words=(), cmd=["sh", "-c", script]) as t:
+        assert t.finish() == 0
+        t.until(rb"written\.")
+        assert b"opened." not in t.shown, t.shown
