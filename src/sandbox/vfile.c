@@ -254,7 +254,9 @@ sl_answer sl_vfile_inject(int memfd, bool cloexec)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Born with 0777, which programs copy with the content; and whoever has it open may change it.
+     */
+    int fd = fchmod(memfd, 0444) < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? SL_ANSWER_VALUE(-EACCES)
                   : (sl_answer){.kind = SL_INJECT, .fd = fd, .cloexec = cloexec};
 }

@@ -189,6 +189,20 @@ def test_max_memory_is_what_is_seen(sandlock):
         real.out.split()[0]
 
 
+@pytest.mark.parametrize("options,path", [(("--hostname=box",), "/etc/hostname"),
+                                          (("--num-cpus=1",), "/proc/cpuinfo")])
+def test_the_mode_of_a_virtual_file(sandlock, options, path):
+    """Readable and no more: a copy by its open file is not a program that all may write. Who takes
+    that away from it takes it from nobody else."""
+    script = ("import os, sys\n"
+              "for _ in range(2):\n"
+              "  fd = os.open(sys.argv[1], os.O_RDONLY); print(oct(os.fstat(fd).st_mode))\n"
+              "  try: os.fchmod(fd, 0)\n"
+              "  except OSError: pass\n")
+    run = sandlock(*options, cmd=[sys.executable, "-c", script, path]).ok()
+    assert run.out == "0o100444\n" * 2, str(run)
+
+
 def test_hostname(sandlock):
     """By uname and by files; without the option it is the machine's, which never changes."""
     asks = "uname -n; hostname; cat /etc/hostname /proc/sys/kernel/hostname; python3 -c " \
