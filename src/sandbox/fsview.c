@@ -273,6 +273,13 @@ static int grant_write(struct builder *b, int fd, const char *path, bool explici
     if (relation == COVERED) {
         return 0;
     }
+    if (relation != APART && explicit && b->policy->isolate_pids && strcmp(denied, "/proc") == 0) {
+        return sl_error_set(err, EINVAL,
+                            "cannot hide the processes of others below the write grant '%s' "
+                            "(--isolate-pids): Landlock cannot take '/proc' out of it; grant the "
+                            "directories beside it with -w",
+                            path);
+    }
     if (relation != APART && explicit) {
         return sl_error_set(err, EINVAL,
                             "cannot deny '%s' below the write grant '%s': Landlock cannot take a "

@@ -10,10 +10,12 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 from harness import build, paths
+from harness.sandbox import TIMEOUT
 from harness.terminal import interactive
 from test_packages import npm_package, wheel
 
@@ -85,21 +87,34 @@ def test_configure_and_make(sandlock, outside):
     holds(sandlock, outside, options)
 
 
-def test_cargo(sandlock, outside):
+def rustup(sandlock):
     home = Path.home()
     if shutil.which("cargo") is None or not os.access(home / ".rustup", os.R_OK):
         pytest.skip("cargo by rustup is not installed for this user")
     for name in (".cargo", ".rustup"):
         (sandlock.home / name).symlink_to(home / name)
+
+
+def test_cargo(sandlock, outside):
+    """A crate of the project with a build script, and one of the registry, vendored."""
+    rustup(sandlock)
     work = sandlock.work
+    vendored = work / "vendor" / "greet"
+    (vendored / "src").mkdir(parents=True)
+    (vendored / "Cargo.toml").write_text('[package]\nname = "greet"\nversion = "1.2.3"\n')
+    (vendored / "src" / "lib.rs").write_text('pub const WORD: &str = "hello";')
+    (vendored / ".cargo-checksum.json").write_text('{"files": {}}')
+    (work / ".cargo").mkdir()
+    (work / ".cargo" / "config.toml").write_text(
+        '[source.crates-io]\nreplace-with = "here"\n[source.here]\ndirectory = "vendor"\n')
     (work / "src").mkdir()
     (work / "dep" / "src").mkdir(parents=True)
     (work / "Cargo.toml").write_text('[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
-                                     '[dependencies]\ndep = { path = "dep" }\n')
+                                     '[dependencies]\ndep = { path = "dep" }\ngreet = "1"\n')
     (work / "dep" / "Cargo.toml").write_text('[package]\nname = "dep"\nversion = "0.1.0"\n')
     (work / "dep" / "build.rs").write_text('fn main() { println!("cargo:rustc-env=WHO=the build"); }')
     (work / "dep" / "src" / "lib.rs").write_text('pub fn who() -> &\'static str { env!("WHO") }')
-    (work / "src" / "main.rs").write_text('fn main() { println!("hello from {}", dep::who()); }')
+    (work / "src" / "main.rs").write_text('fn main() { println!("{} from {}", greet::WORD, dep::who()); }')
     options, command = recipe(sandlock, "cargo build")
     sandlock(*options, cmd=command, audit=False).ok()
     assert sandlock.bare(["target/debug/app"]).ok().out == "hello from the build\n"
@@ -108,6 +123,23 @@ def test_cargo(sandlock, outside):
     run = sandlock(*options, cmd=command, audit=False)
     assert run.rc != 0 and "PermissionDenied" in run.err, str(run)
     assert not (work.parent / "beside").exists()
+
+
+def test_cargo_with_the_registrys_cache(sandlock):
+    """Fetched outside, with the Rust client of these tests; the cache can only be read inside."""
+    rustup(sandlock)
+    work = sandlock.work
+    (work / "src").mkdir()
+    (work / "Cargo.toml").write_text('[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+                                     '[dependencies]\nitoa = "1"\n')
+    (work / "src" / "main.rs").write_text(
+        'fn main() { println!("{}", itoa::Buffer::new().format(128u64)); }')
+    fetch = subprocess.run(["cargo", "fetch", "-q", "--offline"], cwd=work, check=False)
+    if fetch.returncode != 0:
+        pytest.skip("the crates of tests/clients/rust are not in ~/.cargo")
+    options, command = recipe(sandlock, "cargo build")
+    sandlock(*options, cmd=command, audit=False).ok()
+    assert sandlock.bare(["target/debug/app"]).ok().out == "128\n"
 
 
 def test_go(sandlock, outside):
@@ -206,7 +238,8 @@ def test_pip(sandlock, outside, tmp_path):
 
 
 def test_pytest_with_workers(sandlock, outside):
-    """A real suite; with one process too few it fails at once, and nothing hangs."""
+    """A real suite, which starts programs as well: one pytest, four workers and a program of each
+    are nine. With one too few for the workers it fails at once, and nothing hangs."""
     venv(sandlock)
     options, command = recipe(sandlock, "-m pytest")
     bare = sandlock.bare(command)
@@ -312,8 +345,31 @@ def test_ssh_keygen(sandlock, outside):
     holds(sandlock, outside, options)
 
 
+def wait_for_text(path, text):
+    limit = time.monotonic() + TIMEOUT
+    while not path.exists() or text not in path.read_text():
+        assert time.monotonic() < limit, f"no {text!r} in {path}"
+
+
+def job_control(t, work):
+    """The keys reach what runs in the pane; its shell gets the terminal back and lets it go on."""
+    t.type(b"cat >copied\n")
+    t.type(b"one line\n")
+    wait_for_text(work / "copied", "one line\n")
+    t.type(b"\x1a")
+    t.until(rb"Stopped")
+    t.type(b"jobs >listed; fg\n")
+    wait_for_text(work / "listed", "Stopped")
+    t.type(b"two lines\n")
+    wait_for_text(work / "copied", "two lines\n")
+    t.type(b"\x04sh -c 'echo 1 >begun; sleep 1000'\n")
+    wait_for_text(work / "begun", "1")
+    t.type(b"\x03echo ended with $? >code; exit\n")
+
+
 def test_tmux(sandlock, outside):
-    """Two panes of two terminals; a client leaves and another comes back to them."""
+    """Two panes of two terminals; a client leaves and another comes back to them. Then a shell
+    with jobs in a pane."""
     need("tmux")
     options, command = recipe(sandlock, "tmux")
     options = [o for o in options if o != "-i"]
@@ -329,8 +385,13 @@ def test_tmux(sandlock, outside):
         t.until(rb"\[0\]")
         t.type(b"typed\n")
         t.until(rb"\[exited\]")
+        t.type(shlex.join(command).encode() + b" 'bash --norc'\n")
+        job_control(t, sandlock.work)
+        t.until(rb"\[exited\]")
         t.type(b"exit\n")
         assert t.finish() == 0
     one, two, said = ((sandlock.work / name).read_text() for name in ("one", "two", "said"))
     assert one.startswith("/dev/pts/") and two.startswith("/dev/pts/") and one != two
     assert said == "typed\n"
+    assert (sandlock.work / "copied").read_text() == "one line\ntwo lines\n"
+    assert (sandlock.work / "code").read_text() == "ended with 130\n"

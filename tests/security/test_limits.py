@@ -187,14 +187,14 @@ def test_RES_01_processor_time_of_many(sandlock, attack):
     assert held < 20 and held < free, (held, free)
 
 
-@pytest.mark.parametrize("verb", ["watch", "trace"])
+@pytest.mark.parametrize("verb", ["watch", "trace", "chain"])
 def test_RES_01_processor_time_of_who_cannot_be_traced(sandlock, attack, verb):
-    """A program that nobody can read, and a child that its debugger lets go on whenever it stops:
-    held by signals, which the parent sees, and ends as it would have."""
+    """A program that nobody can read, and a child that its debugger lets go on whenever it stops,
+    itself debugged or not: held by signals, which the parent sees, and ends as it would have."""
     secret = sandlock.work / "secret"
     shutil.copy(attack("held"), secret)
     secret.chmod(0o111)
-    words = [attack("held"), verb, *([secret] if verb == "watch" else [])]
+    words = [attack("held"), verb, *{"watch": [secret], "chain": ["3"]}.get(verb, [])]
     free = sandlock(cmd=words, audit=False).ok()
     run = sandlock("--max-cpu=10", cmd=words, audit=False).ok()
     stops, code = (int(word) for word in run.out.split())

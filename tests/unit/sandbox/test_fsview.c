@@ -223,6 +223,18 @@ static void denial_below_a_write_grant_is_refused(void **state)
     tidy_tree(t.top);
 }
 
+static void processes_below_a_write_grant_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *granted = i == 0 ? "/proc" : "/";
+        SL_AUTO(sl_policy)
+        policy = live_policy("fs_writable", granted, "isolate_pids", "true", NULL);
+        live_expect_refused(policy, "--isolate-pids");
+        live_expect_refused(policy, granted);
+    }
+}
+
 static void second_name_of_a_denied_file_is_refused(void **state)
 {
     (void)state;
@@ -434,6 +446,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(grants_replace_the_default_view),
         cmocka_unit_test(missing_path_is_an_error_that_names_it),
         cmocka_unit_test(denial_below_a_write_grant_is_refused),
+        cmocka_unit_test(processes_below_a_write_grant_are_refused),
         cmocka_unit_test(second_name_of_a_denied_file_is_refused),
         cmocka_unit_test(missing_denied_path_stays_denied),
         cmocka_unit_test(default_view_hides_secrets),
