@@ -362,7 +362,7 @@ def job_control(t, work):
     wait_for_text(work / "listed", "Stopped")
     t.type(b"two lines\n")
     wait_for_text(work / "copied", "two lines\n")
-    t.type(b"\x04sh -c 'echo 1 >begun; sleep 1000'\n")
+    t.type(b"\x04sh -c 'echo 1 >begun; exec sleep 1000'\n")
     wait_for_text(work / "begun", "1")
     t.type(b"\x03echo ended with $? >code; exit\n")
 
