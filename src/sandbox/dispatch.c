@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/sched.h"
 #include "core/util.h"
 #include "policy/verdict.h"
 #include "sandbox/sandbox_int.h"
@@ -20,8 +21,6 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
-
-#define SLICE_NS 100000u /* the shortest that a kernel grants */
 
 static int wait_listener(sl_sandbox *sb)
 {
@@ -101,26 +100,6 @@ static void serve(sl_sandbox *sb, const struct seccomp_notif *req)
     }
 }
 
-/* A short slice: on a loaded machine the thread that a caller waits for is chosen before those that
- * compute (sched_setattr(2); a request of fair tasks since 6.12, ignored before). */
-static void ask_for_short_slice(void)
-{
-    struct {
-        uint32_t size;
-        uint32_t policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime_ns;
-        uint64_t deadline_ns;
-        uint64_t period_ns;
-    } attr;
-    if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == 0) {
-        attr.runtime_ns = SLICE_NS;
-        syscall(SYS_sched_setattr, 0, &attr, 0); /* a hint: its failure is no matter */
-    }
-}
-
 /* Capabilities are a thread's own, and the one that starts the child may need one for its user
  * namespace until then. */
 static int drop_capabilities(void)
@@ -134,7 +113,7 @@ void *sl_dispatch_thread(void *sandbox)
 {
     sl_sandbox *sb = sandbox;
     prctl(PR_SET_NAME, "sandlock-calls");
-    ask_for_short_slice();
+    sl_sched_ask_for_short_slices(); /* a caller waits for this thread */
     int listener = wait_listener(sb);
     if (listener < 0) {
         return NULL;

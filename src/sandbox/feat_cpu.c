@@ -158,6 +158,7 @@ static void *throttle(void *sandbox)
     int64_t credit = enough;
     uint64_t then = sl_clock_now_ns();
     int wait_ms = TICK_MS;
+    bool frozen = false;
     sl_freeze *freeze = NULL;
     prctl(PR_SET_NAME, "sandlock-cpu");
     while (poll(&stop, 1, wait_ms) == 0) {
@@ -168,11 +169,16 @@ static void *throttle(void *sandbox)
         credit += (int64_t)(now - then) / 100 * percent - (int64_t)(s->used - before);
         credit = SL_MIN(credit, most);
         then = now;
-        if (credit < 0 && freeze == NULL) {
-            freeze = sl_freeze_begin(sb);
-        } else if (credit >= enough && freeze != NULL) {
-            sl_freeze_end(freeze);
-            freeze = NULL;
+        if (frozen && credit >= enough) {
+            sl_freeze_end(sl_steal(&freeze));
+            frozen = false;
+        }
+        if (freeze == NULL) {
+            freeze = sl_freeze_prepare(sb);
+        }
+        if (!frozen && credit < 0 && freeze != NULL) {
+            sl_freeze_begin(freeze);
+            frozen = true;
         }
         wait_ms = SL_MAX(TICK_MS, (int)((sl_clock_thread_ns() - began) * TICK_SHARE / 1000000u));
     }

@@ -8,31 +8,27 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/sched.h"
 #include "sandbox/features.h"
 #include "sandbox/memcount.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 
-#define STACK (256u * 1024u)
-#define BYTES_PER_US                                                                               \
-    8192u               /* that one processor can fill: fallocate(2) of a memfd is the fastest     \
-                         */
-#define PROCESSORS    4 /* that may do so at once; more share the memory's own speed */
+#define STACK         (256u * 1024u)
+#define BYTES_PER_US  8192u /* one processor fills: fallocate(2) of a memfd is the fastest */
+#define PROCESSORS    4     /* that may do so at once; more share the memory's own speed */
 #define PERIOD_MIN_NS 200000u
 #define PERIOD_MAX_NS 50000000u
 #define COST_SHARE    8 /* counting takes at most one part of so many of a processor */
-#define SLICE_NS      100000u
 
 struct sl_memory_state {
     sl_memcount *count;
@@ -107,13 +103,16 @@ static void kill_tree(const sl_sandbox *sb)
     syscall(SYS_pidfd_send_signal, sb->memory->main_pidfd, SIGKILL, NULL, 0);
 }
 
-/* Over the limit, and not because one process ended while another was looked at. */
+/* Over the limit, and not because one process ended while another was looked at. What all looks
+ * with the tree held took is said once. */
 static bool is_over(const sl_sandbox *sb, sl_memcount_result *ret_result)
 {
     struct sl_memory_state *s = sb->memory;
     uint64_t limit = sb->policy->max_memory;
-    for (int i = 0; i < 2; i++) {
+    uint64_t look_ns = 0;
+    for (int i = 0; i < 2 && !ret_result->held; i++) {
         *ret_result = sl_memcount_take(s->count, limit);
+        ret_result->look_ns = look_ns += ret_result->look_ns;
         if (ret_result->least <= limit) {
             if (ret_result->least > atomic_load(&s->peak)) {
                 atomic_store(&s->peak, ret_result->least);
@@ -126,36 +125,18 @@ static bool is_over(const sl_sandbox *sb, sl_memcount_result *ret_result)
 }
 
 /* How long the tree needs at least to get over the limit. */
-static uint64_t period_ns(uint64_t limit, uint64_t has, uint64_t cost_ns)
+static uint64_t period_ns(uint64_t limit, const sl_memcount_result *result, uint64_t cost_ns)
 {
     static unsigned processors;
     if (processors == 0) {
         long n = sysconf(_SC_NPROCESSORS_ONLN);
         processors = n < 1 ? 1 : (unsigned)SL_MIN(n, PROCESSORS);
     }
+    uint64_t has = result->most < limit ? result->most : result->least;
     uint64_t left = has < limit ? limit - has : 0;
     uint64_t ns = left / (BYTES_PER_US * processors) * 1000;
     ns = SL_MAX(SL_MIN(ns, PERIOD_MAX_NS), PERIOD_MIN_NS);
     return SL_MAX(ns, cost_ns * COST_SHARE);
-}
-
-/* Woken soon, even where all processors are busy: a short slice has an early deadline (sched(7),
- * 6.12). A wish; without it the thread is as any other. */
-static void ask_for_short_slices(void)
-{
-    struct { /* sched_setattr(2); the C library has none yet, and the kernel's header not ours */
-        uint32_t size;
-        uint32_t policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime;
-        uint64_t deadline;
-        uint64_t period;
-    } attr = {.size = sizeof(attr), .policy = SCHED_OTHER, .runtime = SLICE_NS};
-    attr.nice = getpriority(PRIO_PROCESS, 0);
-    syscall(SYS_sched_setattr, 0, &attr, 0);
-    prctl(PR_SET_TIMERSLACK, 1);
 }
 
 static void *watch(void *sandbox)
@@ -164,16 +145,19 @@ static void *watch(void *sandbox)
     struct sl_memory_state *s = sb->memory;
     struct pollfd stop = {.fd = s->stop, .events = POLLIN};
     prctl(PR_SET_NAME, "sandlock-memory");
-    ask_for_short_slices();
+    sl_sched_ask_for_short_slices();
+    prctl(PR_SET_TIMERSLACK, 1);
     for (;;) {
-        sl_memcount_result result;
+        sl_memcount_result result = {0};
         uint64_t began = sl_clock_thread_ns();
         if (is_over(sb, &result)) {
             atomic_store(&s->over, true);
             kill_tree(sb);
+            sl_memcount_let_go(s->count);
             return NULL;
         }
-        uint64_t ns = period_ns(sb->policy->max_memory, result.least, sl_clock_thread_ns() - began);
+        uint64_t cost = sl_clock_thread_ns() - began - result.look_ns;
+        uint64_t ns = period_ns(sb->policy->max_memory, &result, cost);
         struct timespec wait = {.tv_sec = (time_t)(ns / 1000000000u),
                                 .tv_nsec = (long)(ns % 1000000000u)};
         if (ppoll(&stop, 1, &wait, NULL) > 0) {

@@ -35,8 +35,10 @@
 struct sl_freeze {
     sl_sandbox *sb;
     pthread_t thread;
+    sem_t begin;
     sem_t begun;
-    int end; /* eventfd */
+    bool runs; /* it was begun */
+    int end;   /* eventfd */
     pid_t *pids;
     size_t count;
     struct stopped {
@@ -174,11 +176,21 @@ static void sweep(sl_freeze *z)
     }
 }
 
+static void wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) < 0) {
+    }
+}
+
 static void *hold(void *freeze)
 {
     sl_freeze *z = freeze;
     struct pollfd end = {.fd = z->end, .events = POLLIN};
     prctl(PR_SET_NAME, "sandlock-freeze");
+    wait_for(&z->begin);
+    if (!z->runs) {
+        return NULL;
+    }
     sweep(z);
     sem_post(&z->begun);
     while (poll(&end, 1, SWEEP_MS) == 0) {
@@ -191,7 +203,7 @@ static void *hold(void *freeze)
     return NULL;
 }
 
-sl_freeze *sl_freeze_begin(sl_sandbox *sb)
+sl_freeze *sl_freeze_prepare(sl_sandbox *sb)
 {
     pthread_attr_t attr;
     sl_freeze *z = calloc(1, sizeof(*z));
@@ -201,20 +213,32 @@ sl_freeze *sl_freeze_begin(sl_sandbox *sb)
     z->sb = sb;
     z->end = eventfd(0, EFD_CLOEXEC);
     z->pids = malloc(SL_TREE_MAX * sizeof(*z->pids));
+    sem_init(&z->begin, 0, 0);
     sem_init(&z->begun, 0, 0);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    bool runs = z->end >= 0 && z->pids != NULL && pthread_create(&z->thread, &attr, hold, z) == 0;
+    bool waits = z->end >= 0 && z->pids != NULL && pthread_create(&z->thread, &attr, hold, z) == 0;
     pthread_attr_destroy(&attr);
-    if (!runs) {
+    if (!waits) {
         sl_close(z->end);
         free(z->pids);
         free(z);
         return NULL;
     }
-    while (sem_wait(&z->begun) < 0) {
-    }
     return z;
+}
+
+void sl_freeze_begin(sl_freeze *z)
+{
+    z->runs = true;
+    sem_post(&z->begin);
+    wait_for(&z->begun);
+}
+
+void sl_freeze_let_go(sl_freeze *z)
+{
+    eventfd_write(z->end, 1);
+    sem_post(&z->begin);
 }
 
 void sl_freeze_end(sl_freeze *z)
@@ -222,8 +246,9 @@ void sl_freeze_end(sl_freeze *z)
     if (z == NULL) {
         return;
     }
-    eventfd_write(z->end, 1);
+    sl_freeze_let_go(z);
     pthread_join(z->thread, NULL);
+    sem_destroy(&z->begin);
     sem_destroy(&z->begun);
     close(z->end);
     free(z->pids);

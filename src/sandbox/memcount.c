@@ -3,7 +3,8 @@
  *
  * Pages that a fork shares count in each process. How many they may be is remembered of each: at
  * most what it had when it was first seen, and never more than it has. So two sums come cheap, one
- * that is never too low and one that is never too high; only between them are shares looked at.
+ * that is never too low and one that is never too high; only between them are shares looked at, and
+ * again once page faults can have made enough of what was shared the tree's own.
  * docs/internals/limits.md tells the whole. */
 #include "sandbox/memcount.h"
 
@@ -19,16 +20,17 @@
 #include "core/clock.h"
 #include "sandbox/freeze.h"
 #include "sandbox/memcount_int.h"
+#include "sandbox/memfaults.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/tree.h"
 
-#define STATUS_MAX    4096
-#define KNOWN_MAX     8192u     /* processes that are remembered; a power of two */
-#define LIST_SHARE    10        /* the list of processes may be so many times older than it took */
-#define SHARES_NS     50000000u /* how long looking at shares may take */
-#define SHARES_SHARE  32        /* and, while far from the limit, one part of so many of the time */
-#define COPIED_PER_US 4096u     /* bytes that the tree can make its own of what was shared */
-#define COMPARED_MAX  256       /* processes that are compared for one address space */
+#define STATUS_MAX   4096
+#define KNOWN_MAX    8192u     /* processes that are remembered; a power of two */
+#define LIST_SHARE   10        /* the list of processes may be so many times older than it took */
+#define SHARES_NS    50000000u /* how long looking at shares may take */
+#define NEAR_SHARE   8         /* of the limit: so much below it a look shows what is ahead */
+#define STEP_SHARE   32        /* of the limit: with less that may be new no look is worth it */
+#define COMPARED_MAX 256       /* processes that are compared for one address space */
 
 struct proc {
     uint64_t private; /* bytes: anonymous, swapped, page tables */
@@ -38,7 +40,10 @@ struct proc {
 /* Of a process: how much of its private memory may be another's as well. */
 struct known {
     pid_t pid;
+    bool looked_at; /* at the last look at shares */
+    uint64_t round; /* of the count that saw it last: a number may come back as somebody else's */
     uint64_t shared;
+    uint64_t faults; /* then */
 };
 
 struct sl_memcount {
@@ -48,10 +53,18 @@ struct sl_memcount {
     struct proc *procs;
     struct known *known;
     size_t count;
+    uint64_t round;
     uint64_t listed_ns;
     uint64_t list_cost_ns;
-    uint64_t shares_ns; /* when shares were looked at */
-    uint64_t shares_cost_ns;
+    sl_memfaults faults;
+    sl_freeze *freeze;  /* the next one, or what the tree is held with */
+    sl_freeze *leaving; /* the one before, which has let go or is about to */
+    bool held;
+
+    /* The last look at shares. */
+    uint64_t look_cost_ns;
+    uint64_t look_own;  /* bytes: what it found, each page once */
+    uint64_t look_huge; /* sl_memfaults_huge */
 };
 
 sl_memcount *sl_memcount_new(sl_sandbox *sb)
@@ -61,6 +74,7 @@ sl_memcount *sl_memcount_new(sl_sandbox *sb)
         return NULL;
     }
     m->sb = sb;
+    sl_memfaults_init(&m->faults);
     /* Pages come as they are used. */
     m->pids = malloc(SL_TREE_MAX * sizeof(*m->pids));
     m->procs = malloc(SL_TREE_MAX * sizeof(*m->procs));
@@ -75,6 +89,9 @@ sl_memcount *sl_memcount_new(sl_sandbox *sb)
 void sl_memcount_free(sl_memcount *m)
 {
     if (m != NULL) {
+        sl_freeze_end(m->freeze);
+        sl_freeze_end(m->leaving);
+        sl_memfaults_done(&m->faults);
         sl_memfiles_free(m->files);
         free(m->pids);
         free(m->procs);
@@ -117,9 +134,10 @@ static bool weigh(const sl_memcount *m, pid_t pid, struct proc *p)
                  kilobytes(text, "\nVmPTE:") + kilobytes(text, "\nHugetlbPages:");
     p->mapped = kilobytes(text, "\nRssShmem:");
     struct known *known = known_of(m, pid);
-    if (known->pid != pid) {
+    if (known->pid != pid || known->round + 1 < m->round) {
         *known = (struct known){.pid = pid, .shared = p->private};
     }
+    known->round = m->round;
     known->shared = SL_MIN(known->shared, p->private);
     return true;
 }
@@ -185,7 +203,9 @@ static void look_at_shares_of(const sl_memcount *m, size_t i, bool late)
     char text[STATUS_MAX];
     uint64_t private = m->procs[i].private;
     struct known *known = known_of(m, m->pids[i]);
-    *known = (struct known){.pid = m->pids[i], .shared = private};
+    known->shared = private;
+    known->looked_at = !late;
+    known->faults = sl_memfaults_count(m->pids[i]);
     if (late || private == 0 || is_counted_already(m, i) ||
         !read_proc(m->pids[i], "smaps_rollup", text)) {
         return;
@@ -193,33 +213,6 @@ static void look_at_shares_of(const sl_memcount *m, size_t i, bool late)
     uint64_t all = kilobytes(text, "\nAnonymous:") + kilobytes(text, "\nSwap:");
     uint64_t part = kilobytes(text, "\nPss_Anon:") + kilobytes(text, "\nSwapPss:");
     known->shared = SL_MIN(private, all > part ? all - part : 0);
-}
-
-/* Shares become private page by page as they are written, which only another look tells: soon where
- * that could reach the limit. */
-static bool may_look_at_shares(const sl_memcount *m, uint64_t left)
-{
-    uint64_t soon = left / COPIED_PER_US * 1000;
-    uint64_t seldom = m->shares_cost_ns * SHARES_SHARE;
-    uint64_t wait = SL_MAX(m->shares_cost_ns * 2, SL_MIN(soon, seldom));
-    return m->shares_ns == 0 || sl_clock_now_ns() - m->shares_ns > wait;
-}
-
-/* With the tree held still: else it would grow while it is looked at, and take the processors that
- * the looking needs. */
-static void look_at_shares(sl_memcount *m)
-{
-    sl_freeze *freeze = sl_freeze_begin(m->sb);
-    m->listed_ns = 0;
-    list_again(m);
-    weigh_all(m);
-    uint64_t began = sl_clock_thread_ns();
-    for (size_t i = 0; i < m->count; i++) {
-        look_at_shares_of(m, i, sl_clock_thread_ns() - began > SHARES_NS);
-    }
-    sl_freeze_end(freeze);
-    m->shares_ns = sl_clock_now_ns();
-    m->shares_cost_ns = sl_clock_thread_ns() - began;
 }
 
 struct sums {
@@ -242,22 +235,101 @@ static struct sums sum_up(const sl_memcount *m)
     return s;
 }
 
+/* What the tree can have made its own since the last look: by page faults, and all that they have
+ * who came since. */
+static uint64_t made_since_look(const sl_memcount *m)
+{
+    uint64_t made = (sl_memfaults_huge(&m->faults) - m->look_huge) * m->faults.huge_size;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct known *known = known_of(m, m->pids[i]);
+        uint64_t faults = known->looked_at ? sl_memfaults_count(m->pids[i]) : 0;
+        made += !known->looked_at        ? m->procs[i].private
+                : faults > known->faults ? (faults - known->faults) * m->faults.page_size
+                                         : 0;
+    }
+    return made;
+}
+
+/* A look shows two things: near the limit, how far it is still; and at the limit, whether it is
+ * passed. */
+static bool is_worth_a_look(const sl_memcount *m, uint64_t made, uint64_t files, uint64_t limit)
+{
+    uint64_t near = limit - limit / NEAR_SHARE;
+    uint64_t from = m->look_own + files < near ? near : limit;
+    return made > m->look_own + limit / STEP_SHARE && made + files > from;
+}
+
+/* With the tree held still: else it would grow while it is looked at, and take the processors that
+ * the looking needs. */
+static void look_at_shares(sl_memcount *m)
+{
+    if (m->freeze != NULL) {
+        sl_freeze_begin(m->freeze);
+        m->held = true;
+    }
+    m->listed_ns = 0;
+    list_again(m);
+    weigh_all(m);
+    uint64_t began = sl_clock_thread_ns();
+    m->look_huge = sl_memfaults_huge(&m->faults);
+    for (size_t i = 0; i < m->count; i++) {
+        look_at_shares_of(m, i, sl_clock_thread_ns() - began > SHARES_NS);
+    }
+    m->look_own = sum_up(m).own;
+    m->look_cost_ns = sl_clock_thread_ns() - began;
+}
+
+void sl_memcount_let_go(sl_memcount *m)
+{
+    if (m->held) {
+        sl_freeze_let_go(m->freeze);
+        sl_freeze_end(m->leaving);
+        m->leaving = sl_steal(&m->freeze);
+        m->held = false;
+    }
+}
+
+/* Bytes of files; looks through them where there may be more than at the last look. */
+static uint64_t files_of(sl_memcount *m, const struct sums *s, uint64_t limit)
+{
+    uint64_t files = SL_MAX(sl_memfiles_most(m->files), s->mapped);
+    return files > sl_memfiles_last(m->files) && s->all + files > limit
+               ? sl_memfiles_look(m->files, m->pids, m->count, s->mapped)
+               : files;
+}
+
 sl_memcount_result sl_memcount_take(sl_memcount *m, uint64_t limit)
 {
+    m->round++;
     list_again(m);
     weigh_all(m);
     struct sums s = sum_up(m);
-    uint64_t files = SL_MAX(sl_memfiles_most(m->files), s.mapped);
-    if (s.all + files > limit || sl_memfiles_is_due(m->files)) {
-        files = sl_memfiles_look(m->files, m->pids, m->count, s.mapped);
+    uint64_t files = files_of(m, &s, limit);
+    uint64_t made = s.all; /* and most of it the tree's own, as far as is known yet */
+    uint64_t look_ns = 0;
+    if (s.own < s.all && m->freeze == NULL) {
+        m->freeze = sl_freeze_prepare(m->sb);
     }
-    if (s.all + files > limit && s.own + files <= limit &&
-        may_look_at_shares(m, limit - s.own - files)) {
-        look_at_shares(m);
-        s = sum_up(m);
+    if (s.own < s.all && s.all + files > limit - limit / NEAR_SHARE && s.own + files <= limit) {
+        made = m->look_own + made_since_look(m);
+        if (is_worth_a_look(m, made, files, limit)) {
+            look_at_shares(m);
+            s = sum_up(m);
+            made = s.own;
+            look_ns = m->look_cost_ns;
+        }
+    }
+    if (sl_memfiles_is_due(m->files)) { /* late: a process that forks keeps its mappings locked */
+        files = sl_memfiles_look(m->files, m->pids, m->count, s.mapped);
     }
     if (s.own + files > limit) {
         s.own = SL_MAX(s.largest, sum_own_once(m));
     }
-    return (sl_memcount_result){.most = s.all + files, .least = s.own + files};
+    sl_memcount_result result = {
+        .most = SL_MIN(s.all, made) + files, .least = s.own + files, .look_ns = look_ns};
+    result.held = m->held && result.least > limit;
+    if (!result.held) {
+        sl_memcount_let_go(m);
+    }
+    return result;
 }

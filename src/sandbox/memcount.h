@@ -17,12 +17,17 @@ void sl_memcount_free(sl_memcount *m);
 SL_DEFINE_AUTO(sl_memcount, sl_memcount_free);
 
 typedef struct sl_memcount_result {
-    uint64_t most;  /* bytes; the tree has no more than this */
-    uint64_t least; /* it has at least this, as far as can be seen */
+    uint64_t most;    /* bytes; the tree has no more than this */
+    uint64_t least;   /* it has at least this, as far as can be seen */
+    bool held;        /* over the limit, and held still since that was seen */
+    uint64_t look_ns; /* processor time that a closer look took, with the tree held still */
 } sl_memcount_result;
 
 /* Counts the tree. Looks closer, and holds it still for that, when `limit` lies between the two
  * bounds. */
 sl_memcount_result sl_memcount_take(sl_memcount *m, uint64_t limit);
+
+/* Lets go of a tree that was left held. */
+void sl_memcount_let_go(sl_memcount *m);
 
 #endif

@@ -17,6 +17,9 @@ void sl_memfiles_free(sl_memfiles *f);
  * whole machine has more since. */
 uint64_t sl_memfiles_most(sl_memfiles *f);
 
+/* What the last look found. */
+uint64_t sl_memfiles_last(const sl_memfiles *f);
+
 /* Looks through the descriptors and mappings of these processes. `mapped` is what one of them has
  * mapped at least. Returns the bytes. */
 uint64_t sl_memfiles_look(sl_memfiles *f, const pid_t *pids, size_t count, uint64_t mapped);

@@ -182,6 +182,11 @@ uint64_t sl_memfiles_most(sl_memfiles *f)
     return f->last + (shared > f->last_shared ? shared - f->last_shared : 0);
 }
 
+uint64_t sl_memfiles_last(const sl_memfiles *f)
+{
+    return f->last;
+}
+
 bool sl_memfiles_is_due(const sl_memfiles *f)
 {
     return sl_clock_now_ns() - f->last_ns > SL_MAX(DUE_NS, f->last_cost_ns * DUE_SHARE);

@@ -278,3 +278,32 @@ print("done")
 """
     run = sandlock("--max-memory=256M", cmd=[sys.executable, "-c", script]).ok()
     assert run.out == "done\n" and run.status["peak_memory"] < 256 << 20, str(run)
+
+
+SHARED = """
+import mmap, os, sys
+def private(megabytes):
+    m = mmap.mmap(-1, megabytes << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for at in range(0, len(m), 4096): m[at] = 1
+    return m
+held = private(200)
+children = []
+for _ in range(4):
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(int(sys.argv[1])):
+            with private(8): pass
+        os._exit(sum(held[at] for at in range(0, len(held), 4096)) != 200 << 8)
+    children.append(pid)
+print([os.waitpid(pid, 0)[1] for pid in children])
+"""
+
+
+@pytest.mark.parametrize("rounds", [0, 60], ids=["idle", "busy"])
+def test_memory_that_processes_share(sandlock, rounds):
+    """200 MB in each of five, but the same; what they take beside is given back again and again."""
+    script = [sys.executable, "-c", SHARED, str(rounds)]
+    run = sandlock("--max-memory=320M", cmd=script).ok()
+    assert run.out == "[0, 0, 0, 0]\n" and run.status["reason"] == "exited", str(run)
+    run = sandlock("--max-memory=160M", cmd=script)
+    assert run.rc == 137 and run.status["reason"] == "memory", str(run)

@@ -13,6 +13,7 @@ from harness.sandbox import Roles, descendants, stat_field, wait_gone
 
 LIMIT = 512  # MB
 TOLERANCE = 1.05
+OF_EIGHT = 1.25  # without a cgroup (docs/internals/limits.md)
 ATTEMPTS = 4  # the thread that counts must get a processor; a busy machine has none for a moment
 
 ONE_PROCESS = ("noreserve", "shared", "shared_dropped", "memfd", "memfd_mapped", "fallocate",
@@ -53,13 +54,13 @@ def is_ended_by_memory(run):
             and run.err == f"sandlock: the command went over its memory limit of {LIMIT}M\n")
 
 
-def ended_near_the_limit(taken):
+def ended_near_the_limit(taken, tolerance):
     """Every attempt is ended; one of them within the tolerance."""
     for _ in range(ATTEMPTS):
-        run, had = taken.inside(3 * LIMIT, f"--max-memory={LIMIT}M")
+        run, had = taken.inside(6 * LIMIT, f"--max-memory={LIMIT}M")
         assert is_ended_by_memory(run), str(run)
         assert run.status["peak_memory"] >= LIMIT << 20, str(run)
-        if had <= LIMIT * TOLERANCE:
+        if had <= LIMIT * tolerance:
             return
     raise AssertionError(f"took {had} MB\n{run}")
 
@@ -71,14 +72,13 @@ def test_RES_02_ways_to_memory(sandlock, attack, way):
     taken.bare(16)
     run, had = taken.inside(LIMIT / 2 // 1, f"--max-memory={LIMIT}M")
     assert run.rc == 0 and had >= LIMIT / 2, str(run)
-    ended_near_the_limit(taken)
+    ended_near_the_limit(taken, TOLERANCE)
 
 
 @pytest.mark.parametrize("way", ["many", "unshared"])
 def test_RES_02_no_single_process_is_over_it(sandlock, attack, way):
     """Eight processes, also such as share what they have until they write it."""
-    run, had = Taken(sandlock, attack, way).inside(6 * LIMIT, f"--max-memory={LIMIT}M")
-    assert is_ended_by_memory(run) and had < 6 * LIMIT, f"{had} MB\n{run}"
+    ended_near_the_limit(Taken(sandlock, attack, way), OF_EIGHT)
 
 
 DEEP = """
@@ -110,7 +110,7 @@ def test_RES_02_deeper_than_is_looked(sandlock):
 def test_RES_03_no_credit_for_what_was_never_had(sandlock, attack):
     taken = Taken(sandlock, attack, "credit")
     taken.bare(16)
-    ended_near_the_limit(taken)
+    ended_near_the_limit(taken, TOLERANCE)
 
 
 def test_RES_04_an_image_of_4_gigabytes(sandlock):
