@@ -135,7 +135,7 @@ def test_RES_06_a_grandchild_in_a_session_of_its_own(sandlock, attack):
         other = sandlock.start(f"--max-memory={LIMIT}M", cmd=["sh", "-c", "echo up; read line"],
                                stdin=subprocess.PIPE)
         assert other.line() == "up\n"
-        ended_near_the_limit(Taken(sandlock, attack, "grandchild"))
+        ended_near_the_limit(Taken(sandlock, attack, "grandchild"), TOLERANCE)
         other.finish(data=b"\n").ok()
         heard, _ = bystander.communicate("")
         assert heard.split()[1] == "0"
