@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "bench"
 OUT = ROOT / "build" / "bench"
+for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # a file of all roots is read whole, a directory is not
+    os.environ.pop(name, None)
 QUICK = bool(os.environ.get("BENCH_QUICK"))  # a try of the scripts, not a measurement
 
 
