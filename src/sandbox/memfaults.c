@@ -79,6 +79,12 @@ uint64_t sl_memfaults_count(pid_t pid)
     return own + of_children + major + major_of_children;
 }
 
+static uint64_t number_after(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10);
+}
+
 uint64_t sl_memfaults_huge(const sl_memfaults *f)
 {
     char text[16384];
@@ -89,6 +95,5 @@ uint64_t sl_memfaults_huge(const sl_memfaults *f)
         len += (size_t)n;
     }
     text[len] = '\0';
-    const char *line = strstr(text, "\nthp_fault_alloc ");
-    return line == NULL ? 0 : strtoull(line + strlen("\nthp_fault_alloc "), NULL, 10);
+    return number_after(text, "\nthp_fault_alloc ") + number_after(text, "\nthp_collapse_alloc ");
 }

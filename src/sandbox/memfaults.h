@@ -21,7 +21,8 @@ void sl_memfaults_done(sl_memfaults *f);
  * gone. */
 uint64_t sl_memfaults_count(pid_t pid);
 
-/* Faults of the whole machine that gave a huge page each, since it started. */
+/* Huge pages that the whole machine gave since it started, by faults or for small ones
+ * (madvise(2), MADV_COLLAPSE). */
 uint64_t sl_memfaults_huge(const sl_memfaults *f);
 
 #endif
