@@ -380,6 +380,39 @@ bool sl_policy_grants_name(const sl_policy *p, const char *name)
            any_rule_names(p->net_hosts, p->net_host_count, name);
 }
 
+static bool is_called(const sl_host_pattern *pattern, const char *name)
+{
+    return (pattern->kind == SL_HOST_NAME || pattern->kind == SL_HOST_WILDCARD) &&
+           sl_host_pattern_has_name(pattern, name);
+}
+
+static bool any_rule_calls(const sl_net_rule *rules, size_t count, const char *name)
+{
+    size_t i = 0;
+    while (i < count && !is_called(&rules[i].host, name)) {
+        i++;
+    }
+    return i < count;
+}
+
+bool sl_policy_speaks_of(const sl_policy *p, const char *name)
+{
+    for (size_t i = 0; i < p->http_allow_count; i++) {
+        if (is_called(&p->http_allow[i].host, name)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < p->http_deny_count; i++) {
+        if (is_called(&p->http_deny[i].host, name)) {
+            return true;
+        }
+    }
+    return sl_policy_resolve(p, name) != NULL ||
+           any_rule_calls(p->net_allow, p->net_allow_count, name) ||
+           any_rule_calls(p->net_hosts, p->net_host_count, name) ||
+           any_rule_calls(p->net_deny, p->net_deny_count, name);
+}
+
 static bool no_inspect(const sl_policy *p, const sl_dest *dest)
 {
     for (size_t i = 0; i < p->http_no_inspect_count; i++) {

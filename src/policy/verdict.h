@@ -45,6 +45,10 @@ void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict
  * it, or any name (deny-only HTTP rules, `*`). */
 bool sl_policy_grants_name(const sl_policy *p, const char *name);
 
+/* Does some rule, for or against, speak of this name (normalised) by its own or its domain's? `*`
+ * and addresses do not. */
+bool sl_policy_speaks_of(const sl_policy *p, const char *name);
+
 /* How the gateway treats a steered flow to (name or addr, port). */
 enum sl_flow_mode {
     SL_FLOW_REFUSE,   /* nothing may pass */

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/util.h"
+#include "policy/host.h"
 #include "policy/verdict.h"
 #include "sandbox/deferred.h"
 #include "sandbox/features.h"
@@ -19,7 +22,7 @@
 #define WAIT_MS   10000               /* for the gateway's certificate */
 #define TRUST_KEY 0x7472757374000000u /* of deferred calls; flow ids never get that far */
 
-static const char hosts_text[] = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+#define HOSTS "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
 static const char *const bundles[] = {
 #define SL_CA_BUNDLE(path) path,
@@ -176,6 +179,34 @@ void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
     sl_deferred_wake(sb, TRUST_KEY);
 }
 
+/* A machine knows its own name: programs ask for it at their start. Not so where a rule speaks of
+ * that name: then it is asked for like any other. */
+static const char *own_name(const sl_policy *policy, char name[SL_HOST_NAME_MAX])
+{
+    struct utsname names;
+    const char *given = policy->hostname;
+    if (given == NULL && uname(&names) == 0) {
+        given = names.nodename;
+    }
+    if (given == NULL || sl_host_name_normalise(given, name) < 0 || sl_host_is_localhost(name) ||
+        sl_policy_speaks_of(policy, name)) {
+        return NULL;
+    }
+    return name;
+}
+
+static int make_hosts(const sl_policy *policy)
+{
+    char name[SL_HOST_NAME_MAX];
+    char text[sizeof(HOSTS) + 32 + 2 * sizeof(name)] = HOSTS;
+    if (own_name(policy, name) != NULL) { /* hosts(5): first the whole name, then the short */
+        size_t len = strcspn(name, ".");
+        snprintf(text + sizeof(HOSTS) - 1, sizeof(text) - sizeof(HOSTS), "127.0.1.1 %s%s%.*s\n",
+                 name, name[len] == '.' ? " " : "", name[len] == '.' ? (int)len : 0, name);
+    }
+    return sl_fd_memfd("hosts", text, strlen(text));
+}
+
 static int setup(sl_sandbox *sb, sl_error *err)
 {
     struct sl_trust_state *t = calloc(1, sizeof(*t));
@@ -186,7 +217,7 @@ static int setup(sl_sandbox *sb, sl_error *err)
     pthread_mutex_init(&t->lock, NULL);
     t->ca_fd = -1;
     t->bundle_fd = -1;
-    t->hosts_fd = sl_fd_memfd("hosts", hosts_text, sizeof(hosts_text) - 1);
+    t->hosts_fd = make_hosts(sb->policy);
     if (t->hosts_fd < 0) {
         return sl_error_set(err, -t->hosts_fd, "cannot make a memory file: %s",
                             strerror(-t->hosts_fd));

@@ -1,6 +1,8 @@
 """One name resolved by each resolver there is; a name that no rule grants is not resolved, and no
 question ever leaves."""
 
+import socket
+
 import pytest
 
 from harness import build, netns
@@ -69,8 +71,42 @@ def test_getent_and_python_and_localhost(sandlock):
                    cmd=["python3", "-c", "import socket; print(socket.gethostbyname('localhost'))"])
     assert run.ok().out.strip() == "127.0.0.1"
     run = sandlock("--http-allow=GET api.test/*", cmd=["cat", "/etc/hosts"]).ok()
-    assert all("localhost" in line for line in run.out.splitlines()
-               if line.strip() and not line.startswith("#"))
+    assert all("localhost" in line or line.startswith("127.0.1.1 ")
+               for line in run.out.splitlines()), str(run)
+
+
+OWN_NAME = """
+import socket
+name = socket.gethostname()
+server = socket.create_server((name, 0))
+socket.create_connection((name, server.getsockname()[1])).close()
+print(name, socket.gethostbyname(name), socket.getfqdn())
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--http-allow=GET */*",)], ids=["one", "any"])
+def test_a_machine_knows_its_own_name(sandlock, options):
+    """As programs ask for it at their start, and listen there: the machine's, or the one given."""
+    rule = ["--http-allow=GET api.test/*", *options]
+    for given in ("box-7.example.net", None):
+        name = given or socket.gethostname()
+        run = sandlock(*rule, *([f"--hostname={given}"] if given else []),
+                       cmd=["/usr/bin/python3", "-c", OWN_NAME]).ok()
+        own = "127.0.0.1" if name.startswith("localhost") else "127.0.1.1"
+        assert run.out.split()[:2] == [name, own], str(run)
+    run = sandlock(*rule, "--hostname=box-7.example.net", cmd=["hostname", "-f"]).ok()
+    assert run.out == "box-7.example.net\n", str(run)
+    run = sandlock(*rule, "--hostname=box-7.example.net", cmd=["getent", "hosts", "box-7"]).ok()
+    assert run.out.split()[0] == "127.0.1.1", str(run)
+
+
+def test_its_own_name_is_as_any_other_where_a_rule_names_it(sandlock):
+    run = sandlock("--http-allow=GET api.test/*", "--hostname=api.test",
+                   cmd=["getent", "ahostsv4", "api.test"]).ok()
+    assert run.out.startswith(("198.18.", "198.19.")), str(run)
+    run = sandlock("--http-allow=GET api.test/*", "--net-deny=box.test", "--hostname=box.test",
+                   cmd=["getent", "ahostsv4", "box.test"])
+    assert run.rc != 0 and run.out == "", str(run)
 
 
 def test_the_name_decides_not_its_case(sandlock):

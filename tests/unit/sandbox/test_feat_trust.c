@@ -24,6 +24,8 @@
 #define CA     "-----THE RUN'S OWN-----\n"
 #define BUNDLE "-----ALL OF THEM-----\n"
 #define HOSTS  "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+#define NAME   "box-7.example.net"
+#define NAMED  HOSTS "127.0.1.1 " NAME " box-7\n"
 
 /* True if what is read from the start is this text. Takes the descriptor. */
 static bool reads(int fd, const char *text)
@@ -45,22 +47,22 @@ static int open2(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
 
 static int program_reads_hosts(char **args)
 {
-    (void)args;
-    LIVE_CHECK(reads(open("/etc/hosts", O_RDONLY), HOSTS));
-    LIVE_CHECK(reads(openat(AT_FDCWD, "/etc//./hosts", O_RDONLY | O_CLOEXEC), HOSTS));
-    LIVE_CHECK(reads(openat(AT_FDCWD, "/etc/../etc/hosts", O_RDONLY), HOSTS));
-    LIVE_CHECK(reads(open2(AT_FDCWD, "/etc/hosts", O_RDONLY, 0), HOSTS));
+    const char *hosts = args[0];
+    LIVE_CHECK(reads(open("/etc/hosts", O_RDONLY), hosts));
+    LIVE_CHECK(reads(openat(AT_FDCWD, "/etc//./hosts", O_RDONLY | O_CLOEXEC), hosts));
+    LIVE_CHECK(reads(openat(AT_FDCWD, "/etc/../etc/hosts", O_RDONLY), hosts));
+    LIVE_CHECK(reads(open2(AT_FDCWD, "/etc/hosts", O_RDONLY, 0), hosts));
 #ifdef SYS_open
-    LIVE_CHECK(reads((int)syscall(SYS_open, "/etc/hosts", O_RDONLY), HOSTS));
+    LIVE_CHECK(reads((int)syscall(SYS_open, "/etc/hosts", O_RDONLY), hosts));
 #endif
     int etc = open("/etc", O_RDONLY | O_DIRECTORY);
     LIVE_CHECK(etc >= 0);
-    LIVE_CHECK(reads(openat(etc, "hosts", O_RDONLY), HOSTS));
-    LIVE_CHECK(chdir("/etc") == 0 && reads(open("./hosts", O_RDONLY), HOSTS));
+    LIVE_CHECK(reads(openat(etc, "hosts", O_RDONLY), hosts));
+    LIVE_CHECK(chdir("/etc") == 0 && reads(open("./hosts", O_RDONLY), hosts));
     /* each reader has an offset of its own; nobody can write */
     int one = open("/etc/hosts", O_RDONLY);
     int two = open("/etc/hosts", O_RDONLY | O_CLOEXEC);
-    LIVE_CHECK(reads(one, HOSTS) && (fcntl(two, F_GETFD) & FD_CLOEXEC) != 0 && reads(two, HOSTS));
+    LIVE_CHECK(reads(one, hosts) && (fcntl(two, F_GETFD) & FD_CLOEXEC) != 0 && reads(two, hosts));
     LIVE_CHECK(open("/etc/hosts", O_WRONLY) < 0 && errno == EACCES);
     LIVE_CHECK(open("/etc/hosts", O_RDWR) < 0 && errno == EACCES);
     int fd = open("/etc/hosts", O_RDONLY);
@@ -99,14 +101,35 @@ static int program_reads_at_page_end(char **args)
 
 static sl_policy *names_policy(void)
 {
-    return live_policy("fs_readable", "/", "net_allow", "example.com:443", NULL);
+    return live_policy("fs_readable", "/", "net_allow", "example.com:443", "hostname", "localhost",
+                       NULL);
 }
 
-static void hosts_file_names_localhost_only(void **state)
+static void hosts_file_names_localhost_and_the_machine(void **state)
 {
     (void)state;
-    SL_AUTO(sl_policy) policy = names_policy();
-    assert_int_equal(live_run(&(struct live_run){.policy = policy, .program = "reads_hosts"}), 0);
+    SL_AUTO(sl_policy)
+    policy = live_policy("fs_readable", "/", "net_allow", "example.com:443", "net_allow", "*:80",
+                         "hostname", NAME, NULL);
+    struct live_run run = {.policy = policy, .program = "reads_hosts", .args = {NAMED}};
+    assert_int_equal(live_run(&run), 0);
+}
+
+/* That name is asked for like any other. */
+static void hosts_file_leaves_out_what_a_rule_names(void **state)
+{
+    (void)state;
+    static const char *const rules[][2] = {{"net_allow", NAME ":443"},
+                                           {"http_allow", "GET *.example.net/*"},
+                                           {"http_deny", "* " NAME "/*"},
+                                           {"net_deny", NAME}};
+    for (size_t i = 0; i < SL_ARRAY_LEN(rules); i++) {
+        SL_AUTO(sl_policy)
+        policy = live_policy("fs_readable", "/", "net_allow", "example.com:443", "hostname", NAME,
+                             rules[i][0], rules[i][1], NULL);
+        struct live_run run = {.policy = policy, .program = "reads_hosts", .args = {HOSTS}};
+        assert_int_equal(live_run(&run), 0);
+    }
 }
 
 static void paths_at_a_page_end_are_read(void **state)
@@ -162,7 +185,8 @@ int main(int argc, char **argv)
         {NULL, NULL},
     };
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts_file_names_localhost_only),
+        cmocka_unit_test(hosts_file_names_localhost_and_the_machine),
+        cmocka_unit_test(hosts_file_leaves_out_what_a_rule_names),
         cmocka_unit_test(paths_at_a_page_end_are_read),
         cmocka_unit_test(bundles_are_the_runs),
     };
