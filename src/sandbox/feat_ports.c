@@ -202,7 +202,7 @@ static sl_answer handle_sendmsg(sl_call *call)
     }
     bool moved = message_is_moved(call, &sock, call->args[1]);
     sl_sock_done(&sock);
-    return moved ? sl_net_handle_sendmsg(call) : SL_ANSWER_PASS;
+    return moved ? sl_net_send_msghdr(call) : SL_ANSWER_PASS;
 }
 
 static sl_answer handle_sendmmsg(sl_call *call)

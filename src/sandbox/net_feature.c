@@ -3,6 +3,7 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -155,12 +156,16 @@ static void teardown(sl_sandbox *sb)
 }
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
- */
+ * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares. */
 static const sl_syscall_row rows[] = {
     {.nr = SYS_connect, .handler = sl_net_handle_connect},
     {.nr = SYS_sendto, .handler = sl_net_handle_sendto},
-    {.nr = SYS_sendmsg, .handler = sl_net_handle_sendmsg},
+    {.nr = SYS_sendmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_sendmsg},
     {.nr = SYS_sendmmsg, .handler = sl_net_handle_sendmmsg},
+    {.nr = SYS_clone,
+     .flags = SL_ROW_MAY_CONTINUE, /* plain numbers, and clone3 is refused */
+     .handler = sl_net_handle_clone,
+     .conds = {SL_ARG_MASK_EQ(0, CLONE_FILES | CLONE_THREAD, CLONE_FILES)}},
     {.nr = SYS_listen, .handler = sl_net_handle_listen},
     {.nr = SYS_setsockopt,
      .handler = sl_net_handle_linger,

@@ -53,6 +53,7 @@ struct sl_net_state {
     uint16_t sink_port;
     int refuse_tcp; /* bound, never listening: a connect to it is refused */
     uint16_t refuse_port;
+    _Atomic bool tables_shared; /* processes with one table of descriptors have been made */
 };
 
 /* net_sock.c */
@@ -130,6 +131,8 @@ int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_ad
 /* net_send.c, net_recv.c, net_listen.c */
 sl_answer sl_net_handle_sendto(sl_call *call);
 sl_answer sl_net_handle_sendmsg(sl_call *call);
+sl_answer sl_net_send_msghdr(sl_call *call); /* the same, on behalf whatever it is */
+sl_answer sl_net_handle_clone(sl_call *call);
 sl_answer sl_net_handle_sendmmsg(sl_call *call);
 sl_answer sl_net_handle_recvfrom(sl_call *call);
 sl_answer sl_net_handle_recvmsg(sl_call *call);

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,6 +19,7 @@
 #include "sandbox/net_int.h"
 #include "sandbox/net_send_int.h"
 #include "sandbox/ports_int.h"
+#include "sandbox/tree.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
  * reading our copy after it was freed. */
@@ -159,6 +163,10 @@ static int judge(sl_call *call, const sl_sock *sock, struct sl_outgoing *out)
         if (sock->type == SOCK_STREAM) {
             return -EISCONN;
         }
+        if (sock->type == SOCK_SEQPACKET) { /* which the kernel does not read either */
+            out->name_len = 0;
+            return 0;
+        }
         struct sockaddr_un sa;
         memcpy(&sa, &out->name, sizeof(sa));
         return sl_unix_pin(call, &sa, out->name_len, (struct sockaddr_un *)&out->name,
@@ -219,9 +227,51 @@ sl_answer sl_net_handle_sendto(sl_call *call)
     return send_message(call, (int)call->args[3], false);
 }
 
-sl_answer sl_net_handle_sendmsg(sl_call *call)
+sl_answer sl_net_send_msghdr(sl_call *call)
 {
     return send_message(call, (int)call->args[2], true);
+}
+
+/* CLONE_FILES without CLONE_THREAD: the numbers of two processes mean the same from now on. */
+sl_answer sl_net_handle_clone(sl_call *call)
+{
+    if ((call->args[0] & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) {
+        atomic_store(&call->sb->net->tables_shared, true);
+    }
+    return SL_ANSWER_PASS;
+}
+
+/* True if the caller's descriptors are its alone: it waits for us, so nobody can put another socket
+ * under a number of its. */
+static bool has_own_table(const sl_call *call)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)call->tid);
+    return !atomic_load(&call->sb->net->tables_shared) && sl_proc_number(path, "\nThreads:\t") == 1;
+}
+
+/* A local socket with a connection takes no other address, whatever the message says by then
+ * (unix(7)). */
+static bool ignores_addresses(const sl_call *call)
+{
+    sl_sock sock;
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return false;
+    }
+    bool ignores =
+        sock.domain == AF_UNIX && (sock.type == SOCK_STREAM || sock.type == SOCK_SEQPACKET);
+    sl_sock_done(&sock);
+    return ignores;
+}
+
+/* A message may carry who sent it (SO_PASSCRED), which is asked of the thread that sends: where it
+ * can go nowhere else the caller sends it itself. */
+sl_answer sl_net_handle_sendmsg(sl_call *call)
+{
+    if (has_own_table(call) && ignores_addresses(call) && sl_call_valid(call)) {
+        return SL_ANSWER_PASS;
+    }
+    return sl_net_send_msghdr(call);
 }
 
 /* sendmmsg(2): the messages before a failing one are sent and counted. */

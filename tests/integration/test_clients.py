@@ -4,6 +4,7 @@ and https, with no proxy variable and no CA option."""
 import json
 import re
 import shlex
+import shutil
 import sys
 
 import pytest
@@ -109,3 +110,17 @@ def test_client(sandlock, api, words, scheme):
     allowed = [(a.get("http.request.method"), a.get("url.full")) for a in run.allows()]
     assert ("GET", f"{base}/allowed/one") in allowed, str(run)
     assert "--http-allow" in run.err, "the summary names the flag"
+
+
+def test_browser(sandlock, api):
+    """Its processes ask each other by messages who they are (SCM_CREDENTIALS), and end where the
+    answer is wrong. It has authorities of its own, so it is asked for http."""
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    words = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
+             f"--user-data-dir={sandlock.work / 'profile'}"]
+    for page, shown in (("allowed/one", "one"), ("secret", "denied_by_sandlock")):
+        run = sandlock(*api.options, *RULES,
+                       cmd=["env", f"HOME={sandlock.work}", *words, f"http://api.test/{page}"]).ok()
+        assert run.out.startswith("<html>") and shown in run.out, str(run)
+    assert api.seen() == ["GET /allowed/one"]

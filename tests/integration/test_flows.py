@@ -33,6 +33,34 @@ def flow(sandlock, api, *rest, rules=(ALLOW,)):
     return lines(sandlock(*api.options, *rules, cmd=words(*rest)))
 
 
+# --- between processes --------------------------------------------------------------------------
+
+PING = """
+import os, socket, struct, sys
+kind = getattr(socket, sys.argv[1])
+here, there = socket.socketpair(socket.AF_UNIX, kind)
+here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+pid = os.fork()
+if pid == 0:
+    held = os.open("/dev/null", os.O_RDONLY)
+    there.sendmsg([b"ping"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", held))])
+    os._exit(0)
+data, control, _, _ = here.recvmsg(16, 256)
+found = {kind: value for _, kind, value in control}
+sender = struct.unpack("3i", found[socket.SCM_CREDENTIALS])
+print(data, sender == (pid, os.getuid(), os.getgid()), len(found[socket.SCM_RIGHTS]))
+"""
+
+
+@pytest.mark.parametrize("rules", [("--net-allow=127.0.0.1:1",), (ALLOW,), ("--port-remap",)],
+                         ids=["net", "http", "ports"])
+@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_SEQPACKET"])
+def test_a_local_message_tells_who_sent_it(sandlock, kind, rules):
+    command = [sys.executable, "-c", PING, kind]
+    assert sandlock.bare(command).ok().out == "b'ping' True 4\n"
+    assert sandlock(*rules, cmd=command).ok().out == "b'ping' True 4\n"
+
+
 # --- sockets ------------------------------------------------------------------------------------
 
 VERBS = pytest.mark.parametrize("verb", ["blocking", "nonblocking", "asyncio"])

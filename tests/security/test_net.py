@@ -89,6 +89,19 @@ def test_NET_02_descriptor_replaced_after_the_check(sandlock, pair, attack):
     assert len(pair.good_udp.received()) == before
 
 
+@pytest.mark.parametrize("verb", ["local", "table"])
+def test_NET_02_local_socket_replaced_after_the_check(sandlock, pair, attack, verb):
+    """A local socket needs no verdict, whatever its message says; the one in its place does."""
+    race = attack("net_race")
+    words = [race, verb, 50000, *pair.bad, *pair.good]
+    assert int(last(sandlock.bare(words).ok(), "done")) > 0
+    before = len(pair.bad_udp.received())
+    assert before > 0, "the race is never lost, even bare"
+    run = sandlock(ALLOW, cmd=words, audit=False).ok()
+    assert int(last(run, "done")) > 0, str(run)
+    assert len(pair.bad_udp.received()) == before
+
+
 def test_NET_03_thread_with_its_own_table(sandlock, pair, attack):
     table = attack("net_table")
     assert [r for _, r in steps(sandlock.bare([table, *pair.good]))] == \

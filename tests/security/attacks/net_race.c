@@ -3,11 +3,18 @@
  *   addr     a thread rewrites the sockaddr of connect(2)
  *   addr_udp a thread rewrites the sockaddr of sendto(2) (datagrams hold "x")
  *   iov_udp  a thread rewrites msg_name of sendmsg(2)
- *   dup      a thread flips the fd between a TCP and a UDP socket; both destinations the same */
+ *   dup      a thread flips the fd between a TCP and a UDP socket; both destinations the same
+ *   local    a thread flips it between a local and a UDP socket while a message with an address is
+ *            sent on it
+ *   table    a process does, which shares the table of descriptors */
 #include "attack.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static struct sockaddr_in shared;
 static struct sockaddr_in sides[2];
@@ -20,7 +27,7 @@ static void *flip(void *arg)
 {
     int *fds = arg;
     for (unsigned i = 0; !atomic_load(&stop); i++) {
-        if (strcmp(verb, "dup") == 0) {
+        if (strcmp(verb, "dup") == 0 || strcmp(verb, "local") == 0 || strcmp(verb, "table") == 0) {
             dup2(fds[i & 1], slot);
         } else if (strcmp(verb, "iov_udp") == 0) {
             *(void *volatile *)&message.msg_name = &sides[i & 1];
@@ -41,6 +48,41 @@ static long one_connect(void)
     return rc;
 }
 
+/* Messages to the first destination on whatever has the number. */
+static long send_local(long rounds)
+{
+    int pair[2];
+    long done = 0;
+    pid_t child = 0;
+    pthread_t thread;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0) {
+        return -1;
+    }
+    int fds[2] = {pair[0], socket(AF_INET, SOCK_DGRAM, 0)};
+    message.msg_name = &sides[0];
+    dup2(fds[0], slot);
+    if (strcmp(verb, "table") == 0) {
+        child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+        if (child == 0) {
+            flip(fds);
+        }
+    } else {
+        pthread_create(&thread, NULL, flip, fds);
+    }
+    for (long i = 0; i < rounds; i++) {
+        done += sendmsg(slot, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+        recv(pair[1], (char[1]){0}, 1, MSG_DONTWAIT);
+    }
+    if (child > 0) {
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    } else {
+        atomic_store(&stop, 1);
+        pthread_join(thread, NULL);
+    }
+    return done;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 7) {
@@ -55,6 +97,10 @@ int main(int argc, char **argv)
     shared = sides[1];
     struct iovec iov = {"x", 1};
     message = (struct msghdr){&sides[1], sizeof(sides[1]), &iov, 1, NULL, 0, 0};
+    if (strcmp(verb, "local") == 0 || strcmp(verb, "table") == 0) {
+        printf("done %ld\n", send_local(rounds));
+        return 0;
+    }
     int fds[2] = {socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0)};
     dup2(fds[0], slot);
     pthread_t thread;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -182,11 +184,24 @@ static bool drain(int fd, size_t want)
     return got == want;
 }
 
+/* Who shares its table of descriptors, or did, has its messages sent on behalf. */
+static bool share_table(const char *how)
+{
+    if (strcmp(how, "shared") != 0) {
+        return true;
+    }
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+    if (pid == 0) {
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
 /* More than fits: each call takes a part and waits for room (never this thread of the engine). */
 static int program_sends_much(char **args)
 {
     int pair[2];
-    (void)args;
+    LIVE_CHECK(share_table(args[0]));
     sl_autofree char *data = malloc(BIG);
     LIVE_CHECK(data != NULL && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
     for (size_t i = 0; i < BIG; i++) {
@@ -214,7 +229,7 @@ static int program_sends_much(char **args)
 static int program_breaks_pipe(char **args)
 {
     int pair[2];
-    (void)args;
+    LIVE_CHECK(share_table(args[0]));
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGPIPE, &action, NULL);
     LIVE_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
@@ -226,12 +241,18 @@ static int program_breaks_pipe(char **args)
     return 0;
 }
 
+static char *const tables[] = {"own", "shared"};
+
 static void streams_wait_and_break_as_bare_ones(void **state)
 {
     (void)state;
     SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "net_allow", "192.0.2.1:1", NULL);
-    assert_int_equal(live_run(&(struct live_run){.policy = policy, .program = "sends_much"}), 0);
-    assert_int_equal(live_run(&(struct live_run){.policy = policy, .program = "breaks_pipe"}), 0);
+    static const char *const programs[] = {"sends_much", "breaks_pipe"};
+    for (size_t i = 0; i < 4; i++) {
+        struct live_run run = {
+            .policy = policy, .program = programs[i / 2], .args = {tables[i % 2]}};
+        assert_int_equal(live_run(&run), 0);
+    }
 }
 
 /* ---- ancillary data ---- */
@@ -292,7 +313,7 @@ static int program_passes_descriptors(char **args)
     int pair[2];
     int strangers;
     struct stat st;
-    (void)args;
+    LIVE_CHECK(share_table(args[0]));
     int file = open("/etc/passwd", O_RDONLY);
     LIVE_CHECK(file >= 0 && fstat(file, &st) == 0);
     LIVE_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
@@ -344,9 +365,45 @@ static void descriptors_are_the_senders(void **state)
 {
     (void)state;
     SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "net_allow", "192.0.2.1:1", NULL);
-    assert_int_equal(
-        live_run(&(struct live_run){.policy = policy, .program = "passes_descriptors"}), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct live_run run = {
+            .policy = policy, .program = "passes_descriptors", .args = {tables[i]}};
+        assert_int_equal(live_run(&run), 0);
+    }
     assert_int_equal(live_run(&(struct live_run){.policy = policy, .program = "lies"}), 0);
+}
+
+/* Whom the receiver sees, with more than one message of each kind of table. */
+static int program_says_who_it_is(char **args)
+{
+    int pair[2];
+    int on = 1;
+    char byte;
+    LIVE_CHECK(share_table(args[0]));
+    LIVE_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+    LIVE_CHECK(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0);
+    for (int i = 0; i < 3; i++) {
+        _Alignas(struct cmsghdr) char room[128];
+        struct ucred cred;
+        struct iovec iov = {&byte, 1};
+        struct msghdr msg = {
+            .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+        LIVE_CHECK(send_header(pair[0], NULL, 0, "x ", 0) == 2);
+        LIVE_CHECK(recvmsg(pair[1], &msg, 0) == 1 && CMSG_FIRSTHDR(&msg) != NULL);
+        memcpy(&cred, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(cred));
+        LIVE_CHECK((cred.pid == getpid()) == (strcmp(args[0], "own") == 0));
+    }
+    return 0;
+}
+
+static void messages_tell_who_sent_them(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "net_allow", "192.0.2.1:1", NULL);
+    for (size_t i = 0; i < 2; i++) {
+        struct live_run run = {.policy = policy, .program = "says_who_it_is", .args = {tables[i]}};
+        assert_int_equal(live_run(&run), 0);
+    }
 }
 
 /* IP options in a message would turn the packet; a time to live would not. */
@@ -436,6 +493,7 @@ int main(int argc, char **argv)
         {"breaks_pipe", program_breaks_pipe},
         {"passes_descriptors", program_passes_descriptors},
         {"lies", program_lies},
+        {"says_who_it_is", program_says_who_it_is},
         {"turns_packets", program_turns_packets},
         {"sends_lazily", program_sends_lazily},
         {NULL, NULL},
@@ -445,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(batch_stops_at_a_denied_message),
         cmocka_unit_test(streams_wait_and_break_as_bare_ones),
         cmocka_unit_test(descriptors_are_the_senders),
+        cmocka_unit_test(messages_tell_who_sent_them),
         cmocka_unit_test(packets_cannot_be_turned),
         cmocka_unit_test(sent_bytes_do_not_change),
     };
