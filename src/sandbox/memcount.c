@@ -28,6 +28,7 @@
 #define KNOWN_MAX    8192u     /* processes that are remembered; a power of two */
 #define LIST_SHARE   10        /* the list of processes may be so many times older than it took */
 #define SHARES_NS    50000000u /* how long looking at shares may take */
+#define LOOKS_MAX    3         /* one after the other, until one is true */
 #define NEAR_SHARE   8         /* of the limit: so much below it a look shows what is ahead */
 #define STEP_SHARE   32        /* of the limit: with less that may be new no look is worth it */
 #define COMPARED_MAX 256       /* processes that are compared for one address space */
@@ -62,6 +63,7 @@ struct sl_memcount {
     bool held;
 
     /* The last look at shares. */
+    bool look_true; /* nothing ended while it was taken */
     uint64_t look_cost_ns;
     uint64_t look_own;  /* bytes: what it found, each page once */
     uint64_t look_huge; /* sl_memfaults_huge */
@@ -259,6 +261,19 @@ static bool is_worth_a_look(const sl_memcount *m, uint64_t made, uint64_t files,
     return made > m->look_own + limit / STEP_SHARE && made + files > from;
 }
 
+/* False if a process has less than when it was looked at, or is gone: one that was on its way
+ * through exec or exit ends that in the kernel, where nothing holds it, and what it shared is counted
+ * a second time as its peer's alone. */
+static bool is_as_it_was(const sl_memcount *m)
+{
+    bool same = true;
+    for (size_t i = 0; i < m->count && same; i++) {
+        struct proc now;
+        same = weigh(m, m->pids[i], &now) && now.private >= m->procs[i].private;
+    }
+    return same;
+}
+
 /* With the tree held still: else it would grow while it is looked at, and take the processors that
  * the looking needs. */
 static void look_at_shares(sl_memcount *m)
@@ -267,13 +282,17 @@ static void look_at_shares(sl_memcount *m)
         sl_freeze_begin(m->freeze);
         m->held = true;
     }
-    m->listed_ns = 0;
-    list_again(m);
-    weigh_all(m);
     uint64_t began = sl_clock_thread_ns();
-    m->look_huge = sl_memfaults_huge(&m->faults);
-    for (size_t i = 0; i < m->count; i++) {
-        look_at_shares_of(m, i, sl_clock_thread_ns() - began > SHARES_NS);
+    m->look_true = false;
+    for (int i = 0; i < LOOKS_MAX && !m->look_true; i++) {
+        m->listed_ns = 0;
+        list_again(m);
+        weigh_all(m);
+        m->look_huge = sl_memfaults_huge(&m->faults);
+        for (size_t k = 0; k < m->count; k++) {
+            look_at_shares_of(m, k, sl_clock_thread_ns() - began > SHARES_NS);
+        }
+        m->look_true = is_as_it_was(m);
     }
     m->look_own = sum_up(m).own;
     m->look_cost_ns = sl_clock_thread_ns() - began;
@@ -327,7 +346,7 @@ sl_memcount_result sl_memcount_take(sl_memcount *m, uint64_t limit)
     }
     sl_memcount_result result = {
         .most = SL_MIN(s.all, made) + files, .least = s.own + files, .look_ns = look_ns};
-    result.held = m->held && result.least > limit;
+    result.held = m->held && m->look_true && result.least > limit;
     if (!result.held) {
         sl_memcount_let_go(m);
     }
