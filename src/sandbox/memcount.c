@@ -262,8 +262,8 @@ static bool is_worth_a_look(const sl_memcount *m, uint64_t made, uint64_t files,
 }
 
 /* False if a process has less than when it was looked at, or is gone: one that was on its way
- * through exec or exit ends that in the kernel, where nothing holds it, and what it shared is counted
- * a second time as its peer's alone. */
+ * through exec or exit ends that in the kernel, where nothing holds it, and what it shared is
+ * counted a second time as its peer's alone. */
 static bool is_as_it_was(const sl_memcount *m)
 {
     bool same = true;

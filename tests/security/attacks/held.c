@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     if (strcmp(verb, "trace") == 0) {
         code = burn_below(0, &stops);
     } else if (strcmp(verb, "chain") == 0 && argc == 3) {
-        code = burn_below(atoi(argv[2]), &stops);
+        code = burn_below((int)strtol(argv[2], NULL, 10), &stops);
     } else if (strcmp(verb, "watch") == 0 && argc == 3) {
         pid_t pid = fork();
         if (pid == 0) {
