@@ -27,7 +27,7 @@
 #define STATUS_MAX   4096
 #define KNOWN_MAX    8192u     /* processes that are remembered; a power of two */
 #define LIST_SHARE   10        /* the list of processes may be so many times older than it took */
-#define SHARES_NS    50000000u /* how long looking at shares may take */
+#define SHARES_NS    50000000u /* how long one look at shares may take */
 #define LOOKS_MAX    3         /* one after the other, until one is true */
 #define NEAR_SHARE   8         /* of the limit: so much below it a look shows what is ahead */
 #define STEP_SHARE   32        /* of the limit: with less that may be new no look is worth it */
@@ -289,8 +289,9 @@ static void look_at_shares(sl_memcount *m)
         list_again(m);
         weigh_all(m);
         m->look_huge = sl_memfaults_huge(&m->faults);
+        uint64_t start = sl_clock_thread_ns(); /* of this look: else the next would be none */
         for (size_t k = 0; k < m->count; k++) {
-            look_at_shares_of(m, k, sl_clock_thread_ns() - began > SHARES_NS);
+            look_at_shares_of(m, k, sl_clock_thread_ns() - start > SHARES_NS);
         }
         m->look_true = is_as_it_was(m);
     }
