@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "sandbox/sandbox_int.h"
+#include "supervisor/supervisor.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)

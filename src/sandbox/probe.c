@@ -22,8 +22,8 @@
 
 #include "core/fd.h"
 #include "core/util.h"
-#include "sandbox/cgroup.h"
-#include "sandbox/landlock.h"
+#include "kernel/cgroup.h"
+#include "kernel/landlock.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
