@@ -1,18 +1,14 @@
-/* Owns the Landlock ruleset. What the kernel's ABI does not know is masked in one ladder; what a
- * policy needs and the kernel lacks refuses the start. */
+/* Owns the speech with Landlock. Knows no policy: what is asked for is granted, less what this
+ * kernel does not know. */
 #include "kernel/landlock.h"
 
 #include <errno.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/util.h"
-#include "policy/verdict.h"
-#include "sandbox/fsview.h"
-#include "sandbox/probe.h"
+#define CREATE_RULESET_VERSION 1u
 
 /* The kernel's interface (landlock(7)); the headers of the oldest system we build on know ABI 2. */
 struct ruleset_attr {
@@ -70,6 +66,35 @@ static uint64_t known_fs(int abi)
     return known;
 }
 
+int sl_landlock_abi(void)
+{
+    static int known = -1;
+    if (known < 0) {
+        long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
+        known = abi < 0 ? 0 : (int)abi;
+    }
+    return known;
+}
+
+int sl_landlock_new(unsigned scope)
+{
+    int abi = sl_landlock_abi();
+    struct ruleset_attr attr = {0};
+    if (abi == 0) {
+        return -ENOSYS;
+    }
+    attr.handled_access_fs = (scope & SL_LANDLOCK_FILES) != 0 ? known_fs(abi) : 0;
+    attr.handled_access_net |= (scope & SL_LANDLOCK_BIND_TCP) != 0 ? NET_BIND_TCP : 0;
+    attr.handled_access_net |= (scope & SL_LANDLOCK_CONNECT_TCP) != 0 ? NET_CONNECT_TCP : 0;
+    attr.scoped |= (scope & SL_LANDLOCK_ABSTRACT) != 0 ? SCOPE_ABSTRACT_UNIX : 0;
+    attr.scoped |= (scope & SL_LANDLOCK_SIGNALS) != 0 ? SCOPE_SIGNAL : 0;
+    size_t size = abi >= 6   ? sizeof(attr)
+                  : abi >= 4 ? offsetof(struct ruleset_attr, scoped)
+                             : offsetof(struct ruleset_attr, handled_access_net);
+    long fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    return fd < 0 ? -errno : (int)fd;
+}
+
 static uint64_t rights_of(unsigned rights)
 {
     uint64_t access = 0;
@@ -88,6 +113,9 @@ static uint64_t rights_of(unsigned rights)
     if ((rights & SL_LANDLOCK_DEVICE) != 0) {
         access |= FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
     }
+    if ((rights & SL_LANDLOCK_LOOK) != 0) {
+        access |= FS_READ_FILE | FS_READ_DIR;
+    }
     return access;
 }
 
@@ -100,7 +128,7 @@ int sl_landlock_allow(int ruleset, int fd, unsigned rights)
     if (ruleset < 0) {
         return 0; /* no Landlock, as --allow-degraded let it be */
     }
-    uint64_t access = rights_of(rights) & known_fs(sl_probe_landlock_abi());
+    uint64_t access = rights_of(rights) & known_fs(sl_landlock_abi());
     struct path_beneath_attr attr = {.allowed_access = access, .parent_fd = fd};
     if (!S_ISDIR(st.st_mode)) {
         attr.allowed_access &= FS_ON_FILE;
@@ -111,85 +139,17 @@ int sl_landlock_allow(int ruleset, int fd, unsigned rights)
     return 0;
 }
 
-static int allow_ports(int ruleset, const sl_ports *ports, uint64_t access, sl_error *err)
+int sl_landlock_allow_port(int ruleset, enum sl_landlock_scope scope, uint16_t port)
 {
-    for (size_t i = 0; i < ports->count; i++) {
-        for (uint32_t p = ports->ranges[i].lo; p <= ports->ranges[i].hi; p++) {
-            struct net_port_attr attr = {.allowed_access = access, .port = p};
-            if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &attr, 0) < 0) {
-                return sl_error_set(err, errno, "Landlock refused a rule for port %u: %s", p,
-                                    strerror(errno));
-            }
-        }
+    struct net_port_attr attr = {.port = port};
+    attr.allowed_access = scope == SL_LANDLOCK_BIND_TCP ? NET_BIND_TCP : NET_CONNECT_TCP;
+    if (sl_landlock_abi() < 4) {
+        return 0;
     }
-    return 0;
+    return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &attr, 0) < 0 ? -errno : 0;
 }
 
-/* TCP: the ports of net_bind and net_connect, which Landlock judges alone. Where rules name hosts,
- * connects are made on behalf and nothing at all is granted here: a backstop. So is bind(2) under
- * port_remap, where the ports of net_bind are names inside. */
-static int add_net(const sl_policy *policy, int ruleset, uint64_t handled, sl_error *err)
+int sl_landlock_enter(int ruleset)
 {
-    int r = 0;
-    if ((handled & NET_BIND_TCP) != 0 && !policy->port_remap) {
-        r = allow_ports(ruleset, &policy->net_bind, NET_BIND_TCP, err);
-    }
-    if (r == 0 && (handled & NET_CONNECT_TCP) != 0 && !sl_policy_restricts_net(policy)) {
-        r = allow_ports(ruleset, &policy->net_connect, NET_CONNECT_TCP, err);
-    }
-    return r;
-}
-
-/* What the policy asks of the kernel, less what the kernel does not know. */
-static struct ruleset_attr make_attr(const sl_policy *policy, int abi)
-{
-    bool net = sl_policy_restricts_net(policy);
-    struct ruleset_attr attr = {.handled_access_fs = known_fs(abi)};
-    if (sl_policy_restricts_bind(policy)) {
-        attr.handled_access_net |= NET_BIND_TCP;
-    }
-    if (net || policy->net_connect.count > 0) {
-        attr.handled_access_net |= NET_CONNECT_TCP;
-    }
-    if (net || policy->isolate_ipc) {
-        attr.scoped |= SCOPE_ABSTRACT_UNIX;
-    }
-    if (policy->isolate_signals) {
-        attr.scoped |= SCOPE_SIGNAL;
-    }
-    attr.handled_access_net = abi < 4 ? 0 : attr.handled_access_net;
-    attr.scoped = abi < 6 ? 0 : attr.scoped;
-    return attr;
-}
-
-int sl_landlock_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view, sl_error *err)
-{
-    int abi = sl_probe_landlock_abi();
-    SL_AUTO(sl_fsview) view = NULL;
-    if (abi < SL_LANDLOCK_ABI_MIN && !sl_strv_has(&policy->allow_degraded, "landlock")) {
-        return sl_error_set(err, ENOSYS,
-                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
-                            "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
-                            "'sandlock check', or start with less by '--allow-degraded landlock'",
-                            SL_LANDLOCK_ABI_MIN, abi);
-    }
-    struct ruleset_attr attr = make_attr(policy, abi);
-    size_t size = abi >= 6   ? sizeof(attr)
-                  : abi >= 4 ? offsetof(struct ruleset_attr, scoped)
-                             : offsetof(struct ruleset_attr, handled_access_net);
-    sl_autoclose int ruleset =
-        abi == 0 ? -1 : (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
-    if (ruleset < 0 && abi > 0) {
-        return sl_error_set(err, errno, "Landlock refused a ruleset: %s", strerror(errno));
-    }
-    int r = sl_fsview_build(policy, ruleset, &view, err);
-    if (r == 0 && ruleset >= 0) {
-        r = add_net(policy, ruleset, attr.handled_access_net, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    *ret_view = sl_steal(&view);
-    *ret_fd = sl_steal_fd(&ruleset);
-    return 0;
+    return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
 }

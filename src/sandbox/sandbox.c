@@ -16,6 +16,7 @@
 #include "kernel/landlock.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
+#include "sandbox/ruleset.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
 #include "supervisor/path.h"
@@ -151,7 +152,7 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
+    r = sl_ruleset_build(policy, &sb->landlock_fd, &sb->view, err);
     if (r < 0) {
         return r;
     }
