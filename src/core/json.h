@@ -1,7 +1,7 @@
 /* JSON text, written straight into a buffer. Strings are escaped so that a line stays a line and a
  * terminal stays calm: control bytes (C1 too) as \u00XX, bytes that are not UTF-8 as \ufffd. */
-#ifndef SANDLOCK_HTTP_JSON_H
-#define SANDLOCK_HTTP_JSON_H
+#ifndef SANDLOCK_CORE_JSON_H
+#define SANDLOCK_CORE_JSON_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Owns the escaping of JSON strings. Never writes a raw control byte. */
-#include "http/json.h"
+#include "core/json.h"
 
 #include <stdbool.h>
 #include <string.h>
