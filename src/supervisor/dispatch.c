@@ -2,7 +2,6 @@
  * the confined tree controls: such calls are deferred (deferred.c). */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 
 #include "core/sched.h"
 #include "core/util.h"
+#include "kernel/caps.h"
 #include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 
@@ -101,15 +101,6 @@ static void serve(sl_supervisor *sv, const struct seccomp_notif *req)
     }
 }
 
-/* Capabilities are a thread's own, and the one that starts the child may need one for its user
- * namespace until then. */
-static int drop_capabilities(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
 void *sl_dispatch_thread(void *sandbox)
 {
     sl_supervisor *sv = sandbox;
@@ -119,7 +110,9 @@ void *sl_dispatch_thread(void *sandbox)
     if (listener < 0) {
         return NULL;
     }
-    if (sl_policy_wants_identity(sv->policy) && drop_capabilities() < 0) {
+    /* Capabilities are a thread's own, and the one that starts the child may need one for its user
+     * namespace until then. */
+    if (sl_policy_wants_identity(sv->policy) && sl_caps_drop(SL_CAPS_NONE) < 0) {
         /* Nobody answers then, and the canary ends the start. */
         atomic_store(&sv->listener, -2);
         close(listener);

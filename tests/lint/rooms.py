@@ -21,6 +21,7 @@ ALLOWED = {
 # The rooms of a room: which of their neighbours they may see. Whatever lies in the room itself is
 # for all of them, and the room sees all of its rooms.
 INNER = {
+    "kernel/arch": set(),
     "features/net": set(),
     "features/remap": {"features/net"},
     "features/limits": set(),

@@ -187,8 +187,8 @@ static sl_answer handle_timerfd_settime(sl_call *call)
         .nr = SYS_##call, .action = SECCOMP_RET_ALLOW, .conds = { __VA_ARGS__ }                    \
     }
 static const sl_bpf_rule settled[] = {
-    LET(clock_gettime, SL_ARG_EQ(2, SL_VDSO_TIME_MAGIC)),
-    LET(gettimeofday, SL_ARG_EQ(2, SL_VDSO_TIME_MAGIC)),
+    LET(clock_gettime, SL_ARG_EQ(2, SL_ARCH_VDSO_MAGIC)),
+    LET(gettimeofday, SL_ARG_EQ(2, SL_ARCH_VDSO_MAGIC)),
     LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC)),
     LET(clock_gettime, SL_ARG_MASK_EQ(0, ~1u, CLOCK_PROCESS_CPUTIME_ID)), /* thread's, too */
     LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC_COARSE)),
