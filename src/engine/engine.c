@@ -39,7 +39,7 @@ enum state { STARTING, RUNNING, SAYING_GOODBYE, OVER };
 
 struct engine {
     struct sl_run *run;
-    sl_gateway *gateway;
+    sl_link *gateway;
     sl_report *report;
     uv_loop_t loop;
     uv_poll_t children; /* signalfd of SIGCHLD */
@@ -86,10 +86,9 @@ static void end_run(struct engine *e)
     }
     set_state(e, SAYING_GOODBYE);
     sl_sandbox_end(e->run->sandbox);
-    sl_killall(e->gateway != NULL ? sl_gateway_pid(e->gateway) : 0);
-    if (e->gateway != NULL && sl_gateway_was_used(e->gateway) &&
-        strcmp(e->end.reason, "error") != 0) {
-        sl_gateway_quit(e->gateway);
+    sl_killall(e->gateway != NULL ? sl_link_pid(e->gateway) : 0);
+    if (e->gateway != NULL && sl_link_was_used(e->gateway) && strcmp(e->end.reason, "error") != 0) {
+        sl_link_quit(e->gateway);
         uv_timer_start(&e->goodbye, on_goodbye_timeout, GOODBYE_MS, 0);
         return;
     }
@@ -157,7 +156,7 @@ static void on_children(uv_poll_t *poll, int uv_status, int events)
         }
         if (pid == e->pid) {
             on_main_exit(e, status);
-        } else if (e->gateway != NULL && pid == sl_gateway_pid(e->gateway)) {
+        } else if (e->gateway != NULL && pid == sl_link_pid(e->gateway)) {
             if (e->state == SAYING_GOODBYE) {
                 continue; /* its last words are read from the link */
             }
@@ -211,7 +210,7 @@ static void count_decisions(const struct engine *e, uint64_t *ret_allowed, uint6
     uint64_t denied = 0;
     sl_report_counts(e->report, ret_allowed, ret_denied);
     if (e->gateway != NULL && e->state == RUNNING) { /* later its last word has been added */
-        sl_synth_counts(sl_gateway_synth(e->gateway), &allowed, &denied);
+        sl_synth_counts(sl_link_synth(e->gateway), &allowed, &denied);
     }
     *ret_allowed += allowed;
     *ret_denied += denied;
@@ -229,7 +228,7 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
                              .pid = e->pid,
                              .guardian = getppid(),
                              .engine = getpid(),
-                             .gateway = e->gateway != NULL ? sl_gateway_pid(e->gateway) : 0,
+                             .gateway = e->gateway != NULL ? sl_link_pid(e->gateway) : 0,
                              .started_ns = e->started_ns,
                              .ending = e->state != RUNNING,
                              .interactive = run->terminal != NULL};
@@ -258,23 +257,23 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
 
 static int hook_flow(void *arg, const struct sl_link_flow *flow, int fd)
 {
-    return sl_gateway_send(arg, flow, sizeof(*flow), fd);
+    return sl_link_send(arg, flow, sizeof(*flow), fd);
 }
 
 static int hook_dns(void *arg, const struct sl_link_dns *dns, int fd)
 {
-    return sl_gateway_send(arg, dns, sizeof(*dns), fd);
+    return sl_link_send(arg, dns, sizeof(*dns), fd);
 }
 
 static int hook_resolve(void *arg, const struct sl_link_resolve *resolve)
 {
-    return sl_gateway_send(arg, resolve, sizeof(*resolve), -1);
+    return sl_link_send(arg, resolve, sizeof(*resolve), -1);
 }
 
 static int hook_want_trust(void *arg)
 {
     struct sl_link_header ask = {SL_LINK_TRUST, sizeof(ask)};
-    return sl_gateway_send(arg, &ask, sizeof(ask), -1);
+    return sl_link_send(arg, &ask, sizeof(ask), -1);
 }
 
 static void hook_decided(void *arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
@@ -348,21 +347,21 @@ static int run_gateway(struct engine *e, sl_error *err)
     if (r < 0) {
         return sl_error_set(err, -r, "not enough memory");
     }
-    r = sl_gateway_hello(e->gateway, run->policy, &run->files, err);
-    sl_gateway_files_wipe(&run->files);
-    return r < 0 ? r : sl_gateway_start(e->gateway, run->gateway_path, run->sandbox, err);
+    r = sl_link_hello(e->gateway, run->policy, &run->files, err);
+    sl_link_files_wipe(&run->files);
+    return r < 0 ? r : sl_link_start(e->gateway, run->gateway_path, run->sandbox, err);
 }
 
 /* One's own certificates are checked before anything runs. */
 static int wait_for_gateway(struct engine *e, sl_error *err)
 {
     const sl_policy *p = e->run->policy;
-    sl_gateway_events events = {.arg = e, .on_ready = on_ready};
+    sl_link_events events = {.arg = e, .on_ready = on_ready};
     int r = run_gateway(e, err);
     if (r < 0) {
         return r;
     }
-    r = sl_gateway_wait_ready(e->gateway, &events, err);
+    r = sl_link_wait_ready(e->gateway, &events, err);
     if (r < 0 && p->http_ca != NULL) {
         sl_error_prefix(err, "cannot use CA '%s' with key '%s'", p->http_ca,
                         p->http_key != NULL ? p->http_key : "");
@@ -376,11 +375,11 @@ static int wait_for_gateway(struct engine *e, sl_error *err)
 static int prepare_gateway(struct engine *e, sl_error *err)
 {
     struct sl_run *run = e->run;
-    int r = sl_gateway_new(&e->gateway, err);
+    int r = sl_link_new(&e->gateway, err);
     if (r < 0) {
         return r;
     }
-    sl_sandbox_set_synth(run->sandbox, sl_gateway_synth(e->gateway));
+    sl_sandbox_set_synth(run->sandbox, sl_link_synth(e->gateway));
     sl_sandbox_set_hooks(run->sandbox, &(sl_sandbox_hooks){.flow_arg = e->gateway,
                                                            .report_arg = e->report,
                                                            .flow = hook_flow,
@@ -443,13 +442,13 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
     r = r < 0 ? r : watch(e, &e->signals, e->run->signal_pipe[0], on_signals);
     r = r < 0 ? r : sl_sandbox_attach(e->run->sandbox, &e->loop);
     if (r == 0 && e->gateway != NULL) {
-        r = sl_gateway_attach(e->gateway, &e->loop,
-                              &(sl_gateway_events){.arg = e,
-                                                   .on_ready = on_ready,
-                                                   .on_resolved = on_resolved,
-                                                   .on_denied = on_denied,
-                                                   .on_bye = on_bye,
-                                                   .on_failed = on_failed});
+        r = sl_link_attach(e->gateway, &e->loop,
+                           &(sl_link_events){.arg = e,
+                                             .on_ready = on_ready,
+                                             .on_resolved = on_resolved,
+                                             .on_denied = on_denied,
+                                             .on_bye = on_bye,
+                                             .on_failed = on_failed});
     }
     uv_timer_init(&e->loop, &e->timeout);
     uv_timer_init(&e->loop, &e->goodbye);
@@ -476,7 +475,7 @@ static int start(struct engine *e, sl_error *err)
     }
     int r = prepare_gateway(e, err);
     r = r < 0 ? r : start_child(e, err);
-    if (r == 0 && sl_gateway_pid(e->gateway) == 0) {
+    if (r == 0 && sl_link_pid(e->gateway) == 0) {
         r = run_gateway(e, err);
     }
     return r;
@@ -536,7 +535,7 @@ static int fail_start(struct engine *e, const sl_error *err)
     e->end.reason = "error";
     e->end.message = err->message;
     if (e->gateway != NULL) {
-        sl_gateway_kill(e->gateway);
+        sl_link_kill(e->gateway);
     }
     sl_sandbox_end(e->run->sandbox);
     sl_killall(0);
@@ -588,7 +587,7 @@ int sl_engine_main(struct sl_run *run, pid_t guardian)
         uv_run(&e.loop, UV_RUN_DEFAULT);
     }
     if (e.gateway != NULL) {
-        sl_gateway_kill(e.gateway);
+        sl_link_kill(e.gateway);
     }
     int code = tell(&e);
     sl_killall(0);

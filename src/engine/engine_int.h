@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "core/strv.h"
-#include "engine/gateway.h"
+#include "engine/link.h"
 #include "engine/run.h"
 #include "engine/rundir.h"
 #include "engine/terminal.h"
@@ -26,7 +26,7 @@ struct sl_run {
     sl_rundir *dir;     /* NULL: no place, and none is needed */
     sl_cgroup *cgroup;  /* NULL: none, limits are counted */
     char *gateway_path; /* NULL: no gateway */
-    sl_gateway_files files;
+    sl_link_files files;
     sl_strv trusted; /* bundles that the caller's environment named */
     sl_strv env;
     char *program;

@@ -198,7 +198,7 @@ static int prepare(struct sl_run *run, sl_error *err)
         allow_inherited_terminals(run);
     }
     if (r == 0 && sl_policy_needs_gateway(run->policy)) {
-        r = sl_gateway_find(&run->gateway_path, err);
+        r = sl_link_find(&run->gateway_path, err);
     }
     return r;
 }
@@ -259,7 +259,7 @@ static void done(struct sl_run *run)
     sl_strv_done(&run->env);
     sl_strv_done(&run->trusted);
     sl_close(run->files.audit_fd);
-    sl_gateway_files_wipe(&run->files);
+    sl_link_files_wipe(&run->files);
     sl_close(run->signal_pipe[0]);
     sl_close(run->signal_pipe[1]);
     sl_close(run->news_pipe[0]);
@@ -271,7 +271,7 @@ static void done(struct sl_run *run)
  * the engine now has. */
 static void forget(struct sl_run *run)
 {
-    sl_gateway_files_wipe(&run->files);
+    sl_link_files_wipe(&run->files);
     sl_sandbox_free(run->sandbox);
     run->sandbox = NULL;
     sl_strv_done(&run->env);

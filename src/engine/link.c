@@ -1,6 +1,6 @@
 /* Owns the gateway's process and the engine's end of the link. Believes nothing that comes from
  * there: type, length and termination are checked, and a wrong message ends the run. */
-#include "engine/gateway.h"
+#include "engine/link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ struct message {
     char data[];
 };
 
-struct sl_gateway {
+struct sl_link {
     pid_t pid;
     int link;
     int peer; /* its end, until it has started */
@@ -42,7 +42,7 @@ struct sl_gateway {
     bool greeted;          /* under lock: HELLO is sent */
     atomic_bool used;
 
-    sl_gateway_events events;
+    sl_link_events events;
     uv_poll_t poll;
     uv_async_t wake; /* there is something to write */
     bool attached;
@@ -53,7 +53,7 @@ static const char *const passed_env[] = {"SSL_CERT_FILE", "SSL_CERT_DIR",  "ASAN
                                          "LSAN_OPTIONS",  "UBSAN_OPTIONS", "RES_OPTIONS",
                                          "LOCALDOMAIN"};
 
-void sl_gateway_files_wipe(sl_gateway_files *files)
+void sl_link_files_wipe(sl_link_files *files)
 {
     if (files->key.data != NULL) {
         explicit_bzero(files->key.data, files->key.cap);
@@ -64,7 +64,7 @@ void sl_gateway_files_wipe(sl_gateway_files *files)
     }
 }
 
-int sl_gateway_find(char **ret_path, sl_error *err)
+int sl_link_find(char **ret_path, sl_error *err)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -132,10 +132,10 @@ static pid_t spawn(const char *path, int link, sl_sandbox *sb)
     return pid;
 }
 
-int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err)
+int sl_link_new(sl_link **ret_gateway, sl_error *err)
 {
     int pair[2];
-    sl_gateway *g = calloc(1, sizeof(*g));
+    sl_link *g = calloc(1, sizeof(*g));
     if (g == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
@@ -147,7 +147,7 @@ int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err)
     g->synth = g->synth_fd < 0 ? NULL : sl_synth_map_open(g->synth_fd, false);
     if (g->synth == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         int error = g->synth_fd < 0 ? -g->synth_fd : errno;
-        sl_gateway_free(g);
+        sl_link_free(g);
         return sl_error_set(err, error, "cannot make the gateway's link: %s", strerror(error));
     }
     g->link = pair[0];
@@ -156,7 +156,7 @@ int sl_gateway_new(sl_gateway **ret_gateway, sl_error *err)
     return 0;
 }
 
-int sl_gateway_start(sl_gateway *g, const char *path, sl_sandbox *sb, sl_error *err)
+int sl_link_start(sl_link *g, const char *path, sl_sandbox *sb, sl_error *err)
 {
     pid_t pid = spawn(path, g->peer, sb);
     int error = errno;
@@ -168,7 +168,7 @@ int sl_gateway_start(sl_gateway *g, const char *path, sl_sandbox *sb, sl_error *
     return 0;
 }
 
-void sl_gateway_free(sl_gateway *g)
+void sl_link_free(sl_link *g)
 {
     if (g == NULL) {
         return;
@@ -202,8 +202,7 @@ static int add_memfd(const sl_buf *text, uint32_t flag, uint32_t *flags, int *fd
     return 0;
 }
 
-int sl_gateway_hello(sl_gateway *g, const sl_policy *policy, const sl_gateway_files *files,
-                     sl_error *err)
+int sl_link_hello(sl_link *g, const sl_policy *policy, const sl_link_files *files, sl_error *err)
 {
     struct sl_link_hello hello = {.header = {SL_LINK_HELLO, sizeof(hello)},
                                   .version = SL_LINK_VERSION};
@@ -242,7 +241,7 @@ int sl_gateway_hello(sl_gateway *g, const sl_policy *policy, const sl_gateway_fi
     return r < 0 ? sl_error_set(err, -r, "cannot talk to the gateway: %s", strerror(-r)) : 0;
 }
 
-static void fail(sl_gateway *g, const char *message)
+static void fail(sl_link *g, const char *message)
 {
     if (!g->failed) {
         g->failed = true;
@@ -256,7 +255,7 @@ static bool is_terminated(const char *text, size_t cap)
 }
 
 /* Descriptors that a message of this kind may not carry are closed by the caller. */
-static bool handle(sl_gateway *g, const void *data, size_t len, int *fds, size_t nfds)
+static bool handle(sl_link *g, const void *data, size_t len, int *fds, size_t nfds)
 {
     const struct sl_link_header *header = data;
     if (len < sizeof(*header) || header->length != len) {
@@ -307,7 +306,7 @@ static bool handle(sl_gateway *g, const void *data, size_t len, int *fds, size_t
 }
 
 /* One message; false when there is none (yet, or ever again). */
-static bool receive(sl_gateway *g, int flags)
+static bool receive(sl_link *g, int flags)
 {
     _Alignas(8) char data[SL_LINK_MESSAGE_MAX];
     int fds[SL_FD_PASS_MAX];
@@ -331,7 +330,7 @@ static bool receive(sl_gateway *g, int flags)
 }
 
 struct first_answer {
-    const sl_gateway_events *events;
+    const sl_link_events *events;
     bool ready;
     char message[1024];
 };
@@ -349,7 +348,7 @@ static void first_failed(void *arg, const char *message)
     snprintf(first->message, sizeof(first->message), "%s", message);
 }
 
-int sl_gateway_wait_ready(sl_gateway *g, const sl_gateway_events *events, sl_error *err)
+int sl_link_wait_ready(sl_link *g, const sl_link_events *events, sl_error *err)
 {
     struct first_answer first = {.events = events};
     struct pollfd p = {.fd = g->link, .events = POLLIN};
@@ -367,10 +366,10 @@ int sl_gateway_wait_ready(sl_gateway *g, const sl_gateway_events *events, sl_err
     return 0;
 }
 
-static void watch(sl_gateway *g);
+static void watch(sl_link *g);
 
 /* Sends what waits. Called with the lock held. */
-static int flush(sl_gateway *g)
+static int flush(sl_link *g)
 {
     while (g->first != NULL && g->greeted) {
         struct message *m = g->first;
@@ -391,7 +390,7 @@ static int flush(sl_gateway *g)
 
 static void on_link(uv_poll_t *poll, int status, int events)
 {
-    sl_gateway *g = poll->data;
+    sl_link *g = poll->data;
     if (status == 0 && (events & UV_WRITABLE) != 0) {
         pthread_mutex_lock(&g->lock);
         flush(g);
@@ -408,7 +407,7 @@ static void on_link(uv_poll_t *poll, int status, int events)
     watch(g);
 }
 
-static void watch(sl_gateway *g)
+static void watch(sl_link *g)
 {
     pthread_mutex_lock(&g->lock);
     bool waiting = g->first != NULL;
@@ -418,13 +417,13 @@ static void watch(sl_gateway *g)
 
 static void on_wake(uv_async_t *async)
 {
-    sl_gateway *g = async->data;
+    sl_link *g = async->data;
     if (!g->failed) {
         watch(g);
     }
 }
 
-int sl_gateway_attach(sl_gateway *g, uv_loop_t *loop, const sl_gateway_events *events)
+int sl_link_attach(sl_link *g, uv_loop_t *loop, const sl_link_events *events)
 {
     g->events = *events;
     if (uv_poll_init(loop, &g->poll, g->link) != 0 || uv_async_init(loop, &g->wake, on_wake) != 0) {
@@ -439,9 +438,9 @@ int sl_gateway_attach(sl_gateway *g, uv_loop_t *loop, const sl_gateway_events *e
     return 0;
 }
 
-static int enqueue(sl_gateway *g, const void *message, size_t len, int fd)
+static int enqueue(sl_link *g, const void *message, size_t len, int fd)
 {
-    if (g->queued == SL_GATEWAY_QUEUE_MAX) {
+    if (g->queued == SL_LINK_QUEUE_MAX) {
         return -ENOBUFS;
     }
     struct message *m = malloc(sizeof(*m) + len);
@@ -465,7 +464,7 @@ static int enqueue(sl_gateway *g, const void *message, size_t len, int fd)
     return 0;
 }
 
-int sl_gateway_send(sl_gateway *g, const void *message, size_t len, int fd)
+int sl_link_send(sl_link *g, const void *message, size_t len, int fd)
 {
     atomic_store_explicit(&g->used, true, memory_order_relaxed);
     pthread_mutex_lock(&g->lock);
@@ -480,28 +479,28 @@ int sl_gateway_send(sl_gateway *g, const void *message, size_t len, int fd)
     return r;
 }
 
-pid_t sl_gateway_pid(const sl_gateway *g)
+pid_t sl_link_pid(const sl_link *g)
 {
     return g->pid;
 }
 
-const sl_synth_map *sl_gateway_synth(const sl_gateway *g)
+const sl_synth_map *sl_link_synth(const sl_link *g)
 {
     return g->synth;
 }
 
-bool sl_gateway_was_used(const sl_gateway *g)
+bool sl_link_was_used(const sl_link *g)
 {
     return atomic_load(&g->used);
 }
 
-void sl_gateway_quit(sl_gateway *g)
+void sl_link_quit(sl_link *g)
 {
     struct sl_link_header quit = {SL_LINK_QUIT, sizeof(quit)};
-    sl_gateway_send(g, &quit, sizeof(quit), -1);
+    sl_link_send(g, &quit, sizeof(quit), -1);
 }
 
-void sl_gateway_kill(sl_gateway *g)
+void sl_link_kill(sl_link *g)
 {
     if (g->pid > 0) {
         kill(g->pid, SIGKILL);
