@@ -1,10 +1,11 @@
 /* Owns the names of signals. The C library's own names depend on its version. */
+#include "cli/signals.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "cli/cli_int.h"
 #include "core/util.h"
 
 static const struct {
