@@ -119,7 +119,7 @@ static void on_children(uv_poll_t *poll, int uv_status, int events)
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         if (WIFSTOPPED(status)) {
-            continue; /* held still (sandbox/freeze.h), which goes by */
+            continue; /* held still (supervisor/freeze.h), which goes by */
         }
         if (pid == e->pid) {
             on_main_exit(e, status);

@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 
 #define TEXTS 4
@@ -78,7 +81,9 @@ static int open_audit(const char *where, int *ret_fd, sl_error *err)
     if (strcmp(where, "-") == 0) {
         fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     } else if (strncmp(where, "fd:", 3) == 0) {
-        int given = (int)strtol(where + 3, NULL, 10);
+        uint64_t number = INT_MAX; /* no descriptor: the policy has looked at the text */
+        (void)sl_num_parse_str(where + 3, INT_MAX, &number);
+        int given = (int)number;
         fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
         /* It tells of the command, which without close_fds would have it too. */
         if (fd >= 0 && given > STDERR_FILENO) {
