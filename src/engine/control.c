@@ -46,7 +46,7 @@ struct sl_control {
 static bool is_unconfined(pid_t pid)
 {
     long filters = sl_proc_status(pid, "Seccomp_filters");
-    long ours = sl_proc_status(0, "Seccomp_filters");
+    long ours = sl_proc_status(SL_PROC_SELF, "Seccomp_filters");
     return filters >= 0 && filters <= ours;
 }
 

@@ -16,8 +16,8 @@
 
 static int name_of(pid_t pid, const char *name, char path[NAME_ROOM])
 {
-    int n = pid == 0 ? snprintf(path, NAME_ROOM, "/proc/self/%s", name)
-                     : snprintf(path, NAME_ROOM, "/proc/%d/%s", (int)pid, name);
+    int n = pid == SL_PROC_SELF ? snprintf(path, NAME_ROOM, "/proc/self/%s", name)
+                                : snprintf(path, NAME_ROOM, "/proc/%d/%s", (int)pid, name);
     return n > 0 && n < NAME_ROOM ? 0 : -ENAMETOOLONG;
 }
 

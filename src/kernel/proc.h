@@ -1,4 +1,4 @@
-/* The one reader of /proc: proc(5). A number stands for a process or a thread, 0 for this process.
+/* The one reader of /proc: proc(5). A number stands for a process or a thread.
  * Whoever trusts what was read of another process confirms afterwards that it is still that one. */
 #ifndef SANDLOCK_KERNEL_PROC_H
 #define SANDLOCK_KERNEL_PROC_H
@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SL_PROC_SELF        ((pid_t)-1) /* this process */
 #define SL_PROC_FD_NAME_MAX 32
 
 /* Opens /proc/PID/NAME, close-on-exec. -errno. */

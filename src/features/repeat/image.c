@@ -103,7 +103,7 @@ static sl_answer handle_first(sl_call *call)
 static int may_overwrite(void)
 {
     void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    sl_autoclose int mem = sl_proc_open(0, "mem", O_RDWR);
+    sl_autoclose int mem = sl_proc_open(SL_PROC_SELF, "mem", O_RDWR);
     bool may = page != MAP_FAILED && mem >= 0 && pwrite(mem, "x", 1, (off_t)(uintptr_t)page) == 1;
     if (page != MAP_FAILED) {
         munmap(page, PAGE);
