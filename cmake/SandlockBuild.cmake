@@ -28,7 +28,8 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 # sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE
 function(sandlock_unit room file)
-  add_executable(test_${room}_${file} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c)
+  add_executable(test_${room}_${file} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c
+    ${CMAKE_SOURCE_DIR}/tests/unit/deadline.c)
   target_link_libraries(test_${room}_${file} PRIVATE sandlock_flags ${ARGN} cmocka)
   add_test(NAME unit.${room}.${file} COMMAND test_${room}_${file})
   set_tests_properties(unit.${room}.${file} PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 120)
