@@ -15,6 +15,7 @@ import sys
 import threading
 
 LINK_FD = 3
+DEADLINE = 30  # seconds: only ever reached when something hangs
 HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
 HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE = 1, 2, 4, 8
@@ -36,6 +37,7 @@ class Gateway:
             for value in (values if isinstance(values, list) else [values])
         )
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.link.settimeout(DEADLINE)
         self.process = subprocess.Popen(
             [program], pass_fds=[LINK_FD], preexec_fn=lambda: os.dup2(theirs.fileno(), LINK_FD),
             env=env)
@@ -112,7 +114,7 @@ class Gateway:
         return listener.getsockname()[1]
 
     def connect(self, name, port):
-        return socket.create_connection(("127.0.0.1", self.front(name, port)), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.front(name, port)), timeout=DEADLINE)
 
     def quit(self):
         """Ends the run. The summary as (count, what, allow_with), and the totals of BYE."""
@@ -129,7 +131,7 @@ class Gateway:
                 totals = struct.unpack_from("=QQQQ", data, 8)
             elif kind == 0:
                 break
-        self.process.wait(timeout=10)
+        self.process.wait(DEADLINE)
         return lines, totals
 
     def __enter__(self):
@@ -139,7 +141,7 @@ class Gateway:
         for listener in self.fronts:
             listener.close()
         self.link.close()
-        self.process.wait(timeout=10)
+        self.process.wait(DEADLINE)
 
 
 def main():
