@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "policy/policy_int.h"
 #include "policy/suggest.h"
 #include "policy/when.h"
@@ -14,6 +15,7 @@
 #define HOSTNAME_MAX 64 /* uname(2) */
 #define LABEL_MAX    63 /* RFC 1123 */
 #define SEED_MAX_LEN 256
+#define FD_MAX       999999
 
 /* Room for one more element; NULL with the error set. */
 static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
@@ -96,8 +98,8 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
 {
     (void)policy;
     if (strncmp(value, "fd:", 3) == 0) {
-        size_t n = strspn(value + 3, "0123456789");
-        if (n == 0 || n > 6 || value[3 + n] != '\0') {
+        uint64_t fd;
+        if (sl_num_parse_str(value + 3, FD_MAX, &fd) < 0) {
             return sl_error_usage(err, "%s: '%.*s': expected 'fd:' and a descriptor number", what,
                                   SHOWN_MAX, value);
         }
@@ -106,37 +108,24 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
                             : 0;
 }
 
-static bool read_core(const char **text, unsigned *ret_core)
-{
-    size_t n = strspn(*text, "0123456789");
-    unsigned core = 0;
-    for (size_t i = 0; i < n && i < 5; i++) {
-        core = core * 10 + (unsigned)((*text)[i] - '0');
-    }
-    *text += n;
-    *ret_core = core;
-    return n > 0 && n < 5 && core < SL_POLICY_CPUS_MAX;
-}
-
 /* "0,2-3", as the kernel writes lists of processors. */
 int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     const char *p = value;
     for (;;) {
-        unsigned first;
-        unsigned last;
-        bool good = read_core(&p, &first);
-        last = first;
+        uint64_t first = 0;
+        bool good = sl_num_take(&p, SL_POLICY_CPUS_MAX - 1, &first) == 0;
+        uint64_t last = first;
         if (good && *p == '-') {
             p++;
-            good = read_core(&p, &last) && first <= last;
+            good = sl_num_take(&p, SL_POLICY_CPUS_MAX - 1, &last) == 0 && first <= last;
         }
         if (!good || (*p != '\0' && *p != ',')) {
             return sl_error_usage(err,
                                   "%s: '%.*s': expected numbers of cores from 0 to %d ('0,2-3')",
                                   what, SHOWN_MAX, value, SL_POLICY_CPUS_MAX - 1);
         }
-        for (unsigned core = first; core <= last; core++) {
+        for (uint64_t core = first; core <= last; core++) {
             policy->cpu_cores[core / 64] |= UINT64_C(1) << (core % 64);
         }
         if (*p++ == '\0') {
@@ -173,20 +162,18 @@ int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error
         return 0;
     }
     for (;;) {
-        size_t digits = strspn(p, "0123456789");
-        unsigned long number =
-            digits == 0 || digits > 2 ? SL_POLICY_GPUS_MAX : strtoul(p, NULL, 10);
-        if (number >= SL_POLICY_GPUS_MAX || (p[digits] != ',' && p[digits] != '\0')) {
+        uint64_t number;
+        int r = sl_num_take(&p, SL_POLICY_GPUS_MAX - 1, &number);
+        if (r < 0 || (*p != ',' && *p != '\0')) {
             return sl_error_usage(err,
                                   "%s: '%.*s': expected all, or numbers from 0 to %d as in '0,2'",
                                   what, SHOWN_MAX, value, SL_POLICY_GPUS_MAX - 1);
         }
         mask |= (uint64_t)1 << number;
-        if (p[digits] == '\0') {
+        if (*p++ == '\0') {
             policy->gpu_mask |= mask;
             return 0;
         }
-        p += digits + 1;
     }
 }
 
