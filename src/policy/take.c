@@ -17,23 +17,21 @@
 #define SEED_MAX_LEN 256
 #define FD_MAX       999999
 
-/* Room for one more element; NULL with the error set. */
-static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
+/* Room for one more element behind `count` others. 0, -EINVAL or -ENOMEM. */
+static int grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
 {
     if (count >= SL_POLICY_RULES_MAX) {
-        (void)sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
-        return NULL;
+        return sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
     }
     /* Doubling at powers of two: the capacity follows from the count. */
     if (count == 0 || (count & (count - 1)) == 0) {
         void *more = realloc(*items, (count == 0 ? 1 : count * 2) * size);
         if (more == NULL) {
-            (void)sl_error_set(err, ENOMEM, "no memory for %s", what);
-            return NULL;
+            return sl_error_set(err, ENOMEM, "no memory for %s", what);
         }
         *items = more;
     }
-    return (char *)*items + count * size;
+    return 0;
 }
 
 int sl_take_nonempty(sl_policy *policy, const char *value, const char *what, sl_error *err)
@@ -201,11 +199,8 @@ int sl_take_seed(sl_policy *policy, const char *value, const char *what, sl_erro
 static int add_net(sl_net_rule **rules, size_t *count, const char *value, const char *what,
                    sl_error *err)
 {
-    sl_net_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
-    }
-    int r = sl_net_rule_parse(value, slot, err);
+    int r = grow((void **)rules, *count, sizeof(**rules), what, err);
+    r = r < 0 ? r : sl_net_rule_parse(value, *rules + *count, err);
     if (r == 0) {
         (*count)++;
     }
@@ -225,11 +220,8 @@ int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_
 static int add_http(sl_http_rule **rules, size_t *count, const char *value, const char *what,
                     sl_error *err)
 {
-    sl_http_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
-    }
-    int r = sl_http_rule_parse(value, slot, err);
+    int r = grow((void **)rules, *count, sizeof(**rules), what, err);
+    r = r < 0 ? r : sl_http_rule_parse(value, *rules + *count, err);
     if (r == 0) {
         (*count)++;
     }
@@ -259,12 +251,12 @@ int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_
                               message, SHOWN_MAX, value);
     }
     int r = sl_host_pattern_parse(value, true, message, &host, err);
-    sl_net_rule *rule = NULL;
     if (r == 0) {
-        rule = grow((void **)&policy->net_hosts, policy->net_host_count, sizeof(*rule), what, err);
-        r = rule == NULL ? -EINVAL : 0;
+        r = grow((void **)&policy->net_hosts, policy->net_host_count, sizeof(*policy->net_hosts),
+                 what, err);
     }
     if (r == 0) {
+        sl_net_rule *rule = &policy->net_hosts[policy->net_host_count];
         *rule = (sl_net_rule){.text = strdup(value), .protos = SL_PROTO_TCP, .host = host};
         if (rule->text == NULL) {
             return sl_error_set(err, ENOMEM, "no memory for %s", what);
@@ -291,12 +283,12 @@ int sl_take_http_ports(sl_policy *policy, const char *value, const char *what, s
 
 int sl_take_no_inspect(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
-    sl_host_pattern *slot = grow((void **)&policy->http_no_inspect, policy->http_no_inspect_count,
-                                 sizeof(*slot), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
+    size_t count = policy->http_no_inspect_count;
+    int r =
+        grow((void **)&policy->http_no_inspect, count, sizeof(*policy->http_no_inspect), what, err);
+    if (r == 0) {
+        r = sl_host_pattern_parse(value, false, what, &policy->http_no_inspect[count], err);
     }
-    int r = sl_host_pattern_parse(value, false, what, slot, err);
     if (r == 0) {
         policy->http_no_inspect_count++;
     }
@@ -319,17 +311,13 @@ static int parse_resolved(const char *text, sl_resolve *entry)
     if (strchr(addr, ':') != NULL && addr[0] != '[') {
         return -EINVAL;
     }
-    sl_ports ports = {0};
-    int r = sl_ports_add(&ports, colon + 1, false, "", NULL);
-    if (r == 0 && (ports.count != 1 || ports.ranges[0].lo != ports.ranges[0].hi)) {
-        r = -EINVAL;
+    uint64_t port;
+    if (sl_num_parse_plain(colon + 1, strlen(colon + 1), UINT16_MAX, &port) < 0 || port == 0 ||
+        sl_addr_parse(addr, &entry->addr) < 0) {
+        return -EINVAL;
     }
-    if (r == 0) {
-        entry->port = ports.ranges[0].lo;
-        r = sl_addr_parse(addr, &entry->addr);
-    }
-    sl_ports_done(&ports);
-    return r;
+    entry->port = (uint16_t)port;
+    return 0;
 }
 
 int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_error *err)
@@ -356,14 +344,12 @@ int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_e
                               "numbers, or IPv6 in brackets, and a port from 1 to 65535",
                               what, SHOWN_MAX, equals + 1);
     }
-    sl_resolve *slot =
-        grow((void **)&policy->resolve, policy->resolve_count, sizeof(*slot), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
+    int r =
+        grow((void **)&policy->resolve, policy->resolve_count, sizeof(*policy->resolve), what, err);
+    if (r == 0) {
+        policy->resolve[policy->resolve_count++] = entry;
     }
-    *slot = entry;
-    policy->resolve_count++;
-    return 0;
+    return r;
 }
 
 /* Names with commas between them. */
