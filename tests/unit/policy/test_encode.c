@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "core/util.h"
 #include "made.h"
 #include "policy/policy.h"
@@ -220,6 +222,80 @@ static void test_toml(void **state)
     sl_buf_done(&out);
 }
 
+/* Cut anywhere, the link's form is refused or is a policy of less; never read beyond its end. */
+static void test_every_cut(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) p = full_policy();
+    sl_buf out;
+    sl_buf_init(&out, 65536);
+    assert_int_equal(sl_policy_encode(p, &out), 0);
+    for (size_t len = 0; len < out.len; len++) {
+        SL_AUTO(sl_policy) back = NULL;
+        sl_error err = {0};
+        sl_autofree char *exact = malloc(len + (len == 0));
+        assert_non_null(exact);
+        memcpy(exact, sl_buf_head(&out), len);
+        int r = sl_policy_decode(exact, len, &back, &err);
+        assert_true((r == 0) == (back != NULL));
+        assert_true(r == 0 || err.message[0] != '\0');
+    }
+    sl_buf_done(&out);
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) p = full_policy();
+    sl_buf all;
+    sl_buf_init(&all, 65536);
+    assert_int_equal(sl_policy_encode(p, &all), 0);
+    for (size_t max = 0; max <= all.len; max++) {
+        sl_buf out;
+        sl_buf_init(&out, max);
+        assert_int_equal(sl_policy_encode(p, &out), max == all.len ? 0 : -ENOBUFS);
+        sl_buf_done(&out);
+    }
+    sl_buf_done(&all);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) p = full_policy();
+    sl_buf all;
+    sl_error err;
+    sl_buf_init(&all, 65536);
+    assert_int_equal(sl_policy_encode(p, &all), 0);
+    for (unsigned n = 0;; n++) {
+        sl_buf out;
+        sl_buf_init(&out, 65536);
+        alloc_fail(n);
+        int encoded = sl_policy_encode(p, &out);
+        int shown = encoded < 0 ? 0 : sl_policy_to_toml(p, &out, &err);
+        bool failed = alloc_failed();
+        sl_buf_done(&out);
+        assert_int_equal(encoded < 0 ? encoded : shown, failed ? -ENOMEM : 0);
+        if (!failed) {
+            break;
+        }
+    }
+    for (unsigned n = 0;; n++) {
+        SL_AUTO(sl_policy) back = NULL;
+        alloc_fail(n);
+        int r = sl_policy_decode(sl_buf_head(&all), all.len, &back, &err);
+        if (!alloc_failed()) {
+            assert_int_equal(r, 0);
+            assert_true(n > 50);
+            break;
+        }
+        assert_true(r < 0);
+        assert_null(back);
+        assert_true(err.message[0] != '\0');
+    }
+    sl_buf_done(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +304,9 @@ int main(void)
         cmocka_unit_test(test_empty_lists),
         cmocka_unit_test(test_decode_refuses),
         cmocka_unit_test(test_toml),
+        cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

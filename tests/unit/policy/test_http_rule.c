@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "core/util.h"
 #include "policy/http_rule.h"
 
@@ -285,12 +286,54 @@ static void test_deny_is_wide(void **state)
     }
 }
 
+static void test_methods(void **state)
+{
+    char method[SL_HTTP_METHOD_MAX + 1];
+    (void)state;
+    assert_true(sl_http_method_valid("GET"));
+    assert_true(sl_http_method_valid("M-SEARCH"));
+    assert_true(sl_http_method_valid("!#$%&'*+-.^_`|~09Az"));
+    assert_false(sl_http_method_valid(""));
+    for (int c = 1; c < 256; c++) { /* RFC 9110 section 5.6.2 */
+        char text[] = {'G', (char)c, '\0'};
+        bool token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     strchr("!#$%&'*+-.^_`|~", c) != NULL;
+        assert_int_equal(sl_http_method_valid(text), token);
+    }
+    memset(method, 'A', sizeof(method));
+    method[SL_HTTP_METHOD_MAX - 1] = '\0';
+    assert_true(sl_http_method_valid(method));
+    method[SL_HTTP_METHOD_MAX - 1] = 'A';
+    method[SL_HTTP_METHOD_MAX] = '\0';
+    assert_false(sl_http_method_valid(method));
+}
+
+static void test_http_no_memory(void **state)
+{
+    (void)state;
+    for (unsigned n = 0;; n++) {
+        sl_http_rule rule = {0};
+        sl_error err = {0};
+        alloc_fail(n);
+        int r = sl_http_rule_parse("GET,HEAD https://a.test:8443/v1/*?a=b&c=d", &rule, &err);
+        if (!alloc_failed()) {
+            assert_int_equal(r, 0);
+            assert_true(n > 3);
+            sl_http_rule_done(&rule);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_int_equal(err.kind, SL_ERROR_SYSTEM);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_http_grammar), cmocka_unit_test(test_http_errors),
-        cmocka_unit_test(test_match),        cmocka_unit_test(test_query),
-        cmocka_unit_test(test_deny_is_wide),
+        cmocka_unit_test(test_http_grammar),   cmocka_unit_test(test_http_errors),
+        cmocka_unit_test(test_match),          cmocka_unit_test(test_query),
+        cmocka_unit_test(test_deny_is_wide),   cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_http_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

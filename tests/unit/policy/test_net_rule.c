@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "core/util.h"
 #include "policy/net_rule.h"
 
@@ -94,11 +96,64 @@ static void test_net_errors(void **state)
     }
 }
 
+/* The longest rule is read whole; one byte more is refused before anything is copied. */
+static void test_net_length(void **state)
+{
+    char text[4096 + 2];
+    sl_net_rule rule;
+    sl_error err;
+    (void)state;
+    size_t n = (size_t)snprintf(text, sizeof(text), "a.test:80");
+    while (n < 4096) {
+        text[n] = n % 3 == 0 ? ',' : '8'; /* a list of ports, the same ones */
+        n++;
+    }
+    memcpy(text + 4096 - 2, "88", 3);
+    rule = must_parse_net(text);
+    assert_int_equal(strlen(rule.text), 4096);
+    sl_net_rule_done(&rule);
+    memcpy(text + 4096, "8", 2);
+    assert_int_equal(sl_net_rule_parse(text, &rule, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "longer than 4096 bytes"));
+    assert_true(strlen(err.message) < 200);
+}
+
+static void test_net_untouched(void **state)
+{
+    sl_net_rule rule;
+    sl_net_rule copy;
+    (void)state;
+    memset(&rule, 0x5a, sizeof(rule));
+    memcpy(&copy, &rule, sizeof(rule));
+    assert_int_equal(sl_net_rule_parse("a.test:80,x", &rule, NULL), -EINVAL);
+    assert_memory_equal(&rule, &copy, sizeof(rule));
+}
+
+static void test_net_no_memory(void **state)
+{
+    (void)state;
+    for (unsigned n = 0;; n++) {
+        sl_net_rule rule;
+        sl_error err = {0};
+        alloc_fail(n);
+        int r = sl_net_rule_parse("tcp://a.test:80,443", &rule, &err);
+        if (!alloc_failed()) {
+            assert_int_equal(r, 0);
+            assert_true(n > 1);
+            sl_net_rule_done(&rule);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_int_equal(err.kind, SL_ERROR_SYSTEM);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_net_grammar),
-        cmocka_unit_test(test_net_errors),
+        cmocka_unit_test(test_net_grammar),   cmocka_unit_test(test_net_errors),
+        cmocka_unit_test(test_net_length),    cmocka_unit_test(test_net_untouched),
+        cmocka_unit_test(test_net_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
