@@ -6,6 +6,7 @@
  * (bpf_sim.c); constant answers, unknown numbers and equalities with libseccomp too. */
 #include <errno.h>
 #include <linux/audit.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>

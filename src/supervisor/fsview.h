@@ -1,0 +1,35 @@
+/* Which paths a policy grants, as plain data: built once by who makes the rules. */
+#ifndef SANDLOCK_SUPERVISOR_FSVIEW_H
+#define SANDLOCK_SUPERVISOR_FSVIEW_H
+
+#include <stdbool.h>
+
+#include "core/strv.h"
+#include "core/util.h"
+
+/* What was granted, resolved once at the start: later changes of the tree do not move it. */
+typedef struct sl_fsview {
+    sl_strv writable; /* absolute, symlinks resolved */
+    sl_strv denied;   /* the same of what is carved out */
+    bool root_listed; /* isolate_pids: "/" may be listed, though no rule says so */
+    bool proc_read;   /* isolate_pids: the tree's own processes may be read in /proc */
+    sl_strv notes;    /* lines worth telling the user: grants not given and why */
+} sl_fsview;
+
+void sl_fsview_free(sl_fsview *view);
+SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
+
+/* True if `path` (absolute, resolved) is a write grant or below one. */
+bool sl_fsview_writable(const sl_fsview *view, const char *path);
+
+/* True if a file system of this type is mounted where a write grant reaches some of it, or when
+ * that cannot be told. */
+bool sl_fsview_writes_type(const sl_fsview *view, const char *type);
+
+/* True if `path` (absolute) is denied or below what is. */
+bool sl_fsview_denied(const sl_fsview *view, const char *path);
+
+/* True if `path` is `top` or below it; both absolute and without trailing slash ("/" is all). */
+bool sl_fsview_is_below(const char *path, const char *top);
+
+#endif
