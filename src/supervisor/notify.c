@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "supervisor/supervisor.h"
 
@@ -138,6 +139,7 @@ pid_t sl_call_tgid(const sl_call *call)
         return -ESRCH;
     }
     text[n] = '\0';
-    const char *line = strstr(text, "\nTgid:");
-    return line == NULL ? -ESRCH : (pid_t)strtol(line + 6, NULL, 10);
+    const char *line = strstr(text, "\nTgid:\t");
+    pid_t tgid = line == NULL ? 0 : sl_num_pid(line + strlen("\nTgid:\t"));
+    return tgid == 0 ? -ESRCH : tgid;
 }

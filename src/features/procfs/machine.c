@@ -12,6 +12,7 @@
 
 #include "core/buf.h"
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/limits/limits.h"
@@ -83,7 +84,7 @@ static bool keep_shown(const char *name, const void *arg)
     if (strncmp(name, "cpu", 3) != 0 || name[3] < '0' || name[3] > '9') {
         return true;
     }
-    return strtoul(name + 3, NULL, 10) < *shown;
+    return sl_num_after(name, "cpu", UINT64_MAX) < *shown;
 }
 
 static sl_answer handle_getdents(sl_call *call)
@@ -112,12 +113,14 @@ static uint64_t used_memory(const sl_supervisor *sv)
         sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
         if (n > 0) {
-            char *at;
+            const char *at = text;
+            uint64_t size;
+            uint64_t resident;
+            uint64_t shared;
             text[n] = '\0';
-            strtoull(text, &at, 10);
-            uint64_t resident = strtoull(at, &at, 10);
-            uint64_t shared = strtoull(at, &at, 10);
-            pages += resident > shared ? resident - shared : 0;
+            bool all = sl_num_next(&at, &size) == 0 && sl_num_next(&at, &resident) == 0 &&
+                       sl_num_next(&at, &shared) == 0;
+            pages += all && resident > shared ? resident - shared : 0;
         }
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
