@@ -8,22 +8,13 @@
 int sl_alone_check(const sl_run_options *options, sl_error *err)
 {
     const sl_policy *p = options->policy;
-    const char *needs = sl_policy_restricts_net(p) ? "rules that name hosts, addresses or requests"
-                        : p->timeout_ms > 0        ? "--timeout"
-                        : p->audit != NULL         ? "--audit"
-                        : p->isolate_pids          ? "--isolate-pids"
-                        : p->port_remap            ? "--port-remap"
-                        : p->hostname != NULL      ? "--hostname"
-                        : p->max_memory > 0        ? "--max-memory"
-                        : p->max_cpu > 0           ? "--max-cpu"
-                        : p->cpu_cores_text.count > 0 ? "--cpu-cores"
-                        : p->num_cpus > 0             ? "--num-cpus"
-                        : p->time_start != NULL       ? "--time-start"
-                        : p->random_seed != NULL      ? "--random-seed"
-                        : p->deterministic_dirs       ? "--deterministic-dirs"
-                        : options->interactive        ? "--interactive"
-                        : options->status_fd >= 0     ? "--status-fd"
-                                                      : NULL;
+    const char *promise = sl_sandbox_promise(p);
+    const char *needs = promise != NULL           ? promise
+                        : p->timeout_ms > 0       ? "--timeout"
+                        : p->audit != NULL        ? "--audit"
+                        : options->interactive    ? "--interactive"
+                        : options->status_fd >= 0 ? "--status-fd"
+                                                  : NULL;
     return needs == NULL ? 0 : sl_error_usage(err, "--no-supervisor cannot be had with %s", needs);
 }
 

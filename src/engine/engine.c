@@ -195,7 +195,7 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
 {
     struct engine *e = arg;
     const sl_prepared *p = e->prepared;
-    sl_sandbox_port ports[PORTS_SHOWN_MAX];
+    sl_remap_port ports[PORTS_SHOWN_MAX];
     if (request->what == SL_CONTROL_KILL) {
         return kill_main(e, request->signal, out);
     }

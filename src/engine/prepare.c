@@ -52,7 +52,7 @@ static int prepare_cgroup(sl_prepared *p, sl_error *err)
     if (!wanted || sl_sandbox_may_write_cgroups(p->sandbox)) {
         return 0; /* a limit that the command could lift is none */
     }
-    if (sl_cgroup_new(p->policy, &p->cgroup) < 0) {
+    if (sl_cgroup_new(p->policy->max_memory, p->policy->max_cpu, &p->cgroup) < 0) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     sl_sandbox_set_cgroup(p->sandbox, p->cgroup);

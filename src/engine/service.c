@@ -61,7 +61,7 @@ static void hook_bound(void *arg, enum sl_proto proto, uint16_t inside, uint16_t
 
 static void set_hooks(const sl_service *s)
 {
-    sl_sandbox_hooks hooks = {
+    sl_supervisor_hooks hooks = {
         .report_arg = s->report, .decided = hook_decided, .bound = hook_bound};
     if (s->link != NULL) {
         hooks.flow_arg = s->link;

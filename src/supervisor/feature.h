@@ -1,5 +1,6 @@
-/* A feature of confinement: one file, one constant. The set of wanted features makes the BPF filter
- * and the dispatch table from the same rows, so that what is trapped is what is handled. */
+/* A feature of confinement: one folder, one constant. The set of wanted features makes the BPF
+ * filter and the dispatch table from the same rows, so that what is trapped is what is handled, and
+ * says what of a policy cannot be kept without a supervisor. */
 #ifndef SANDLOCK_SUPERVISOR_FEATURE_H
 #define SANDLOCK_SUPERVISOR_FEATURE_H
 
@@ -25,24 +26,36 @@ typedef struct sl_syscall_row {
     sl_bpf_cond conds[SL_BPF_CONDS_MAX]; /* trap only when these hold */
 } sl_syscall_row;
 
+/* For a feature without which every promise of a policy holds: a means to other features, or
+ * something that only a supervisor can get in the way of. Say which, where it is used. */
+bool sl_feature_promises_nothing(const sl_policy *policy);
+
 typedef struct sl_feature {
     const char *name;
     bool (*wanted)(const sl_policy *policy);
+    /* What of the policy is lost when nobody supervises, as the user spells it (NULL: `name`), and
+     * whether this policy has promised it (NULL: whenever it is wanted). Then a run without a
+     * supervisor is refused; a feature that says nothing of this refuses as well. */
+    const char *option;
+    bool (*promised)(const sl_policy *policy);
+    /* What is trapped. */
     const sl_syscall_row *rows;
     size_t row_count;
-    /* Adds answers the kernel gives alone (no trap); may be NULL. 0 or -errno. */
+    /* What the kernel refuses (or lets go) by itself, with a supervisor or without: these come
+     * before every row. */
+    const sl_bpf_rule *refused;
+    size_t refused_count;
+    /* The same where it depends on the policy; may be NULL. 0 or -errno. */
     int (*filter)(const sl_policy *policy, sl_bpf_rules *rules);
-    /* State of a run, before the fork; may be NULL. */
-    int (*setup)(struct sl_sandbox *sb, sl_error *err);
-    void (*teardown)(struct sl_sandbox *sb);
+    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. */
+    size_t state_size;
+    /* Fills it, before the fork; may be NULL. After a failure `teardown` is called too. */
+    int (*setup)(struct sl_supervisor *sv, void *state, sl_error *err);
+    void (*teardown)(void *state);
     /* A thread of its own: begun once the child runs, ended before the tree is killed; may be NULL.
      * `stop` is safe without `start`, and twice. */
-    int (*start)(struct sl_sandbox *sb, sl_error *err);
-    void (*stop)(struct sl_sandbox *sb);
+    int (*start)(struct sl_supervisor *sv, void *state, sl_error *err);
+    void (*stop)(void *state);
 } sl_feature;
-
-/* All features, in the order of the chain. */
-extern const sl_feature *const sl_features[];
-extern const size_t sl_feature_count;
 
 #endif
