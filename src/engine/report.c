@@ -79,11 +79,6 @@ static void add_line(sl_report *r, const char *what, const char *allow_with, uin
     }
 }
 
-static const char *proto_name(enum sl_proto proto)
-{
-    return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
-}
-
 static bool is_utf8(const char *text)
 {
     json_t *value = json_string(text);
@@ -107,7 +102,7 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s*, s:s*}", "timestamp", sl_clock_iso(when),
         "sandlock.verdict", allowed ? "allow" : "deny", "sandlock.kind", "net", "network.transport",
-        proto_name(dest->proto), "server.address", address, "server.port", (int)dest->port,
+        sl_proto_name(dest->proto), "server.address", address, "server.port", (int)dest->port,
         "process.pid", (int)pid, "process.executable.path", exe[0] == '\0' ? NULL : exe,
         "sandlock.rule", verdict->rule, "sandlock.reason", allowed ? NULL : verdict->reason);
     char *text = line == NULL ? NULL : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -138,8 +133,8 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         char what[SL_SUGGESTION_MAX];
         char allow_with[SL_SUGGESTION_MAX];
         bool v6 = strchr(host, ':') != NULL;
-        snprintf(what, sizeof(what), "%s://%s%s%s:%u", proto_name(dest->proto), v6 ? "[" : "", host,
-                 v6 ? "]" : "", dest->port);
+        snprintf(what, sizeof(what), "%s://%s%s%s:%u", sl_proto_name(dest->proto), v6 ? "[" : "",
+                 host, v6 ? "]" : "", dest->port);
         allow_with[0] = '\0';
         if (verdict->rule == NULL) { /* a deny rule would win over any flag */
             sl_policy_suggest_net(dest, allow_with);

@@ -14,7 +14,8 @@
 #include "policy/verdict.h"
 
 #define SL_LINK_VERSION     2
-#define SL_LINK_FD          3 /* the gateway's end, at exec */
+#define SL_LINK_FD          3                /* the gateway's end, at exec */
+#define SL_LINK_TRACE_FD    (SL_LINK_FD + 1) /* where the trace goes (core/trace.h), when it is on */
 #define SL_LINK_MESSAGE_MAX 4096
 #define SL_LINK_ADDRS_MAX   16
 #define SL_LINK_PATH_MAX    256
