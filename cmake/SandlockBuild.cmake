@@ -26,10 +26,13 @@ function(sandlock_program name)
 endfunction()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
-# sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE
+# sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE. A room
+# within a room is written as a path: http/h1 makes unit.http.h1.FILE.
 function(sandlock_unit room file)
-  add_executable(test_${room}_${file} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c)
-  target_link_libraries(test_${room}_${file} PRIVATE sandlock_flags ${ARGN} cmocka)
-  add_test(NAME unit.${room}.${file} COMMAND test_${room}_${file})
-  set_tests_properties(unit.${room}.${file} PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 120)
+  string(REPLACE "/" "_" target test_${room}_${file})
+  string(REPLACE "/" "." name unit.${room}.${file})
+  add_executable(${target} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c)
+  target_link_libraries(${target} PRIVATE sandlock_flags ${ARGN} cmocka)
+  add_test(NAME ${name} COMMAND ${target})
+  set_tests_properties(${name} PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 120)
 endfunction()

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
 #include "http/json.h"
 
 #define BODY_MAX (192u << 10)

@@ -15,7 +15,7 @@
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
-#include "http/h1_chunk.h"
+#include "http/h1/chunk.h"
 #include "http/spin.h"
 #include "net/roots.h"
 

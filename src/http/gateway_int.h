@@ -9,7 +9,7 @@
 
 #include "core/buf.h"
 #include "http/audit.h"
-#include "http/h1_parse.h"
+#include "http/h1/parse.h"
 #include "net/ca.h"
 #include "net/conn.h"
 #include "net/resolver.h"

@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
 
 /* Methods that may be sent a second time (RFC 9110 section 9.2.2). */
 static bool is_idempotent(const char *method)

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
 #include "net/tls.h"
 
 /* RFC 9112 section 6.3: how long the body is. */

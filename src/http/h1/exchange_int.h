@@ -1,11 +1,11 @@
 /* One HTTP/1 connection of the child and the upstream connection behind it: shared by the files
  * exchange*.c and answer.c. */
-#ifndef SANDLOCK_HTTP_EXCHANGE_INT_H
-#define SANDLOCK_HTTP_EXCHANGE_INT_H
+#ifndef SANDLOCK_HTTP_H1_EXCHANGE_INT_H
+#define SANDLOCK_HTTP_H1_EXCHANGE_INT_H
 
 #include "http/gateway_int.h"
-#include "http/h1_chunk.h"
-#include "http/h1_write.h"
+#include "http/h1/chunk.h"
+#include "http/h1/write.h"
 #include "http/judge.h"
 #include "net/relay.h"
 #include "net/splice.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
 
 #define SPLICE_MIN    (512u << 10) /* bodies below this are copied */
 #define SPLICE_BUDGET (8u << 20)   /* then the others have their turn */

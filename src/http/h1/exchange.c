@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
 #include "net/tls.h"
 
 #define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
