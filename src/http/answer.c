@@ -47,7 +47,7 @@ static bool can_drain(const sl_exchange *x)
 static void send_answer(sl_exchange *x, unsigned status, bool verdict, bool keep,
                         const sl_buf *body)
 {
-    sl_buf *head = &x->gw->wire;
+    sl_buf *head = &x->room->wire;
     bool no_body = x->method != NULL && strcmp(x->method, "HEAD") == 0;
     sl_buf_consume(head, head->len);
     (void)sl_buf_printf(

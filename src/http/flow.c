@@ -116,11 +116,17 @@ void sl_flow_end_all(sl_gateway *gw)
     sl_flow_reap(gw);
 }
 
+void sl_flow_on_event(void *arg)
+{
+    sl_flow *flow = arg;
+    flow->protocol->pump(flow);
+}
+
 void sl_flow_become(sl_flow *flow, const sl_protocol *protocol)
 {
     sl_conn *client = flow->client;
     flow->protocol = protocol;
-    sl_conn_on_event(client, (sl_conn_cb)protocol->pump, flow);
+    sl_conn_on_event(client, sl_flow_on_event, flow);
     int r = protocol->start(flow);
     if (r < 0) {
         sl_flow_log(flow, protocol->name, "memory", strerror(-r), 0, 0);
@@ -249,13 +255,13 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
         refuse_tls(flow, name ? "sni" : "malformed_tls",
                    name ? ALERT_UNRECOGNIZED_NAME : ALERT_DECODE_ERROR);
     } else if (inspect && kind == SL_SNIFF_HTTP1) {
-        sl_flow_become(flow, &sl_protocol_h1);
+        sl_flow_become(flow, flow->gw->http1);
     } else if (inspect && kind == SL_SNIFF_HTTP2) {
         refuse_h2(flow);
     } else if (flow->verdict.raw) {
         sl_flow_become(flow, &sl_protocol_tunnel);
     } else if (inspect) { /* no HTTP either: its reader says so, and how */
-        sl_flow_become(flow, &sl_protocol_h1);
+        sl_flow_become(flow, flow->gw->http1);
     } else {
         refuse(flow, "tcp", "not_tls");
     }

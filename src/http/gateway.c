@@ -15,7 +15,6 @@
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
-#include "http/h1/chunk.h"
 #include "http/spin.h"
 #include "net/roots.h"
 
@@ -395,8 +394,6 @@ static int set_up(service *s, int link, sl_error *err)
     gw->link = link;
     gw->open = sl_upstream_open;
     gw->loop = &s->loop;
-    sl_buf_init(&gw->wire, 4 * SL_HEAD_MAX);
-    sl_buf_init(&gw->tail, 2 * SL_H1_TRAILER_MAX);
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
         uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0) {
         return sl_error_set(err, EMFILE, "the gateway cannot make its event loop");
@@ -421,7 +418,7 @@ static void let_child_start(int link)
     (void)poll(&p, 1, PATIENCE_MS);
 }
 
-int sl_gateway_run(int link)
+int sl_gateway_run(int link, const sl_protocol *http1)
 {
     service *s = calloc(1, sizeof(*s));
     hello h = {.policy = -1};
@@ -445,6 +442,7 @@ int sl_gateway_run(int link)
     r = r == 0 ? sl_confine_self(&err) : r;
     s->hello = h;
     s->gw.trust = ensure_trust;
+    s->gw.http1 = http1;
     if (r == 0 && must_answer_now(&s->gw, &h)) {
         r = make_trust(&s->gw, &h, &err);
     }

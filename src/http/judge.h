@@ -2,7 +2,9 @@
 #ifndef SANDLOCK_HTTP_JUDGE_H
 #define SANDLOCK_HTTP_JUDGE_H
 
-#include "http/gateway_int.h"
+#include "http/flow.h"
+#include "http/gateway.h"
+#include "http/h1/parse.h"
 
 typedef struct sl_judged {
     bool allow;

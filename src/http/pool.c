@@ -5,7 +5,7 @@
 
 #include "core/clock.h"
 #include "core/util.h"
-#include "http/gateway_int.h"
+#include "http/upstream.h"
 
 #define POOL_MAX  128
 #define POOL_EACH 32 /* to one target */

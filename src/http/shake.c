@@ -23,7 +23,7 @@ static void shake_client(sl_flow *flow)
         sl_flow_become(flow, &sl_protocol_linger); /* behind the alert that OpenSSL wrote */
         return;
     }
-    sl_flow_become(flow, &sl_protocol_h1);
+    sl_flow_become(flow, flow->gw->http1);
 }
 
 static int begin_client(sl_flow *flow)

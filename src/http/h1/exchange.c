@@ -7,6 +7,7 @@
 
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
+#include "http/h1/h1.h"
 #include "net/tls.h"
 
 #define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
@@ -297,18 +298,46 @@ static void expire(sl_flow *flow)
     pump(flow);
 }
 
+void sl_h1_room_free(void *room)
+{
+    sl_h1_room *shared = room;
+    if (shared != NULL) {
+        sl_buf_done(&shared->wire);
+        sl_buf_done(&shared->tail);
+        free(shared);
+    }
+}
+
+static sl_h1_room *room_of(sl_gateway *gw)
+{
+    if (gw->http1_room == NULL) {
+        sl_h1_room *room = calloc(1, sizeof(*room));
+        if (room != NULL) {
+            sl_buf_init(&room->wire, 4 * SL_HEAD_MAX);
+            sl_buf_init(&room->tail, 2 * SL_H1_TRAILER_MAX);
+        }
+        gw->http1_room = room;
+    }
+    return gw->http1_room;
+}
+
 static int start(sl_flow *flow)
 {
+    sl_h1_room *room = room_of(flow->gw);
+    if (room == NULL) {
+        return -ENOMEM;
+    }
     sl_exchange *x = calloc(1, sizeof(*x));
     if (x == NULL) {
         return -ENOMEM;
     }
     x->flow = flow;
     x->gw = flow->gw;
+    x->room = room;
     sl_side_init(&x->client, flow->client);
     sl_side_init(&x->upstream, NULL);
     sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
-    sl_buf_init(&x->url, 2 * SL_HEAD_TARGET_MAX);
+    sl_buf_init(&x->url, 2 * SL_TARGET_MAX);
     sl_body_init(&x->req, SL_BODY_NONE, 0);
     sl_body_init(&x->resp, SL_BODY_NONE, 0);
     flow->client = NULL; /* the exchange's from now on */
@@ -360,7 +389,7 @@ static void end(sl_flow *flow)
     flow->state = NULL;
 }
 
-const sl_protocol sl_protocol_h1 = {
+const sl_protocol sl_h1_protocol = {
     .name = "h1",
     .start = start,
     .pump = pump,

@@ -3,7 +3,8 @@
 #ifndef SANDLOCK_HTTP_H1_EXCHANGE_INT_H
 #define SANDLOCK_HTTP_H1_EXCHANGE_INT_H
 
-#include "http/gateway_int.h"
+#include "http/flow.h"
+#include "http/gateway.h"
 #include "http/h1/chunk.h"
 #include "http/h1/write.h"
 #include "http/judge.h"
@@ -13,6 +14,13 @@
 #define SL_SIDE_IN_MAX  (SL_HEAD_MAX + SL_SCRATCH_SIZE)
 #define SL_SIDE_OUT_MAX (SL_SCRATCH_SIZE + SL_HEAD_MAX + (32u << 10))
 #define SL_INTERIM_MAX  32 /* 1xx answers to one request */
+
+/* Shared by all flows, for one event; nothing is kept here between two. */
+typedef struct sl_h1_room {
+    sl_h1_head head;
+    sl_buf wire;
+    sl_buf tail;
+} sl_h1_room;
 
 typedef struct sl_side {
     sl_conn *conn;
@@ -56,6 +64,7 @@ enum sl_exchange_state {
 typedef struct sl_exchange {
     sl_flow *flow;
     sl_gateway *gw;
+    sl_h1_room *room;
     enum sl_exchange_state state;
     sl_side client;
     sl_side upstream;
@@ -116,7 +125,7 @@ void sl_body_done(sl_body *b);
 /* Takes body bytes out of `data`: they are `*ret_len` at its front. 0 or -EBADMSG, -ENOBUFS. */
 int sl_body_take(sl_body *b, uint8_t *data, size_t len, size_t *ret_len, size_t *ret_used);
 /* Sends head bytes (may be empty) and body bytes to `to` in one go, framed as `b` says. */
-int sl_body_send(sl_gateway *gw, sl_body *b, sl_side *to, const sl_buf *head, uint8_t *data,
+int sl_body_send(sl_h1_room *room, sl_body *b, sl_side *to, const sl_buf *head, uint8_t *data,
                  size_t len);
 bool sl_body_may_splice(sl_body *b, const sl_side *from, const sl_side *to);
 /* 1: moved something; 0: nothing now; -EPIPE: the sink broke; other -errno: the source did. */

@@ -92,8 +92,7 @@ static bool expectation_ok(sl_exchange *x, const sl_h1_head *h)
 
 static void take_request(sl_exchange *x, const uint8_t *data, size_t len)
 {
-    sl_gateway *gw = x->gw;
-    sl_h1_head *h = &gw->head;
+    sl_h1_head *h = &x->room->head;
     const char *why = "malformed request";
     enum sl_head_result r = sl_head_check_request(data, len, &why);
     if (r != SL_HEAD_OK) {
@@ -216,7 +215,7 @@ static void use_upstream(sl_exchange *x, sl_conn *conn, const sl_addr *peer, boo
     sl_side_init(&x->upstream, conn);
     x->peer = *peer;
     x->reused = reused;
-    sl_conn_on_event(conn, (sl_conn_cb)x->flow->protocol->pump, x->flow);
+    sl_conn_on_event(conn, sl_flow_on_event, x->flow);
 }
 
 static void open_fresh(sl_exchange *x)
@@ -387,7 +386,7 @@ bool sl_exchange_step_body(sl_exchange *x)
         refuse_body(x, 400, "malformed chunked body");
         return true;
     }
-    r = sl_body_send(x->gw, &x->req, &x->upstream, NULL, v.data, len);
+    r = sl_body_send(x->room, &x->req, &x->upstream, NULL, v.data, len);
     if (r == -EBADMSG) { /* in the trailer, of which nothing was sent */
         refuse_body(x, 400, "malformed chunked body");
         return true;

@@ -36,7 +36,7 @@ static int take_interim(sl_exchange *x, const sl_h1_head *h)
         return 0;
     }
     sl_h1_framing none = {.chunked = false};
-    if (sl_h1_write_response(&x->gw->wire, h, &none) < 0) {
+    if (sl_h1_write_response(&x->room->wire, h, &none) < 0) {
         return protocol_error(x, "interim response too large");
     }
     return 0;
@@ -62,7 +62,7 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
     f.close = x->closing;
     f.keep_alive = !x->closing && !x->client_one_one;
     x->status = h->status;
-    return sl_h1_write_response(&x->gw->wire, h, &f);
+    return sl_h1_write_response(&x->room->wire, h, &f);
 }
 
 /* RFC 6455 section 4.1: 101 without our asking, or to something else, is no answer. */
@@ -76,7 +76,7 @@ static int take_switch(sl_exchange *x, const sl_h1_head *h)
     x->status = 101;
     x->upstream_keep = false;
     x->switching = true;
-    return sl_h1_write_response(&x->gw->wire, h, &framing) < 0
+    return sl_h1_write_response(&x->room->wire, h, &framing) < 0
                ? protocol_error(x, "response head too large")
                : 0;
 }
@@ -84,7 +84,7 @@ static int take_switch(sl_exchange *x, const sl_h1_head *h)
 /* A complete head. 0: the final one, 1: an interim one, or -errno with the exchange gone on. */
 static int take_head(sl_exchange *x, const uint8_t *data, size_t len)
 {
-    sl_h1_head *h = &x->gw->head;
+    sl_h1_head *h = &x->room->head;
     const char *why = "malformed response";
     if (sl_head_check_response(data, len, &why) != SL_HEAD_OK) {
         return protocol_error(x, why);
@@ -111,7 +111,7 @@ static int step_head(sl_exchange *x, const sl_view *v, size_t *ret_used)
 {
     size_t len = 0;
     x->response_begun = true;
-    sl_buf_consume(&x->gw->wire, x->gw->wire.len);
+    sl_buf_consume(&x->room->wire, x->room->wire.len);
     for (;;) {
         enum sl_head_result r = sl_head_scan_next(&x->response_scan, v->data + *ret_used,
                                                   v->len - *ret_used, true, &len);
@@ -136,7 +136,7 @@ static int step_head(sl_exchange *x, const sl_view *v, size_t *ret_used)
 /* What 1xx wrote goes out although the final head is not here. */
 static void send_interim(sl_exchange *x)
 {
-    sl_buf *wire = &x->gw->wire;
+    sl_buf *wire = &x->room->wire;
     struct iovec iov = {sl_buf_head(wire), wire->len};
     if (wire->len > 0 && sl_side_send(&x->client, &iov, 1) < 0) {
         sl_exchange_log(x, "client_gone", NULL);
@@ -193,7 +193,7 @@ static void send_body(sl_exchange *x, const sl_view *v, size_t used, const sl_bu
         (void)protocol_error(x, "malformed chunked response");
         return;
     }
-    r = sl_body_send(x->gw, &x->resp, &x->client, head, v->data + used, len);
+    r = sl_body_send(x->room, &x->resp, &x->client, head, v->data + used, len);
     if (r == -EBADMSG) {
         x->head_sent = x->head_sent && head == NULL;
         (void)protocol_error(x, "malformed trailer");
@@ -248,7 +248,7 @@ bool sl_exchange_step_response(sl_exchange *x)
         }
         x->head_sent = true;
         sl_buf_consume(&x->wire, x->wire.len);
-        head = &x->gw->wire;
+        head = &x->room->wire;
         if (x->switching) {
             x->resp.done = true;
         }

@@ -156,7 +156,7 @@ int sl_body_take(sl_body *b, uint8_t *data, size_t len, size_t *ret_len, size_t 
     return 0;
 }
 
-int sl_body_send(sl_gateway *gw, sl_body *b, sl_side *to, const sl_buf *head, uint8_t *data,
+int sl_body_send(sl_h1_room *room, sl_body *b, sl_side *to, const sl_buf *head, uint8_t *data,
                  size_t len)
 {
     struct iovec iov[SL_CONN_IOV_MAX];
@@ -176,12 +176,12 @@ int sl_body_send(sl_gateway *gw, sl_body *b, sl_side *to, const sl_buf *head, ui
         iov[n++] = (struct iovec){"\r\n", 2};
     }
     if (b->done && b->chunk_out) {
-        sl_buf_consume(&gw->tail, gw->tail.len);
-        int r = sl_h1_write_trailers(&gw->tail, &b->chunk.trailer);
+        sl_buf_consume(&room->tail, room->tail.len);
+        int r = sl_h1_write_trailers(&room->tail, &b->chunk.trailer);
         if (r < 0) {
             return r;
         }
-        iov[n++] = (struct iovec){sl_buf_head(&gw->tail), gw->tail.len};
+        iov[n++] = (struct iovec){sl_buf_head(&room->tail), room->tail.len};
     }
     return n == 0 ? 0 : sl_side_send(to, iov, n);
 }

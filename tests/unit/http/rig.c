@@ -8,6 +8,7 @@
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "http/h1/h1.h"
 
 #define KEPT_MAX (8u << 20)
 #define TURNS    4096
@@ -58,12 +59,11 @@ void rig_init(rig *r)
     gw->loop = &r->loop;
     gw->link = -1;
     gw->open = rig_open;
+    gw->http1 = &sl_h1_protocol;
     gw->policy = make_policy();
     gw->pool = sl_pool_new();
     gw->audit = sl_audit_new(-1);
     gw->scratch = malloc(SL_SCRATCH_SIZE);
-    sl_buf_init(&gw->wire, 4 * SL_HEAD_MAX);
-    sl_buf_init(&gw->tail, 64u << 10);
     if (gw->pool == NULL || gw->audit == NULL || gw->scratch == NULL) {
         abort();
     }
@@ -93,8 +93,7 @@ void rig_done(rig *r)
     sl_audit_free(r->gw.audit);
     sl_policy_free(r->gw.policy);
     free(r->gw.scratch);
-    sl_buf_done(&r->gw.wire);
-    sl_buf_done(&r->gw.tail);
+    sl_h1_room_free(r->gw.http1_room);
     sl_buf_done(&r->from_gateway);
     sl_buf_done(&r->to_upstream);
     uv_run(&r->loop, UV_RUN_DEFAULT);

@@ -4,7 +4,8 @@
 #define SANDLOCK_TESTS_HTTP_RIG_H
 
 #include "core/buf.h"
-#include "http/gateway_int.h"
+#include "http/flow.h"
+#include "http/gateway.h"
 
 #define RIG_NAME "example.test"
 #define RIG_PORT 80
