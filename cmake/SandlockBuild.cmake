@@ -26,12 +26,13 @@ function(sandlock_program name)
 endfunction()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
-# sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE. A room
-# within a room is written as a path: http/h1 makes unit.http.h1.FILE.
+# sandlock_unit(ROOM FILE LIBS...) -> tests/unit/ROOM/test_FILE.c as ctest unit.ROOM.FILE; the room of
+# a room is written with a slash and named with a dot (features/net: unit.features.net.FILE).
 function(sandlock_unit room file)
   string(REPLACE "/" "_" target test_${room}_${file})
   string(REPLACE "/" "." name unit.${room}.${file})
   add_executable(${target} ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_${file}.c)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit/support)
   target_link_libraries(${target} PRIVATE sandlock_flags ${ARGN} cmocka)
   add_test(NAME ${name} COMMAND ${target})
   set_tests_properties(${name} PROPERTIES LABELS unit SKIP_RETURN_CODE 77 TIMEOUT 120)

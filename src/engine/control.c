@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "sandbox/tree.h"
+#include "kernel/tree.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* newer than the headers of the oldest system we build on */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
-#include "http/json.h"
 
 #define BODY_MAX (192u << 10)
 

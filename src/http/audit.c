@@ -8,8 +8,8 @@
 
 #include "core/clock.h"
 #include "core/fd.h"
+#include "core/json.h"
 #include "core/util.h"
-#include "http/json.h"
 
 #define LINE_MAX_BYTES (256u << 10)
 

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "sandbox/sandbox_int.h"
+#include "kernel/landlock.h"
+#include "supervisor/supervisor.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -228,8 +229,9 @@ int sl_child_main(void *arg)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         return fail(args, SL_CHILD_PRIVILEGES, errno);
     }
-    if (args->landlock_fd >= 0 && syscall(SYS_landlock_restrict_self, args->landlock_fd, 0) < 0) {
-        return fail(args, SL_CHILD_LANDLOCK, errno);
+    r = args->landlock_fd >= 0 ? sl_landlock_enter(args->landlock_fd) : 0;
+    if (r < 0) {
+        return fail(args, SL_CHILD_LANDLOCK, -r);
     }
     r = install_filter(args);
     if (r < 0) {

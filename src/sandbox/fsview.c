@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/landlock.h"
 #include "sandbox/gpu.h"
-#include "sandbox/landlock.h"
 #include "sandbox/secrets.h"
 
 struct builder {

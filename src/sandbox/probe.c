@@ -22,8 +22,8 @@
 
 #include "core/fd.h"
 #include "core/util.h"
-#include "sandbox/cgroup.h"
-#include "sandbox/landlock.h"
+#include "kernel/cgroup.h"
+#include "kernel/landlock.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -31,34 +31,25 @@
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
 #endif
-#define LANDLOCK_VERSION 1u
 
 int sl_probe_landlock_abi(void)
 {
-    static int known = -1;
-    if (known < 0) {
-        long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
-        known = abi < 0 ? 0 : (int)abi;
-    }
-    return known;
+    return sl_landlock_abi();
 }
 
 /* A whole ruleset, entered: in a fork, for it binds for good. */
 static bool try_landlock(char *detail, size_t cap)
 {
-    static const uint64_t handled = 1; /* LANDLOCK_ACCESS_FS_EXECUTE */
-    int abi = sl_probe_landlock_abi();
+    int abi = sl_landlock_abi();
     if (abi == 0) {
         snprintf(detail, cap, "not enabled (lsm= boot option?)");
         return false;
     }
-    sl_autoclose int ruleset =
-        (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+    sl_autoclose int ruleset = sl_landlock_new(SL_LANDLOCK_FILES);
     sl_autoclose int root = open("/", O_PATH | O_CLOEXEC);
     bool works = ruleset >= 0 && root >= 0 &&
-                 sl_landlock_allow(ruleset, root, SL_LANDLOCK_EXECUTE) == 0 &&
-                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-                 syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+                 sl_landlock_allow(ruleset, root, SL_LANDLOCK_READ) == 0 &&
+                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && sl_landlock_enter(ruleset) == 0;
     snprintf(detail, cap, works ? "ABI %d" : "ABI %d, but a rule was refused", abi);
     return works && abi >= SL_LANDLOCK_ABI_MIN;
 }

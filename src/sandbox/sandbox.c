@@ -12,15 +12,16 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "kernel/clone.h"
+#include "kernel/landlock.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
-#include "sandbox/clone.h"
-#include "sandbox/deferred.h"
-#include "sandbox/landlock.h"
-#include "sandbox/pin.h"
-#include "sandbox/sandbox_int.h"
+#include "sandbox/ruleset.h"
 #include "sandbox/syscalls.h"
-#include "sandbox/vfile.h"
+#include "supervisor/deferred.h"
+#include "supervisor/path.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/vfile.h"
 
 #define CHILD_STACK      (64u * 1024u)
 #define DISPATCHER_STACK (256u * 1024u)
@@ -151,7 +152,7 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = sl_landlock_build(policy, &sb->landlock_fd, &sb->view, err);
+    r = sl_ruleset_build(policy, &sb->landlock_fd, &sb->view, err);
     if (r < 0) {
         return r;
     }

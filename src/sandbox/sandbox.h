@@ -14,9 +14,9 @@
 
 #include "core/err.h"
 #include "core/util.h"
+#include "kernel/cgroup.h"
 #include "policy/link.h"
 #include "policy/policy.h"
-#include "sandbox/cgroup.h"
 
 typedef struct sl_sandbox sl_sandbox;
 

@@ -2,7 +2,7 @@
  * sockets, kernel state) and calls whose arguments decide. Why each is here: docs/syscalls.md.
  * Nothing here depends on what a call points at; that is for handlers. */
 #include "sandbox/syscalls.h"
-#include "sandbox/vdso.h"
+#include "features/repeat/vdso.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>

@@ -2,8 +2,8 @@
 #ifndef SANDLOCK_SANDBOX_SYSCALLS_H
 #define SANDLOCK_SANDBOX_SYSCALLS_H
 
+#include "kernel/bpf.h"
 #include "policy/policy.h"
-#include "sandbox/bpf.h"
 
 /* Numbers from here on are ENOSYS. */
 #define SL_SYSCALLS_KNOWN SL_SYSNAMES_KNOWN

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "features/net/send_int.h"
 #include "policy/synth.h"
-#include "sandbox/net_send_int.h"
 
 #define MEMORY   0x10000u
 #define OPEN_FDS 64 /* descriptors that the caller has */

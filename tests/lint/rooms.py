@@ -10,8 +10,11 @@ ALLOWED = {
     "net": {"core"},
     "cow": {"core"},
     "http": {"net", "policy", "core"},
-    "sandbox": {"cow", "policy", "core"},
-    "engine": {"sandbox", "cow", "policy", "core"},
+    "kernel": {"sandbox", "policy", "core"},
+    "supervisor": {"sandbox", "kernel", "policy", "core"},
+    "features": {"sandbox", "supervisor", "kernel", "policy", "core"},
+    "sandbox": {"features", "supervisor", "kernel", "cow", "policy", "core"},
+    "engine": {"sandbox", "supervisor", "kernel", "cow", "policy", "core"},
     "lib": {"sandbox", "policy", "core"},
     "cli": {"engine", "policy", "core"},
 }

@@ -22,9 +22,9 @@
 
 #include "../tidy.h"
 #include "core/util.h"
+#include "kernel/landlock.h"
 #include "sandbox/fsview.h"
 #include "sandbox/gpu.h"
-#include "sandbox/landlock.h"
 #include "sandbox/probe.h"
 
 #define FS_ALL_RIGHTS ((1u << 16) - 1)

@@ -1,0 +1,31 @@
+/* The features by name, for the list (features.c) alone. */
+#ifndef SANDLOCK_FEATURES_FEATURES_H
+#define SANDLOCK_FEATURES_FEATURES_H
+
+#include "supervisor/feature.h"
+
+extern const sl_feature sl_feature_bind;
+extern const sl_feature sl_feature_core;
+extern const sl_feature sl_feature_ipc;
+extern const sl_feature sl_feature_metadata;
+extern const sl_feature sl_feature_hostname;
+extern const sl_feature sl_feature_cpus_shown;
+extern const sl_feature sl_feature_memory_shown;
+extern const sl_feature sl_feature_pids;
+extern const sl_feature sl_feature_cpu;
+extern const sl_feature sl_feature_cpus;
+extern const sl_feature sl_feature_cpus_seen;
+extern const sl_feature sl_feature_dirs;
+extern const sl_feature sl_feature_image;
+extern const sl_feature sl_feature_memory;
+extern const sl_feature sl_feature_processes;
+extern const sl_feature sl_feature_restart;
+extern const sl_feature sl_feature_trust;
+extern const sl_feature sl_feature_net;
+extern const sl_feature sl_feature_ports;
+extern const sl_feature sl_feature_ptys;
+extern const sl_feature sl_feature_random;
+extern const sl_feature sl_feature_signals;
+extern const sl_feature sl_feature_time;
+
+#endif

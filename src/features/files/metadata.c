@@ -1,0 +1,472 @@
+/* Owns what Landlock has no right for: mode, owner, times, extended attributes and flags of files
+ * outside the write grants. Each call is copied whole here and done by a worker on a pinned object
+ * (metadata_act.c); nothing is ever continued. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "core/util.h"
+#include "features/features.h"
+#include "features/files/metadata_int.h"
+#include "policy/verdict.h"
+#include "sandbox/identity.h"
+#include "supervisor/supervisor.h"
+
+/* Newer than the headers of the oldest system we build on; the same on every architecture. */
+#define NR_FCHMODAT2     452
+#define NR_SETXATTRAT    463
+#define NR_REMOVEXATTRAT 466
+#define NR_FILE_SETATTR  469
+
+#define ACL "system.posix_acl_"
+
+/* Which object a call names. */
+struct where {
+    int dfd;
+    uint64_t path; /* address; with `whole` not looked at */
+    unsigned at;   /* AT_* */
+    bool whole;    /* the descriptor itself */
+};
+
+#define ON_PATH(address)  ((struct where){.dfd = AT_FDCWD, .path = (address)})
+#define ON_LINK(address)  ((struct where){AT_FDCWD, (address), AT_SYMLINK_NOFOLLOW, false})
+#define ON_FD(descriptor) ((struct where){.dfd = (int)(descriptor), .whole = true})
+#define ON_AT(d, address, flags)                                                                   \
+    ((struct where){.dfd = (int)(d), .path = (address), .at = (unsigned)(flags)})
+#define AT_KNOWN (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+
+static bool wanted(const sl_policy *policy)
+{
+    return !sl_strv_has(&policy->fs_writable, "/"); /* then nothing is outside */
+}
+
+/* The number in "/proc/self/fd/N" and its kin, by which programs name their own descriptors (glibc
+ * does so for fchmodat(2) without following). -1 for other paths. */
+static int own_descriptor(const sl_call *call, const char *path)
+{
+    static const char *const names[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+    char prefix[64];
+    const char *number = NULL;
+    for (int i = 0; i < (int)SL_ARRAY_LEN(names); i++) {
+        if (strcmp(path, names[i]) == 0) {
+            return i;
+        }
+    }
+    snprintf(prefix, sizeof(prefix), "/proc/%d/fd/", (int)sl_call_tgid(call));
+    const char *const heads[] = {"/proc/self/fd/", "/proc/thread-self/fd/", "/dev/fd/", prefix};
+    for (size_t i = 0; i < SL_ARRAY_LEN(heads) && number == NULL; i++) {
+        size_t n = strlen(heads[i]);
+        number = strncmp(path, heads[i], n) == 0 ? path + n : NULL;
+    }
+    size_t digits = number == NULL ? 0 : strspn(number, "0123456789");
+    return digits == 0 || digits > 6 || number[digits] != '\0' ? -1 : (int)strtol(number, NULL, 10);
+}
+
+static int open_cwd(const sl_call *call)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/cwd", (int)call->tid);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -EACCES : fd;
+}
+
+/* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */
+static int pin_plain(const sl_call *call, int fd)
+{
+    int pinned = sl_call_pin(call, fd);
+    if (pinned >= 0 && (fcntl(pinned, F_GETFL) & O_PATH) != 0) {
+        close(pinned);
+        return -EBADF;
+    }
+    return pinned;
+}
+
+static bool is_xattr(const sl_meta_change *c)
+{
+    return c->kind == SL_META_XATTR_SET || c->kind == SL_META_XATTR_REMOVE;
+}
+
+static int find(const sl_call *call, const struct where *where, sl_meta_job *job)
+{
+    int fd = where->dfd;
+    if (where->whole) {
+        job->at = pin_plain(call, fd);
+        return SL_MIN(job->at, 0);
+    }
+    if ((where->at & ~(unsigned)AT_KNOWN) != 0) {
+        return -EINVAL;
+    }
+    int r = sl_call_read_str(call, where->path, job->path, sizeof(job->path));
+    if (r < 0) {
+        return r;
+    }
+    if (job->path[0] == '\0' && (where->at & AT_EMPTY_PATH) == 0) {
+        return -ENOENT;
+    }
+    job->follow = (where->at & AT_SYMLINK_NOFOLLOW) == 0;
+    int own = job->follow ? own_descriptor(call, job->path) : -1;
+    if (own >= 0) {
+        job->path[0] = '\0';
+        fd = own;
+    } else if (job->path[0] == '/') {
+        return 0;
+    }
+    bool plain = own < 0 && job->path[0] == '\0' && is_xattr(&job->change);
+    job->at = fd == AT_FDCWD ? open_cwd(call) : plain ? pin_plain(call, fd) : sl_call_pin(call, fd);
+    return SL_MIN(job->at, 0);
+}
+
+/* Takes the change's value over. */
+static sl_answer start(sl_call *call, const struct where *where, sl_meta_change *change)
+{
+    sl_meta_job *job = malloc(sizeof(*job));
+    if (job == NULL) {
+        free(change->value);
+        return SL_ANSWER_VALUE(-ENOMEM);
+    }
+    job->call = *call;
+    job->at = -1;
+    job->follow = true;
+    job->path[0] = '\0';
+    job->change = *change;
+    job->next = NULL;
+    int r = find(call, where, job);
+    if (r == 0 && !sl_call_valid(call)) {
+        r = -EPERM;
+    }
+    if (r < 0) {
+        sl_meta_job_free(job);
+        return SL_ANSWER_VALUE(r);
+    }
+    return sl_meta_start(job);
+}
+
+/* ---- mode and owner ---- */
+
+static sl_answer mode(sl_call *call, struct where where, uint64_t bits)
+{
+    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)bits};
+    return start(call, &where, &c);
+}
+
+static sl_answer owner(sl_call *call, struct where where, const uint64_t ids[2])
+{
+    sl_meta_change c = {.kind = SL_META_OWNER};
+    const sl_policy *policy = call->sb->policy;
+    if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
+        !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    return start(call, &where, &c);
+}
+
+static sl_answer handle_fchmod(sl_call *call)
+{
+    return mode(call, ON_FD(call->args[0]), call->args[1]);
+}
+
+static sl_answer handle_fchmodat(sl_call *call)
+{
+    return mode(call, ON_AT(call->args[0], call->args[1], 0), call->args[2]);
+}
+
+static sl_answer handle_fchmodat2(sl_call *call)
+{
+    return mode(call, ON_AT(call->args[0], call->args[1], call->args[3]), call->args[2]);
+}
+
+static sl_answer handle_fchown(sl_call *call)
+{
+    return owner(call, ON_FD(call->args[0]), &call->args[1]);
+}
+
+static sl_answer handle_fchownat(sl_call *call)
+{
+    return owner(call, ON_AT(call->args[0], call->args[1], call->args[4]), &call->args[2]);
+}
+
+/* ---- times ---- */
+
+static sl_answer handle_utimensat(sl_call *call)
+{
+    sl_meta_change c = {.kind = SL_META_TIMES, .now = call->args[2] == 0};
+    if (!c.now && sl_call_read(call, call->args[2], c.times, sizeof(c.times)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    if (!c.now && c.times[0].tv_nsec == UTIME_OMIT && c.times[1].tv_nsec == UTIME_OMIT) {
+        return SL_ANSWER_VALUE(0); /* as the kernel: before anything is looked at */
+    }
+    struct where where = ON_AT(call->args[0], call->args[1], call->args[3]);
+    if (where.path == 0 && where.dfd != AT_FDCWD) { /* futimens(3) */
+        if (where.at != 0) {
+            return SL_ANSWER_VALUE(-EINVAL);
+        }
+        where.whole = true;
+    }
+    return start(call, &where, &c);
+}
+
+#ifdef SYS_utimes
+static sl_answer timevals(sl_call *call, struct where where, uint64_t address)
+{
+    struct timeval tv[2];
+    sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
+    if (!c.now && sl_call_read(call, address, tv, sizeof(tv)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    for (int i = 0; i < 2 && !c.now; i++) {
+        if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000) {
+            return SL_ANSWER_VALUE(-EINVAL);
+        }
+        c.times[i] = (struct timespec){tv[i].tv_sec, tv[i].tv_usec * 1000};
+    }
+    return start(call, &where, &c);
+}
+
+static sl_answer handle_utimes(sl_call *call)
+{
+    return timevals(call, ON_PATH(call->args[0]), call->args[1]);
+}
+
+static sl_answer handle_futimesat(sl_call *call)
+{
+    struct where where = ON_AT(call->args[0], call->args[1], 0);
+    where.whole = where.path == 0 && where.dfd != AT_FDCWD;
+    return timevals(call, where, call->args[2]);
+}
+
+static sl_answer handle_utime(sl_call *call)
+{
+    struct utimbuf buf;
+    struct where where = ON_PATH(call->args[0]);
+    sl_meta_change c = {.kind = SL_META_TIMES, .now = call->args[1] == 0};
+    if (!c.now && sl_call_read(call, call->args[1], &buf, sizeof(buf)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    if (!c.now) {
+        c.times[0].tv_sec = buf.actime;
+        c.times[1].tv_sec = buf.modtime;
+    }
+    return start(call, &where, &c);
+}
+#endif
+
+/* ---- extended attributes ---- */
+
+static int read_name(const sl_call *call, uint64_t address, sl_meta_change *c)
+{
+    int r = sl_call_read_str(call, address, c->name, sizeof(c->name));
+    return r == -ENAMETOOLONG || (r == 0 && c->name[0] == '\0') ? -ERANGE : r;
+}
+
+static sl_answer set_xattr(sl_call *call, struct where where, const uint64_t args[4])
+{
+    sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
+    int r = read_name(call, args[0], &c);
+    if (r == 0 && strncmp(c.name, ACL, sizeof(ACL) - 1) == 0 &&
+        sl_policy_wants_identity(call->sb->policy)) {
+        r = -EOPNOTSUPP; /* its ids are the namespace's */
+    }
+    if (r == 0 && c.size > SL_META_VALUE_MAX) {
+        r = -E2BIG;
+    }
+    c.value = r < 0 ? NULL : malloc(c.size + 1);
+    if (r == 0 && c.value == NULL) {
+        r = -ENOMEM;
+    }
+    r = r < 0 ? r : sl_call_read(call, args[1], c.value, c.size);
+    if (r < 0) {
+        free(c.value);
+        return SL_ANSWER_VALUE(r);
+    }
+    return start(call, &where, &c);
+}
+
+static sl_answer remove_xattr(sl_call *call, struct where where, uint64_t name)
+{
+    sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
+    int r = read_name(call, name, &c);
+    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &where, &c);
+}
+
+static sl_answer handle_setxattr(sl_call *call)
+{
+    return set_xattr(call, ON_PATH(call->args[0]), &call->args[1]);
+}
+
+static sl_answer handle_lsetxattr(sl_call *call)
+{
+    return set_xattr(call, ON_LINK(call->args[0]), &call->args[1]);
+}
+
+static sl_answer handle_fsetxattr(sl_call *call)
+{
+    return set_xattr(call, ON_FD(call->args[0]), &call->args[1]);
+}
+
+static sl_answer handle_removexattr(sl_call *call)
+{
+    return remove_xattr(call, ON_PATH(call->args[0]), call->args[1]);
+}
+
+static sl_answer handle_lremovexattr(sl_call *call)
+{
+    return remove_xattr(call, ON_LINK(call->args[0]), call->args[1]);
+}
+
+static sl_answer handle_fremovexattr(sl_call *call)
+{
+    return remove_xattr(call, ON_FD(call->args[0]), call->args[1]);
+}
+
+/* setxattrat(2), Linux 6.13 */
+struct xattr_args {
+    uint64_t value;
+    uint32_t size;
+    uint32_t flags;
+};
+
+static sl_answer handle_setxattrat(sl_call *call)
+{
+    struct xattr_args args;
+    if (call->args[5] != sizeof(args)) {
+        return SL_ANSWER_VALUE(call->args[5] < sizeof(args) ? -EINVAL : -E2BIG);
+    }
+    if (sl_call_read(call, call->args[4], &args, sizeof(args)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    return set_xattr(call, ON_AT(call->args[0], call->args[1], call->args[2]),
+                     (uint64_t[]){call->args[3], args.value, args.size, args.flags});
+}
+
+static sl_answer handle_removexattrat(sl_call *call)
+{
+    return remove_xattr(call, ON_AT(call->args[0], call->args[1], call->args[2]), call->args[3]);
+}
+
+/* ---- flags ---- */
+
+/* The kernel reads an int, whatever the number says of its size (ioctl_iflags(2)). */
+static sl_answer handle_ioctl(sl_call *call)
+{
+    struct where where = ON_FD(call->args[0]);
+    sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)call->args[1]};
+    size_t size = c.command == FS_IOC_FSSETXATTR ? sizeof(struct fsxattr) : sizeof(int);
+    if (sl_call_read(call, call->args[2], c.argument, size) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    return start(call, &where, &c);
+}
+
+#ifdef SYS_chmod
+static sl_answer handle_chmod(sl_call *call)
+{
+    return mode(call, ON_PATH(call->args[0]), call->args[1]);
+}
+
+static sl_answer handle_chown(sl_call *call)
+{
+    return owner(call, ON_PATH(call->args[0]), &call->args[1]);
+}
+
+static sl_answer handle_lchown(sl_call *call)
+{
+    return owner(call, ON_LINK(call->args[0]), &call->args[1]);
+}
+#endif
+
+#define DENY(e) (SECCOMP_RET_ERRNO | (e))
+#define IOCTL(answer, ...)                                                                         \
+    {                                                                                              \
+        .nr = SYS_ioctl, .action = (answer), .conds = { __VA_ARGS__ }                              \
+    }
+
+/* ioctl(2) numbers that change a file through a descriptor that may only read, and that no program
+ * needs: they are refused everywhere. */
+static const sl_bpf_rule refused[] = {
+    {.nr = NR_FILE_SETATTR, .action = DENY(ENOSYS)}, /* callers fall back to ioctl */
+    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40806685u)),   /* FS_IOC_ENABLE_VERITY: read-only for good */
+    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x800c6613u)),   /* FS_IOC_SET_ENCRYPTION_POLICY */
+    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0xc0506617u)),   /* FS_IOC_ADD_ENCRYPTION_KEY */
+    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40047211u)),   /* FAT_IOCTL_SET_ATTRIBUTES */
+    /* btrfs makes and deletes subvolumes by the descriptor of a directory. What cp(1) uses for
+     * copies that share blocks needs a file that may be written. */
+    IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONE)),
+    IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONERANGE)),
+    IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FIDEDUPERANGE)),
+    IOCTL(DENY(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
+};
+
+static int filter(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    (void)policy;
+    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
+        int r = sl_bpf_add(rules, &refused[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int setup(sl_sandbox *sb, sl_error *err)
+{
+    return sl_meta_new(sb) < 0 ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
+}
+
+#define ROW(call, handle)                                                                          \
+    {                                                                                              \
+        .nr = (call), .handler = (handle)                                                          \
+    }
+#define ROW_IOCTL(command)                                                                         \
+    {                                                                                              \
+        .nr = SYS_ioctl, .handler = handle_ioctl, .conds = { SL_ARG_EQ(1, command) }               \
+    }
+
+static const sl_syscall_row rows[] = {
+    ROW(SYS_fchmod, handle_fchmod),
+    ROW(SYS_fchmodat, handle_fchmodat),
+    ROW(NR_FCHMODAT2, handle_fchmodat2),
+    ROW(SYS_fchown, handle_fchown),
+    ROW(SYS_fchownat, handle_fchownat),
+    ROW(SYS_utimensat, handle_utimensat),
+    ROW(SYS_setxattr, handle_setxattr),
+    ROW(SYS_lsetxattr, handle_lsetxattr),
+    ROW(SYS_fsetxattr, handle_fsetxattr),
+    ROW(NR_SETXATTRAT, handle_setxattrat),
+    ROW(SYS_removexattr, handle_removexattr),
+    ROW(SYS_lremovexattr, handle_lremovexattr),
+    ROW(SYS_fremovexattr, handle_fremovexattr),
+    ROW(NR_REMOVEXATTRAT, handle_removexattrat),
+#ifdef SYS_chmod
+    ROW(SYS_chmod, handle_chmod),
+    ROW(SYS_chown, handle_chown),
+    ROW(SYS_lchown, handle_lchown),
+    ROW(SYS_utime, handle_utime),
+    ROW(SYS_utimes, handle_utimes),
+    ROW(SYS_futimesat, handle_futimesat),
+#endif
+    ROW_IOCTL(FS_IOC_SETFLAGS),
+    ROW_IOCTL(FS_IOC_SETVERSION),
+    ROW_IOCTL(FS_IOC_FSSETXATTR),
+};
+
+const sl_feature sl_feature_metadata = {
+    .name = "metadata",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .filter = filter,
+    .setup = setup,
+    .teardown = sl_meta_free,
+};

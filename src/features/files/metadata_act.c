@@ -1,0 +1,242 @@
+/* Owns the doing of metadata changes: a worker of its own opens the object, judges where it really
+ * is, and changes it through the descriptor. A large write of the child may hold an inode's lock
+ * for seconds; the dispatcher must never wait for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/files/metadata_int.h"
+#include "supervisor/supervisor.h"
+
+#define NR_FCHMODAT2 452 /* Linux 6.6; the same number on every architecture */
+#define WORKER_STACK (256u * 1024u)
+
+struct sl_meta_state {
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    pthread_t worker;
+    bool runs; /* dispatcher thread only */
+    bool over;
+    size_t count;
+    sl_meta_job *first;
+    sl_meta_job **last;
+};
+
+void sl_meta_job_free(sl_meta_job *job)
+{
+    if (job != NULL) {
+        sl_close(job->at);
+        free(job->change.value);
+        free(job);
+    }
+}
+
+bool sl_meta_may_change(const sl_sandbox *sb, int fd)
+{
+    static const char gone[] = " (deleted)";
+    char link[64];
+    char real[PATH_MAX];
+    struct stat st;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, real, sizeof(real) - 1);
+    if (n <= 0 || n == (ssize_t)sizeof(real) - 1 || fstat(fd, &st) < 0) {
+        return false;
+    }
+    real[n] = '\0';
+    if (real[0] != '/') {
+        return true; /* "pipe:[...]", "socket:[...]" */
+    }
+    size_t end = sizeof(gone) - 1;
+    if (st.st_nlink == 0 && (size_t)n > end && strcmp(real + n - end, gone) == 0) {
+        return true;
+    }
+    return sl_fsview_writable(sb->view, real) && !sl_fsview_denied(sb->view, real);
+}
+
+/* Never through a magic link: those under /proc/self would name the engine's things. (What the
+ * caller means by /proc/self/fd/N was understood before.) */
+static int open_object(const sl_meta_job *job)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC | (job->follow ? 0 : O_NOFOLLOW),
+                           .resolve = RESOLVE_NO_MAGICLINKS};
+    int at = job->at < 0 ? AT_FDCWD : job->at;
+    long fd = syscall(SYS_openat2, at, job->path, &how, sizeof(how));
+    if (fd < 0 && errno == ELOOP) {
+        /* Too many symlinks, or a magic one: the second is a refusal. */
+        sl_autoclose int magic = openat(at, job->path, (int)how.flags);
+        return magic >= 0 ? -EACCES : -errno;
+    }
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static int change_xattr(const sl_meta_change *c, int fd)
+{
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* leads to the object, even a symlink */
+    int r = c->kind == SL_META_XATTR_SET ? setxattr(link, c->name, c->value, c->size, c->flags)
+                                         : removexattr(link, c->name);
+    return r < 0 ? -errno : 0;
+}
+
+/* Only of files and directories: a driver may mean something else by the same number. */
+static int change_flags(const sl_meta_change *c, int fd)
+{
+    struct stat st;
+    unsigned char argument[SL_META_IOCTL_MAX];
+    memcpy(argument, c->argument, sizeof(argument));
+    if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+        return -ENOTTY;
+    }
+    return ioctl(fd, c->command, argument) < 0 ? -errno : 0;
+}
+
+static int change(const sl_meta_change *c, int fd)
+{
+    long r = -1;
+    switch (c->kind) {
+    case SL_META_MODE:
+        r = syscall(NR_FCHMODAT2, fd, "", c->mode, AT_EMPTY_PATH);
+        break;
+    case SL_META_OWNER:
+        r = fchownat(fd, "", c->uid, c->gid, AT_EMPTY_PATH);
+        break;
+    case SL_META_TIMES:
+        r = syscall(SYS_utimensat, fd, "", c->now ? NULL : c->times, AT_EMPTY_PATH);
+        break;
+    case SL_META_XATTR_SET:
+    case SL_META_XATTR_REMOVE:
+        return change_xattr(c, fd);
+    case SL_META_IOCTL:
+        return change_flags(c, fd);
+    }
+    return r < 0 ? -errno : 0;
+}
+
+static int perform(const sl_meta_job *job)
+{
+    const sl_sandbox *sb = job->call.sb;
+    sl_autoclose int opened = -1;
+    int fd = job->at;
+    if (job->path[0] != '\0') {
+        fd = opened = open_object(job);
+    }
+    if (fd < 0) {
+        return fd;
+    }
+    if (!sl_meta_may_change(sb, fd)) {
+        return -EACCES;
+    }
+    return atomic_load(&sb->ending) ? -EPERM : change(&job->change, fd);
+}
+
+static sl_meta_job *next_job(struct sl_meta_state *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->first == NULL && !s->over) {
+        pthread_cond_wait(&s->more, &s->lock);
+    }
+    sl_meta_job *job = s->over ? NULL : s->first;
+    if (job != NULL) {
+        s->count--;
+        s->first = job->next;
+        s->last = s->first == NULL ? &s->first : s->last;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return job;
+}
+
+static void *work(void *state)
+{
+    prctl(PR_SET_NAME, "sandlock-meta");
+    for (sl_meta_job *job; (job = next_job(state)) != NULL;) {
+        sl_answer answer = SL_ANSWER_VALUE(perform(job));
+        sl_sandbox_answer(job->call.sb, job->call.id, &answer);
+        sl_meta_job_free(job);
+    }
+    return NULL;
+}
+
+/* With the first job: most runs never have one. */
+static int start_worker(struct sl_meta_state *s)
+{
+    pthread_attr_t attr;
+    if (s->runs) {
+        return 0;
+    }
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    int r = pthread_create(&s->worker, &attr, work, s);
+    pthread_attr_destroy(&attr);
+    s->runs = r == 0;
+    return -r;
+}
+
+sl_answer sl_meta_start(sl_meta_job *job)
+{
+    struct sl_meta_state *s = job->call.sb->meta;
+    bool room = false;
+    if (start_worker(s) == 0) {
+        pthread_mutex_lock(&s->lock);
+        room = s->count < SL_META_QUEUE_MAX;
+        if (room) {
+            s->count++;
+            *s->last = job;
+            s->last = &job->next;
+            pthread_cond_signal(&s->more);
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (!room) {
+        sl_meta_job_free(job);
+        return SL_ANSWER_VALUE(-ENOMEM);
+    }
+    return SL_ANSWER_DEFER;
+}
+
+int sl_meta_new(sl_sandbox *sb)
+{
+    struct sl_meta_state *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    s->last = &s->first;
+    sb->meta = s;
+    return 0;
+}
+
+void sl_meta_free(sl_sandbox *sb)
+{
+    struct sl_meta_state *s = sb->meta;
+    if (s == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->over = true;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+    if (s->runs) {
+        pthread_join(s->worker, NULL);
+    }
+    while (s->first != NULL) {
+        sl_meta_job *next = s->first->next;
+        sl_meta_job_free(s->first);
+        s->first = next;
+    }
+    pthread_cond_destroy(&s->more);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    sb->meta = NULL;
+}

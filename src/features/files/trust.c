@@ -1,0 +1,253 @@
+/* Owns what the child reads in place of a few files: the bundles of certificate authorities, which
+ * must name the run's own, and /etc/hosts, which would answer before our resolver is asked. Every
+ * other open goes on: Landlock judges it whatever the path says by then. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "core/clock.h"
+#include "core/fd.h"
+#include "core/util.h"
+#include "features/features.h"
+#include "policy/host.h"
+#include "policy/verdict.h"
+#include "supervisor/deferred.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/vfile.h"
+
+#define WAIT_MS   10000               /* for the gateway's certificate */
+#define TRUST_KEY 0x7472757374000000u /* of deferred calls; flow ids never get that far */
+
+#define HOSTS "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+
+static const char *const bundles[] = {
+#define SL_CA_BUNDLE(path) path,
+#include "core/ca_bundles.inc"
+#undef SL_CA_BUNDLE
+};
+
+enum virtual_file { VIRTUAL_NONE, VIRTUAL_HOSTS, VIRTUAL_CA, VIRTUAL_BUNDLE };
+
+struct sl_trust_state {
+    pthread_mutex_t lock;
+    int hosts_fd;
+    bool expected; /* certificates will come */
+    bool asked;    /* dispatcher thread only */
+    bool arrived;
+    int ca_fd;
+    int bundle_fd;
+    char *ca_path;
+    char *bundle_path;
+};
+
+static bool wanted(const sl_policy *policy)
+{
+    return sl_policy_needs_names(policy) || sl_policy_needs_trust(policy);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text);
+    size_t k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+static enum virtual_file recognise(const struct sl_trust_state *t, const char *path)
+{
+    if (strcmp(path, "/etc/hosts") == 0) {
+        return VIRTUAL_HOSTS;
+    }
+    if (!t->expected) {
+        return VIRTUAL_NONE;
+    }
+    if (strcmp(path, t->ca_path) == 0) {
+        return VIRTUAL_CA;
+    }
+    if (strcmp(path, t->bundle_path) == 0 || ends_with(path, "/certifi/cacert.pem")) {
+        return VIRTUAL_BUNDLE;
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(bundles); i++) {
+        if (strcmp(path, bundles[i]) == 0) {
+            return VIRTUAL_BUNDLE;
+        }
+    }
+    return VIRTUAL_NONE;
+}
+
+/* Most opens are told apart by their last bytes alone. */
+static bool may_be_virtual(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    name = name == NULL ? path : name + 1;
+    return strcmp(name, "hosts") == 0 || ends_with(name, ".pem") || ends_with(name, ".crt");
+}
+
+struct held {
+    enum virtual_file file;
+    bool cloexec;
+};
+
+/* True when the file can be given now. */
+static bool give(struct sl_trust_state *t, const struct held *h, sl_answer *ret_answer)
+{
+    pthread_mutex_lock(&t->lock);
+    bool ready = h->file == VIRTUAL_HOSTS || t->arrived;
+    int memfd = h->file == VIRTUAL_HOSTS ? t->hosts_fd
+                : h->file == VIRTUAL_CA  ? t->ca_fd
+                                         : t->bundle_fd;
+    if (ready) {
+        *ret_answer = sl_vfile_inject(memfd, h->cloexec);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return ready;
+}
+
+static bool resume_open(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
+{
+    if (give(d->call.sb->trust, d->data, ret_answer)) {
+        return true;
+    }
+    *ret_answer = SL_ANSWER_VALUE(-EIO);
+    return why == SL_WAKE_TIMEOUT;
+}
+
+static sl_answer handle_open(sl_call *call)
+{
+    struct sl_trust_state *t = call->sb->trust;
+    const sl_vfile_open *open = sl_vfile_asked(call);
+    const char *path = open != NULL && may_be_virtual(open->given) ? sl_vfile_path(call) : NULL;
+    if (path == NULL) {
+        return SL_ANSWER_PASS;
+    }
+    struct held held = {.file = recognise(t, path), .cloexec = (open->flags & O_CLOEXEC) != 0};
+    if (held.file == VIRTUAL_NONE) { /* over a link, perhaps */
+        path = sl_vfile_meaning(call);
+        held.file = path == NULL ? VIRTUAL_NONE : recognise(t, path);
+    }
+    sl_answer answer;
+    if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sb->view, path) ||
+        !sl_call_valid(call)) {
+        return SL_ANSWER_PASS;
+    }
+    if (give(t, &held, &answer)) {
+        return answer;
+    }
+    struct held *copy = malloc(sizeof(*copy));
+    if (copy != NULL) {
+        *copy = held;
+    }
+    if (!t->asked && call->sb->hooks.want_trust != NULL) {
+        t->asked = true;
+        (void)call->sb->hooks.want_trust(call->sb->hooks.flow_arg); /* else the deadline ends it */
+    }
+    return sl_deferred_start(call, -1,
+                             &(sl_wait){.resume = resume_open,
+                                        .data = copy,
+                                        .key = TRUST_KEY,
+                                        .deadline_ms = sl_clock_now_ms() + WAIT_MS});
+}
+
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
+{
+    struct sl_trust_state *t = sb->trust;
+    t->ca_path = strdup(ca_path);
+    t->bundle_path = strdup(bundle_path);
+    if (t->ca_path == NULL || t->bundle_path == NULL) {
+        return -ENOMEM;
+    }
+    t->expected = true;
+    return 0;
+}
+
+void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
+{
+    struct sl_trust_state *t = sb->trust;
+    if (t == NULL || ca_fd < 0 || bundle_fd < 0 || t->arrived) {
+        sl_close(ca_fd);
+        sl_close(bundle_fd);
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    t->ca_fd = ca_fd;
+    t->bundle_fd = bundle_fd;
+    t->arrived = true;
+    pthread_mutex_unlock(&t->lock);
+    sl_deferred_wake(sb, TRUST_KEY);
+}
+
+/* A machine knows its own name: programs ask for it at their start. Not so where a rule speaks of
+ * that name: then it is asked for like any other. */
+static const char *own_name(const sl_policy *policy, char name[SL_HOST_NAME_MAX])
+{
+    struct utsname names;
+    const char *given = policy->hostname;
+    if (given == NULL && uname(&names) == 0) {
+        given = names.nodename;
+    }
+    if (given == NULL || sl_host_name_normalise(given, name) < 0 || sl_host_is_localhost(name) ||
+        sl_policy_speaks_of(policy, name)) {
+        return NULL;
+    }
+    return name;
+}
+
+static int make_hosts(const sl_policy *policy)
+{
+    char name[SL_HOST_NAME_MAX];
+    char text[sizeof(HOSTS) + 32 + 2 * sizeof(name)] = HOSTS;
+    if (own_name(policy, name) != NULL) { /* hosts(5): first the whole name, then the short */
+        size_t len = strcspn(name, ".");
+        snprintf(text + sizeof(HOSTS) - 1, sizeof(text) - sizeof(HOSTS), "127.0.1.1 %s%s%.*s\n",
+                 name, name[len] == '.' ? " " : "", name[len] == '.' ? (int)len : 0, name);
+    }
+    return sl_fd_memfd("hosts", text, strlen(text));
+}
+
+static int setup(sl_sandbox *sb, sl_error *err)
+{
+    struct sl_trust_state *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sb->trust = t;
+    pthread_mutex_init(&t->lock, NULL);
+    t->ca_fd = -1;
+    t->bundle_fd = -1;
+    t->hosts_fd = make_hosts(sb->policy);
+    if (t->hosts_fd < 0) {
+        return sl_error_set(err, -t->hosts_fd, "cannot make a memory file: %s",
+                            strerror(-t->hosts_fd));
+    }
+    return 0;
+}
+
+static void teardown(sl_sandbox *sb)
+{
+    struct sl_trust_state *t = sb->trust;
+    if (t == NULL) {
+        return;
+    }
+    sl_close(t->hosts_fd);
+    sl_close(t->ca_fd);
+    sl_close(t->bundle_fd);
+    free(t->ca_path);
+    free(t->bundle_path);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+    sb->trust = NULL;
+}
+
+static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
+
+const sl_feature sl_feature_trust = {
+    .name = "trust",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .setup = setup,
+    .teardown = teardown,
+};

@@ -1,0 +1,145 @@
+/* Owns max_processes: processes of the tree alive at once; threads are free.
+ *
+ * Each allowed fork adds one; nothing is told when a grandchild ends, so when the count reaches the
+ * limit the tree is counted afresh (/proc/PID/task/TID/children). Forks that were allowed a moment
+ * ago and may not be born yet are counted on top. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "features/features.h"
+#include "kernel/tree.h"
+#include "supervisor/supervisor.h"
+
+#define RECENT_MAX 64
+#define RECENT_NS  20000000u /* an allowed fork is born well within this time */
+
+struct sl_procs_state {
+    uint32_t count; /* at least as many as are alive */
+    struct {
+        pid_t tid;
+        uint64_t since_ns;
+    } recent[RECENT_MAX];
+    size_t next;
+};
+
+static bool wanted(const sl_policy *policy)
+{
+    return policy->max_processes > 0;
+}
+
+static ssize_t read_small(const char *path, char *out, size_t cap)
+{
+    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    size_t len = 0;
+    ssize_t n;
+    while (len < cap - 1 && (n = read(fd, out + len, cap - 1 - len)) > 0) {
+        len += (size_t)n;
+    }
+    out[len] = '\0';
+    return (ssize_t)len;
+}
+
+/* True while a fork that was allowed to this thread may still be under way. */
+static bool is_unborn(pid_t tid)
+{
+    char path[64];
+    char text[128];
+    snprintf(path, sizeof(path), "/proc/%d/syscall", (int)tid);
+    if (read_small(path, text, sizeof(text)) <= 0) {
+        return false; /* gone, and its call with it */
+    }
+    long nr = strncmp(text, "running", 7) == 0 ? -1 : strtol(text, NULL, 10);
+    return nr == -1 || nr == SYS_clone || nr == SYS_fork || nr == SYS_vfork;
+}
+
+static uint32_t count_tree(struct sl_procs_state *s, sl_sandbox *sb)
+{
+    uint32_t max = sb->policy->max_processes;
+    uint32_t count = 0; /* allowed, perhaps not born yet */
+    uint64_t now = sl_clock_now_ns();
+    for (size_t i = 0; i < RECENT_MAX; i++) {
+        if (s->recent[i].tid != 0 && now - s->recent[i].since_ns < RECENT_NS &&
+            is_unborn(s->recent[i].tid)) {
+            count++;
+        }
+    }
+    size_t room = SL_MIN((size_t)max + 1, (size_t)SL_TREE_MAX);
+    sl_autofree pid_t *list = malloc(room * sizeof(*list));
+    if (list == NULL) {
+        return max;
+    }
+    return count + (uint32_t)sl_tree_list(sb->helper_pid, list, room);
+}
+
+static void remember(struct sl_procs_state *s, pid_t tid)
+{
+    s->recent[s->next].tid = tid;
+    s->recent[s->next].since_ns = sl_clock_now_ns();
+    s->next = (s->next + 1) % RECENT_MAX;
+}
+
+static sl_answer handle_fork(sl_call *call)
+{
+    struct sl_procs_state *s = call->sb->procs;
+    uint32_t max = call->sb->policy->max_processes;
+    for (size_t i = 0; i < RECENT_MAX; i++) {
+        if (s->recent[i].tid == call->tid) {
+            s->recent[i].tid = 0; /* it asks again, so the earlier one is born */
+        }
+    }
+    if (s->count >= max) {
+        s->count = count_tree(s, call->sb);
+    }
+    if (s->count >= max) {
+        return SL_ANSWER_VALUE(-EAGAIN);
+    }
+    s->count++;
+    remember(s, call->tid);
+    return SL_ANSWER_PASS;
+}
+
+static int setup(sl_sandbox *sb, sl_error *err)
+{
+    sb->procs = calloc(1, sizeof(*sb->procs));
+    if (sb->procs == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sb->procs->count = 1;
+    return 0;
+}
+
+static void teardown(sl_sandbox *sb)
+{
+    free(sb->procs);
+    sb->procs = NULL;
+}
+
+static const sl_syscall_row rows[] = {
+    {.nr = SYS_clone,
+     .flags = SL_ROW_MAY_CONTINUE, /* plain numbers, and clone3 is refused */
+     .handler = handle_fork,
+     .conds = {SL_ARG_MASK_EQ(0, CLONE_THREAD, 0)}},
+#ifdef SYS_fork
+    {.nr = SYS_fork, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_fork},
+    {.nr = SYS_vfork, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_fork},
+#endif
+};
+
+const sl_feature sl_feature_processes = {
+    .name = "processes",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .setup = setup,
+    .teardown = teardown,
+};

@@ -1,0 +1,55 @@
+/* Owns the naming of destinations: what an address that the child used stands for. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/net/net.h"
+
+int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, socklen_t len,
+                 sl_dest *ret_dest, char name[SL_HOST_NAME_MAX])
+{
+    sl_dest dest = {.proto = sl_sock_proto(sock)};
+    int r = sl_addr_from_sockaddr(sa, len, &dest.addr, &dest.port);
+    if (r < 0) {
+        return r;
+    }
+    if (sl_synth_is(&dest.addr) && call->sb->synth != NULL) {
+        r = sl_synth_lookup(call->sb->synth, &dest.addr, name);
+        if (r < 0) {
+            return -ENOENT;
+        }
+        dest.name = name;
+    }
+    *ret_dest = dest;
+    return 0;
+}
+
+void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret)
+{
+    sl_policy_judge_net(call->sb->policy, dest, ret);
+}
+
+void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
+                     bool allowed)
+{
+    const sl_sandbox_hooks *hooks = &call->sb->hooks;
+    if (hooks->decided != NULL && (!allowed || call->sb->policy->audit != NULL)) {
+        hooks->decided(hooks->report_arg, call->tid, dest, verdict, allowed);
+    }
+}
+
+void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret)
+{
+    *ret = (struct sl_link_process){.pid = call->tid};
+    if (call->sb->policy->audit == NULL) {
+        return; /* nobody will read it */
+    }
+    char link[64];
+    pid_t tgid = sl_call_tgid(call);
+    ret->pid = tgid > 0 ? tgid : call->tid;
+    snprintf(link, sizeof(link), "/proc/%d/exe", (int)call->tid);
+    ssize_t n = readlink(link, ret->exe, sizeof(ret->exe) - 1);
+    ret->exe[n > 0 ? n : 0] = '\0';
+}

@@ -1,0 +1,143 @@
+/* Owns listen(2) and getpeername(2) under network rules, and listen under bind rules alone.
+ * Listeners are remembered by cookie: a connect to one of the tree's own needs no rule. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/features.h"
+#include "features/net/net.h"
+#include "features/remap/remap.h"
+
+sl_answer sl_net_handle_listen(sl_call *call)
+{
+    sl_sock sock;
+    sl_addr addr;
+    uint16_t port = 0;
+    int r = sl_sock_pin(call, (int)call->args[0], &sock);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
+    }
+    bool inet = sock.domain == AF_INET || sock.domain == AF_INET6;
+    if (!sl_call_valid(call)) {
+        r = -EPERM;
+    } else if (inet && sl_policy_restricts_bind(call->sb->policy) &&
+               (sl_sock_local(sock.fd, &addr, &port) < 0 || port == 0)) {
+        /* listen would choose a port that no rule was asked about (landlock(7) sees bind only) */
+        r = -EACCES;
+    } else {
+        r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
+    }
+    if (r == 0 && (inet || sock.domain == AF_UNIX) && call->sb->net != NULL) {
+        sl_known_put(call->sb->net, &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
+    }
+    if (r == 0 && inet) {
+        sl_ports_listening(call, &sock);
+    }
+    sl_sock_done(&sock);
+    return SL_ANSWER_VALUE(r);
+}
+
+static bool is_known_listener(struct sl_net_state *net, const struct inet_diag_msg *m)
+{
+    sl_known known;
+    return sl_known_get(net, sl_diag_cookie(m), &known) && known.kind == SL_KNOWN_LISTENER;
+}
+
+static struct sl_diag_question listeners_at(int family, uint16_t port)
+{
+    return (struct sl_diag_question){
+        .family = family, .protocol = IPPROTO_TCP, .port = port, .states = 1u << SL_DIAG_LISTEN};
+}
+
+/* True if the kernel's own look-up finds a listener of the tree. */
+static bool finds_ours(struct sl_net_state *net, const sl_addr *addr, uint16_t port)
+{
+    struct sl_diag_question q = listeners_at(addr->family == 6 ? AF_INET6 : AF_INET, port);
+    struct inet_diag_msg m;
+    return sl_diag_find(&q, addr, &m) && m.idiag_state == SL_DIAG_LISTEN &&
+           is_known_listener(net, &m);
+}
+
+struct strangers {
+    struct sl_net_state *net;
+    const sl_addr *addr;
+    bool found;
+};
+
+static void look_for_stranger(void *arg, const struct inet_diag_msg *m)
+{
+    struct strangers *s = arg;
+    s->found = s->found || (sl_diag_is_reached(m, s->addr) && !is_known_listener(s->net, m));
+}
+
+/* Every listener of one family at this port that `addr` could reach is the tree's. Any doubt: no.
+ */
+static bool all_ours(struct sl_net_state *net, int family, const sl_addr *addr, uint16_t port)
+{
+    struct sl_diag_question q = listeners_at(family, port);
+    struct strangers s = {.net = net, .addr = addr};
+    return sl_diag_each(&q, look_for_stranger, &s) && !s.found;
+}
+
+/* With SO_REUSEPORT a stranger's listener may share the port, and the kernel chooses between them
+ * at the connect: what the look-up finds is not yet who will answer. */
+bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
+{
+    static const uint8_t zero[16];
+    sl_addr addr = dest->addr;
+    if (dest->name != NULL) {
+        return false;
+    }
+    if (memcmp(addr.bytes, zero, sizeof(zero)) == 0) { /* "this host" */
+        if (addr.family == 6) {
+            addr.bytes[15] = 1;
+        } else {
+            memcpy(addr.bytes, (uint8_t[]){127, 0, 0, 1}, 4);
+        }
+    }
+    if ((sl_addr_classify(&addr) & SL_ADDR_LOOPBACK) == 0) {
+        return false;
+    }
+    struct sl_net_state *net = call->sb->net;
+    return finds_ours(net, &addr, dest->port) && all_ours(net, AF_INET, &addr, dest->port) &&
+           all_ours(net, AF_INET6, &addr, dest->port);
+}
+
+/* A steered socket's peer is what the child asked for. */
+sl_answer sl_net_handle_getpeername(sl_call *call)
+{
+    sl_sock sock;
+    sl_known known;
+    struct sockaddr_storage sa;
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return SL_ANSWER_PASS; /* the kernel has the error */
+    }
+    bool found = sl_known_get(call->sb->net, sock.cookie, &known) && known.connected &&
+                 known.kind != SL_KNOWN_LISTENER;
+    struct sockaddr_storage real;
+    socklen_t real_len = sizeof(real);
+    found = found && getpeername(sock.fd, (struct sockaddr *)&real, &real_len) == 0;
+    int af = sl_sock_af(&sock);
+    sl_sock_done(&sock);
+    if (!found) {
+        return SL_ANSWER_PASS;
+    }
+    socklen_t len = sl_addr_to_sockaddr(&known.asked, known.asked_port, af, &sa);
+    return SL_ANSWER_VALUE(sl_sock_give_name(call, &sa, len));
+}
+
+static const sl_syscall_row bind_rows[] = {
+    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+};
+
+/* net_bind alone: Landlock judges bind(2), but listen(2) on an unbound socket chooses a port too.
+ */
+const sl_feature sl_feature_bind = {
+    .name = "bind",
+    .wanted = sl_policy_restricts_bind,
+    .rows = bind_rows,
+    .row_count = SL_ARRAY_LEN(bind_rows),
+};

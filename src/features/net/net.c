@@ -1,0 +1,187 @@
+/* Owns the network feature: which calls it needs, what the kernel refuses alone, its state. */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/util.h"
+#include "features/features.h"
+#include "features/net/net.h"
+
+#ifndef MSG_FASTOPEN
+#define MSG_FASTOPEN 0x20000000
+#endif
+#ifndef TCP_FASTOPEN_NO_COOKIE
+#define TCP_FASTOPEN_NO_COOKIE 34
+#endif
+#define SO_ZEROCOPY_OPTION      60
+#define SO_BINDTOIFINDEX_OPTION 62
+#define IPV6_OPTION_UNICAST_IF  76
+#define IPV6_OPTION_RTHDR       57
+#define IPV6_OPTION_2292RTHDR   5
+#define IPV6_OPTION_2292OPTIONS 6
+
+static bool wanted(const sl_policy *policy)
+{
+    return sl_policy_restricts_net(policy);
+}
+
+/* Ways to a peer that no handler would see, or to another one than was judged. */
+static const sl_bpf_rule refused[] = {
+#define DENY(e) (SECCOMP_RET_ERRNO | (e))
+    /* a connection inside a send (NET-05); with these options connect(2) sends nothing and a later
+     * write would reach whoever has the port by then (NET-27) */
+    {.nr = SYS_sendto,
+     .action = DENY(EOPNOTSUPP),
+     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
+    {.nr = SYS_sendmsg,
+     .action = DENY(EOPNOTSUPP),
+     .conds = {SL_ARG_MASK_EQ(2, MSG_FASTOPEN, MSG_FASTOPEN)}},
+    {.nr = SYS_sendmmsg,
+     .action = DENY(EOPNOTSUPP),
+     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
+#define NO_OPTION(level, option)                                                                   \
+    {                                                                                              \
+        .nr = SYS_setsockopt, .action = DENY(EPERM), .conds = {                                    \
+            SL_ARG_EQ(1, level),                                                                   \
+            SL_ARG_EQ(2, option)                                                                   \
+        }                                                                                          \
+    }
+    NO_OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT),
+    NO_OPTION(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE),
+    /* another route or another sender than was judged (NET-25) */
+    NO_OPTION(SOL_SOCKET, SO_BINDTODEVICE),
+    NO_OPTION(SOL_SOCKET, SO_BINDTOIFINDEX_OPTION),
+    NO_OPTION(IPPROTO_IP, IP_UNICAST_IF),
+    NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_UNICAST_IF),
+    NO_OPTION(SOL_SOCKET, SO_MARK),
+    NO_OPTION(IPPROTO_IP, IP_TRANSPARENT),
+    NO_OPTION(IPPROTO_IP, IP_OPTIONS),
+    NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_RTHDR),
+    NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292RTHDR),
+    NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292OPTIONS),
+    NO_OPTION(IPPROTO_IPV6, 32), /* IPV6_FLOWLABEL_MGR: a label may carry a routing header */
+    NO_OPTION(IPPROTO_IPV6, 75), /* IPV6_TRANSPARENT */
+    /* its completions would be the engine's, for memory of the engine's */
+    NO_OPTION(SOL_SOCKET, SO_ZEROCOPY_OPTION),
+    /* A send without an address and without flags that matter goes where connect was judged. */
+    {.nr = SYS_sendto, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},
+    {.nr = SYS_recvfrom, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},
+};
+
+static int filter(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
+        int r = sl_bpf_add(rules, &refused[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (sl_policy_needs_names(policy) || policy->port_remap) {
+        return 0;
+    }
+    /* Without names nobody's answers are rewritten and nothing is steered. */
+    static const int plain[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_getpeername};
+    for (size_t i = 0; i < SL_ARRAY_LEN(plain); i++) {
+        int r = sl_bpf_add(rules, &(sl_bpf_rule){.nr = plain[i], .action = SECCOMP_RET_ALLOW});
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* A port of ours that nobody answers on. `deaf`: a UDP socket that hears one impossible peer only.
+ */
+static int make_dead_end(int type, int *ret_fd, uint16_t *ret_port)
+{
+    sl_addr any = {.family = 4};
+    sl_addr addr;
+    sl_autoclose int fd = sl_sock_loopback(&any, type, &addr, ret_port);
+    if (fd < 0) {
+        return fd;
+    }
+    if (type == SOCK_DGRAM) {
+        struct sockaddr_storage sa;
+        socklen_t len = sl_addr_to_sockaddr(&addr, *ret_port, AF_INET, &sa);
+        if (connect(fd, (struct sockaddr *)&sa, len) < 0) {
+            return -errno;
+        }
+    }
+    *ret_fd = sl_steal_fd(&fd);
+    return 0;
+}
+
+static int setup(sl_sandbox *sb, sl_error *err)
+{
+    struct sl_net_state *net = calloc(1, sizeof(*net));
+    if (net == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sb->net = net;
+    net->sink_udp = -1;
+    net->refuse_tcp = -1;
+    net->next_loopback = (uint32_t)sl_clock_now_ns(); /* runs beside each other start apart */
+    pthread_mutex_init(&net->lock, NULL);
+    net->known = calloc(SL_NET_SOCKETS_MAX, sizeof(*net->known));
+    if (net->known == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    int r = make_dead_end(SOCK_DGRAM, &net->sink_udp, &net->sink_port);
+    r = r < 0 ? r : make_dead_end(SOCK_STREAM, &net->refuse_tcp, &net->refuse_port);
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot use the loopback interface: %s", strerror(-r));
+    }
+    return 0;
+}
+
+static void teardown(sl_sandbox *sb)
+{
+    struct sl_net_state *net = sb->net;
+    if (net == NULL) {
+        return;
+    }
+    sl_close(net->sink_udp);
+    sl_close(net->refuse_tcp);
+    pthread_mutex_destroy(&net->lock);
+    free(net->known);
+    free(net);
+    sb->net = NULL;
+}
+
+/* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
+ * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares. */
+static const sl_syscall_row rows[] = {
+    {.nr = SYS_connect, .handler = sl_net_handle_connect},
+    {.nr = SYS_sendto, .handler = sl_net_handle_sendto},
+    {.nr = SYS_sendmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_sendmsg},
+    {.nr = SYS_sendmmsg, .handler = sl_net_handle_sendmmsg},
+    {.nr = SYS_clone,
+     .flags = SL_ROW_MAY_CONTINUE, /* plain numbers, and clone3 is refused */
+     .handler = sl_net_handle_clone,
+     .conds = {SL_ARG_MASK_EQ(0, CLONE_FILES | CLONE_THREAD, CLONE_FILES)}},
+    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+    {.nr = SYS_setsockopt,
+     .handler = sl_net_handle_linger,
+     .conds = {SL_ARG_EQ(1, SOL_SOCKET), SL_ARG_EQ(2, SO_LINGER)}},
+    {.nr = SYS_recvfrom, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvfrom},
+    {.nr = SYS_recvmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvmsg},
+    {.nr = SYS_recvmmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvmmsg},
+    {.nr = SYS_getpeername, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_getpeername},
+};
+
+const sl_feature sl_feature_net = {
+    .name = "net",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .filter = filter,
+    .setup = setup,
+    .teardown = teardown,
+};

@@ -1,0 +1,155 @@
+/* The network feature's own: what its handlers share. */
+#ifndef SANDLOCK_FEATURES_NET_NET_H
+#define SANDLOCK_FEATURES_NET_NET_H
+
+#include <linux/inet_diag.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "policy/verdict.h"
+#include "supervisor/deferred.h"
+#include "supervisor/supervisor.h"
+
+#define SL_NET_SOCKETS_MAX 16384 /* remembered sockets; the oldest of a set makes room */
+#define SL_NET_SET         4
+
+/* A socket of the child, pinned: the open file description, whatever its number means by now. */
+typedef struct sl_sock {
+    int fd; /* owned */
+    int domain;
+    int type;
+    int protocol;
+    bool nonblock;
+    uint64_t cookie; /* SO_COOKIE: never reused */
+} sl_sock;
+
+enum sl_known_kind {
+    SL_KNOWN_NONE,
+    SL_KNOWN_STEERED,  /* `asked` is what getpeername answers */
+    SL_KNOWN_RESOLVER, /* its datagrams go to and come from a responder of ours */
+    SL_KNOWN_LISTENER, /* a listener of the tree: connects to it are the tree's own business */
+};
+
+typedef struct sl_known {
+    uint64_t cookie;
+    enum sl_known_kind kind;
+    bool connected;
+    sl_addr asked; /* the peer as the child sees it */
+    uint16_t asked_port;
+    sl_addr local; /* RESOLVER: our responder's address */
+    uint16_t local_port;
+} sl_known;
+
+struct sl_net_state {
+    pthread_mutex_t lock; /* dispatcher and loop use the tables */
+    sl_known *known;
+    uint32_t clock; /* of replacement in a set */
+    _Atomic uint64_t next_id;
+    _Atomic uint32_t next_loopback; /* address of the next steering listener */
+    int sink_udp;                   /* bound, deaf to strangers: where sorting connects go */
+    uint16_t sink_port;
+    int refuse_tcp; /* bound, never listening: a connect to it is refused */
+    uint16_t refuse_port;
+    _Atomic bool tables_shared; /* processes with one table of descriptors have been made */
+};
+
+/* net_sock.c */
+int sl_sock_pin(const sl_call *call, int fd, sl_sock *ret_sock);
+void sl_sock_done(sl_sock *sock);
+void sl_known_put(struct sl_net_state *net, const sl_known *entry);
+bool sl_known_get(struct sl_net_state *net, uint64_t cookie, sl_known *ret_entry);
+void sl_known_drop(struct sl_net_state *net, uint64_t cookie);
+/* The family to use for reaching our own side from this socket. */
+int sl_sock_af(const sl_sock *sock);
+/* Ours, bound to a free port of this address. -errno. */
+int sl_sock_bound(const sl_addr *local, int type, sl_addr *ret_addr, uint16_t *ret_port);
+/* The same on 127.0.0.1 or ::1, of the family that `asked` was asked in. */
+int sl_sock_loopback(const sl_addr *asked, int type, sl_addr *ret_addr, uint16_t *ret_port);
+/* The socket's own address; an unspecified one is given as loopback of its family. */
+int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port);
+/* The same, after it was bound to a free port if it had none. */
+int sl_sock_bind_if_unbound(const sl_sock *sock, sl_addr *ret_addr, uint16_t *ret_port);
+enum sl_proto sl_sock_proto(const sl_sock *sock);
+/* Answers getsockname or getpeername with this address. 0 or -errno. */
+int sl_sock_give_name(const sl_call *call, const struct sockaddr_storage *sa, socklen_t len);
+
+/* net_diag.c: the sockets at a port (0: at all), by the kernel's word. */
+#define SL_DIAG_LISTEN 10 /* TCP_LISTEN */
+#define SL_DIAG_BOUND  13 /* TCP_BOUND_INACTIVE, Linux 6.8 */
+struct sl_diag_question {
+    int family;
+    int protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+    uint16_t port;
+    uint32_t states; /* 1 << state */
+};
+typedef void (*sl_diag_each_cb)(void *arg, const struct inet_diag_msg *m);
+/* Which socket a packet to this address finds. */
+bool sl_diag_find(const struct sl_diag_question *q, const sl_addr *addr, struct inet_diag_msg *ret);
+/* All of them. False when the list is not complete. */
+bool sl_diag_each(const struct sl_diag_question *q, sl_diag_each_cb each, void *arg);
+uint64_t sl_diag_cookie(const struct inet_diag_msg *m);
+/* True if a packet to `addr` could find this socket: its own address is that one, or any. */
+bool sl_diag_is_reached(const struct inet_diag_msg *m, const sl_addr *addr);
+
+/* net_dest.c */
+/* Names what an address means: a synthetic one is its name. 0, -ENOENT for a synthetic address that
+ * was never given, -EINVAL/-EAFNOSUPPORT for what is no address. */
+int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, socklen_t len,
+                 sl_dest *ret_dest, char name[SL_HOST_NAME_MAX]);
+/* Judges, and tells the engine. */
+void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret);
+void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
+                     bool allowed);
+void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret);
+
+/* net_connect.c */
+sl_answer sl_net_handle_connect(sl_call *call);
+/* connect(2) that never keeps this thread: -EINPROGRESS when a blocking socket goes on connecting.
+ */
+int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len);
+/* Connects to a judged address and answers, now or later. Takes the socket over. */
+sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, socklen_t len);
+int sl_connect_prepare_thread(void);
+
+/* net_flow.c: hands the connection to the gateway. */
+sl_answer sl_flow_steer(sl_call *call, sl_sock *sock, const sl_dest *dest);
+
+/* net_resolve.c: connects a name's addresses. Takes the socket over. */
+sl_answer sl_resolve_connect(sl_call *call, sl_sock *sock, const sl_dest *dest);
+
+/* net_dns.c */
+bool sl_dns_is_query(const sl_call *call, const sl_dest *dest);
+sl_answer sl_dns_connect_udp(sl_call *call, sl_sock *sock, const sl_dest *dest);
+/* The responder's address for an unconnected socket that asks `dest`; made at the first question.
+ */
+int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_addr *ret_addr,
+                  uint16_t *ret_port);
+
+/* net_send.c, net_recv.c, net_listen.c */
+sl_answer sl_net_handle_sendto(sl_call *call);
+sl_answer sl_net_handle_sendmsg(sl_call *call);
+sl_answer sl_net_send_msghdr(sl_call *call); /* the same, on behalf whatever it is */
+sl_answer sl_net_handle_clone(sl_call *call);
+sl_answer sl_net_handle_sendmmsg(sl_call *call);
+sl_answer sl_net_handle_recvfrom(sl_call *call);
+sl_answer sl_net_handle_recvmsg(sl_call *call);
+sl_answer sl_net_handle_recvmmsg(sl_call *call);
+sl_answer sl_net_handle_listen(sl_call *call);
+sl_answer sl_net_handle_linger(sl_call *call);
+sl_answer sl_net_handle_getpeername(sl_call *call);
+/* True if a listener of the tree answers at this address now. */
+bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
+
+/* net_unix.c: the path of an AF_UNIX address as a pinned object: "/proc/self/fd/N" in `ret_sa`,
+ * with the descriptor that keeps it in *ret_pin (owned by the caller). -EACCES outside the write
+ * grants. */
+int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len,
+                struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin);
+/* Connects to an abstract name that a listener of the tree has; -EPERM to any other. */
+int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const struct sockaddr_un *sa,
+                             socklen_t len);
+
+#endif

@@ -1,0 +1,191 @@
+/* Owns the asking about files under isolate_pids: stat, access, readlink. Landlock has no right for
+ * these, so that no such call goes on after its path was read: each is answered from the object
+ * that was pinned. Processes of others do not exist. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/procfs/pids_int.h"
+#include "sandbox/identity.h"
+#include "supervisor/path.h"
+#include "supervisor/supervisor.h"
+
+/* What a call asks about. */
+struct asked {
+    int dirfd;
+    uint64_t path_at;
+    unsigned flags; /* AT_* */
+};
+
+/* The object, of which the tree may know; or -errno. `ret_path` is its name when it is in proc,
+ * else empty. */
+static int pin_known(const sl_call *call, const struct asked *a, char ret_path[PATH_MAX])
+{
+    char path[PATH_MAX] = "";
+    unsigned flags = (a->flags & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    bool may_be_empty = (a->flags & AT_EMPTY_PATH) != 0;
+    if (may_be_empty) {
+        flags |= SL_PIN_EMPTY;
+    }
+    int r = a->path_at == 0 && may_be_empty
+                ? 0
+                : sl_call_read_str(call, a->path_at, path, sizeof(path));
+    if (r < 0) {
+        return r;
+    }
+    ret_path[0] = '\0';
+    sl_autoclose int fd = sl_pin(call, a->dirfd, path, flags);
+    if (fd < 0) {
+        return sl_steal_fd(&fd);
+    }
+    bool foreign = sl_pids_place_of(call, fd, ret_path) == SL_PIDS_FOREIGN;
+    if (foreign || !sl_call_valid(call)) {
+        return foreign ? -ENOENT : -ESRCH;
+    }
+    return sl_steal_fd(&fd);
+}
+
+#define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT)
+
+/* glibc's struct is the kernel's on the architectures that we build for. */
+sl_answer sl_pids_handle_stat(sl_call *call)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
+    uint64_t to = call->args[2];
+    if (call->nr == SYS_newfstatat) {
+        a.flags = (unsigned)call->args[3];
+    }
+#ifdef SYS_stat
+    if (call->nr == SYS_stat || call->nr == SYS_lstat) {
+        a = (struct asked){.dirfd = AT_FDCWD,
+                           .path_at = call->args[0],
+                           .flags = call->nr == SYS_lstat ? AT_SYMLINK_NOFOLLOW : 0};
+        to = call->args[1];
+    }
+#endif
+    if ((a.flags & ~(unsigned)STAT_FLAGS) != 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    sl_autoclose int fd = pin_known(call, &a, path);
+    if (fd < 0) {
+        return SL_ANSWER_VALUE(fd);
+    }
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0) {
+        return SL_ANSWER_VALUE(-errno);
+    }
+    st.st_uid = sl_identity_uid_inside(call->sb->policy, st.st_uid);
+    st.st_gid = sl_identity_gid_inside(call->sb->policy, st.st_gid);
+    return SL_ANSWER_VALUE(sl_call_write(call, to, &st, sizeof(st)));
+}
+
+sl_answer sl_pids_handle_statx(sl_call *call)
+{
+    char path[PATH_MAX];
+    struct statx stx;
+    struct asked a = {
+        .dirfd = (int)call->args[0], .path_at = call->args[1], .flags = (unsigned)call->args[2]};
+    if ((a.flags & ~(unsigned)(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    sl_autoclose int fd = pin_known(call, &a, path);
+    if (fd < 0) {
+        return SL_ANSWER_VALUE(fd);
+    }
+    memset(&stx, 0, sizeof(stx));
+    int how = (int)(AT_EMPTY_PATH | (a.flags & AT_STATX_SYNC_TYPE));
+    if (statx(fd, "", how, (unsigned)call->args[3], &stx) < 0) {
+        return SL_ANSWER_VALUE(-errno);
+    }
+    stx.stx_uid = sl_identity_uid_inside(call->sb->policy, stx.stx_uid);
+    stx.stx_gid = sl_identity_gid_inside(call->sb->policy, stx.stx_gid);
+    return SL_ANSWER_VALUE(sl_call_write(call, call->args[4], &stx, sizeof(stx)));
+}
+
+sl_answer sl_pids_handle_access(sl_call *call)
+{
+    char path[PATH_MAX];
+    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
+    int mode = (int)call->args[2];
+    if (call->nr == SYS_faccessat2) {
+        a.flags = (unsigned)call->args[3];
+    }
+#ifdef SYS_access
+    if (call->nr == SYS_access) {
+        a = (struct asked){.dirfd = AT_FDCWD, .path_at = call->args[0]};
+        mode = (int)call->args[1];
+    }
+#endif
+    if ((a.flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EACCESS)) != 0 ||
+        (mode & ~(R_OK | W_OK | X_OK)) != 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    sl_autoclose int fd = pin_known(call, &a, path);
+    if (fd < 0) {
+        return SL_ANSWER_VALUE(fd);
+    }
+    long r = syscall(SYS_faccessat2, fd, "", mode, AT_EMPTY_PATH | (a.flags & AT_EACCESS));
+    return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
+}
+
+/* The text of a pinned link; that of "self" is the caller's. Returns its length or -errno. */
+static ssize_t read_link(const sl_call *call, int fd, const char *path, char text[PATH_MAX])
+{
+    bool self = strcmp(path, "/proc/self") == 0;
+    if (self || strcmp(path, "/proc/thread-self") == 0) {
+        pid_t tgid = sl_call_tgid(call);
+        if (tgid < 0) {
+            return tgid;
+        }
+        return self ? snprintf(text, PATH_MAX, "%d", (int)tgid)
+                    : snprintf(text, PATH_MAX, "%d/task/%d", (int)tgid, (int)call->tid);
+    }
+    ssize_t n = readlinkat(fd, "", text, PATH_MAX);
+    return n < 0 ? -errno : n;
+}
+
+sl_answer sl_pids_handle_readlink(sl_call *call)
+{
+    char path[PATH_MAX];
+    char text[PATH_MAX];
+    char first;
+    struct stat st;
+    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
+    uint64_t to = call->args[2];
+    int size = (int)call->args[3];
+#ifdef SYS_readlink
+    if (call->nr == SYS_readlink) {
+        a = (struct asked){.dirfd = AT_FDCWD, .path_at = call->args[0]};
+        to = call->args[1];
+        size = (int)call->args[2];
+    }
+#endif
+    if (size <= 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    a.flags = AT_SYMLINK_NOFOLLOW;
+    bool empty = sl_call_read(call, a.path_at, &first, 1) == 0 && first == '\0';
+    if (empty && a.dirfd != AT_FDCWD) {
+        a.flags |= AT_EMPTY_PATH; /* readlinkat(2): the descriptor of a link */
+    }
+    sl_autoclose int fd = pin_known(call, &a, path);
+    if (fd < 0) {
+        return SL_ANSWER_VALUE(fd);
+    }
+    if (fstat(fd, &st) < 0 || !S_ISLNK(st.st_mode)) {
+        return SL_ANSWER_VALUE(empty ? -ENOENT : -EINVAL);
+    }
+    ssize_t n = read_link(call, fd, path, text);
+    if (n < 0) {
+        return SL_ANSWER_VALUE(n);
+    }
+    n = SL_MIN(n, (ssize_t)size);
+    int r = sl_call_write(call, to, text, (size_t)n);
+    return SL_ANSWER_VALUE(r < 0 ? r : n);
+}

@@ -1,0 +1,257 @@
+/* Owns port_remap: a port space of its own for each tree. Which calls it needs, and the names that
+ * sockets show. docs/internals/ports.md tells the idea.
+ *
+ * Every row may continue: what the kernel then does is what a run without port_remap may do, and
+ * what rules restrict is judged by the rows of those rules, or by Landlock, not here. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/features.h"
+#include "features/remap/remap.h"
+#include "supervisor/vfile.h"
+
+#define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
+
+static bool wanted(const sl_policy *policy)
+{
+    return policy->port_remap;
+}
+
+static int setup(sl_sandbox *sb, sl_error *err)
+{
+    sb->ports = calloc(1, sizeof(*sb->ports));
+    if (sb->ports == NULL) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    pthread_mutex_init(&sb->ports->lock, NULL);
+    return 0;
+}
+
+static void teardown(sl_sandbox *sb)
+{
+    if (sb->ports != NULL) {
+        pthread_mutex_destroy(&sb->ports->lock);
+        free(sb->ports);
+        sb->ports = NULL;
+    }
+}
+
+size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max)
+{
+    size_t count = 0;
+    if (sb->ports == NULL) {
+        return 0;
+    }
+    sl_ports_prune(sb->ports);
+    pthread_mutex_lock(&sb->ports->lock);
+    for (size_t i = 0; i < sb->ports->map.count && count < max; i++) {
+        const sl_bound *b = &sb->ports->map.items[i];
+        if (b->listening || (b->proto == SL_PROTO_UDP && b->asked)) {
+            list[count++] = (sl_sandbox_port){b->proto, b->inside, b->real};
+        }
+    }
+    pthread_mutex_unlock(&sb->ports->lock);
+    return count;
+}
+
+static bool has_moved(const struct sl_ports_state *state)
+{
+    return atomic_load(&state->map.moved_tcp) + atomic_load(&state->map.moved_udp) > 0;
+}
+
+static sl_answer handle_connect(sl_call *call)
+{
+    struct sockaddr_storage sa = {0};
+    int len = (int)call->args[2];
+    sl_sock sock;
+    if (!has_moved(call->sb->ports) && call->sb->net == NULL) {
+        return SL_ANSWER_PASS;
+    }
+    if (len < (int)sizeof(struct sockaddr_in) || (size_t)len > sizeof(sa) ||
+        sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return SL_ANSWER_PASS; /* whoever comes next has the error */
+    }
+    if (sl_call_read(call, call->args[1], &sa, (size_t)len) < 0 || !sl_call_valid(call) ||
+        !sl_ports_redirect(call, &sock, &sa, (socklen_t)len)) {
+        sl_sock_done(&sock);
+        return SL_ANSWER_PASS;
+    }
+    if (call->sb->net != NULL) {
+        sl_known_drop(call->sb->net, sock.cookie);
+        if (sock.type == SOCK_DGRAM) {
+            sl_ports_note(call, &sock);
+        }
+    }
+    return sl_connect_direct(call, &sock, &sa, (socklen_t)len);
+}
+
+/* A listen(2) of the whole feature set: net_listen.c tells us. */
+static sl_answer handle_listen(sl_call *call)
+{
+    return sl_net_handle_listen(call);
+}
+
+/* The name of the very socket, or, of an accepted one, that of its listener. */
+static bool rename_own(struct sl_sandbox *sb, const sl_sock *sock, struct sockaddr_storage *sa,
+                       socklen_t len)
+{
+    struct sl_ports_state *state = sb->ports;
+    pthread_mutex_lock(&state->lock);
+    const sl_bound *b = sl_portmap_get(&state->map, sock->cookie);
+    bool known = b != NULL && b->real == sl_ports_of(sa);
+    uint16_t inside = known ? b->inside : 0;
+    pthread_mutex_unlock(&state->lock);
+    if (known) {
+        sl_ports_set(sa, inside);
+        return inside != b->real;
+    }
+    sl_addr own;
+    uint16_t port;
+    return sock->type == SOCK_STREAM && sl_addr_from_sockaddr(sa, len, &own, &port) == 0 &&
+           sl_ports_rename(sb, SL_PROTO_TCP, sa, len, &own);
+}
+
+static sl_answer handle_getsockname(sl_call *call)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    sl_sock sock;
+    if (!has_moved(call->sb->ports) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return SL_ANSWER_PASS;
+    }
+    bool renamed = sl_ports_concern(&sock) &&
+                   getsockname(sock.fd, (struct sockaddr *)&sa, &len) == 0 &&
+                   rename_own(call->sb, &sock, &sa, len);
+    sl_sock_done(&sock);
+    return renamed ? SL_ANSWER_VALUE(sl_sock_give_name(call, &sa, len)) : SL_ANSWER_PASS;
+}
+
+static bool rename_peer(struct sl_sandbox *sb, const sl_sock *sock, struct sockaddr_storage *sa,
+                        socklen_t *len)
+{
+    sl_known known;
+    sl_addr own;
+    uint16_t port;
+    if (sb->net != NULL && sl_known_get(sb->net, sock->cookie, &known) && known.connected) {
+        return false; /* a steered one: its real peer is a listener of ours */
+    }
+    return getpeername(sock->fd, (struct sockaddr *)sa, len) == 0 &&
+           sl_sock_local(sock->fd, &own, &port) == 0 &&
+           sl_ports_rename(sb, sl_sock_proto(sock), sa, *len, &own);
+}
+
+static sl_answer handle_getpeername(sl_call *call)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    sl_sock sock;
+    if (!has_moved(call->sb->ports) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return SL_ANSWER_PASS;
+    }
+    bool renamed = sl_ports_concern(&sock) && rename_peer(call->sb, &sock, &sa, &len);
+    sl_sock_done(&sock);
+    return renamed ? SL_ANSWER_VALUE(sl_sock_give_name(call, &sa, len)) : SL_ANSWER_PASS;
+}
+
+/* True if a datagram to this address goes to a socket of the tree that is elsewhere. Only a first
+ * look: the send copies and asks again. */
+static bool is_moved(sl_call *call, const sl_sock *sock, uint64_t at, size_t len)
+{
+    struct sockaddr_storage sa = {0};
+    return at != 0 && len >= sizeof(struct sockaddr_in) && len <= sizeof(sa) &&
+           sl_call_read(call, at, &sa, len) == 0 &&
+           sl_ports_redirect(call, sock, &sa, (socklen_t)len);
+}
+
+/* True with the socket pinned if a send of it could be to a socket that is elsewhere. Under network
+ * rules every send is made on behalf anyway, and asks there. */
+static bool could_send_moved(sl_call *call, sl_sock *ret_sock)
+{
+    return call->sb->net == NULL && atomic_load(&call->sb->ports->map.moved_udp) > 0 &&
+           sl_sock_pin(call, (int)call->args[0], ret_sock) == 0;
+}
+
+static sl_answer handle_sendto(sl_call *call)
+{
+    sl_sock sock;
+    if (!could_send_moved(call, &sock)) {
+        return SL_ANSWER_PASS;
+    }
+    bool moved = is_moved(call, &sock, call->args[4], (size_t)(uint32_t)call->args[5]);
+    sl_sock_done(&sock);
+    return moved ? sl_net_handle_sendto(call) : SL_ANSWER_PASS;
+}
+
+static bool message_is_moved(sl_call *call, const sl_sock *sock, uint64_t at)
+{
+    struct msghdr msg;
+    return sl_call_read(call, at, &msg, sizeof(msg)) == 0 &&
+           is_moved(call, sock, (uint64_t)(uintptr_t)msg.msg_name, msg.msg_namelen);
+}
+
+static sl_answer handle_sendmsg(sl_call *call)
+{
+    sl_sock sock;
+    if (!could_send_moved(call, &sock)) {
+        return SL_ANSWER_PASS;
+    }
+    bool moved = message_is_moved(call, &sock, call->args[1]);
+    sl_sock_done(&sock);
+    return moved ? sl_net_send_msghdr(call) : SL_ANSWER_PASS;
+}
+
+static sl_answer handle_sendmmsg(sl_call *call)
+{
+    sl_sock sock;
+    size_t count = (uint32_t)call->args[2];
+    if (!could_send_moved(call, &sock)) {
+        return SL_ANSWER_PASS;
+    }
+    bool udp = sl_ports_concern(&sock) && sock.type == SOCK_DGRAM;
+    bool moved = udp && count > BATCH_LOOKED_AT;
+    for (size_t i = 0; udp && !moved && i < count; i++) {
+        moved = message_is_moved(call, &sock, call->args[1] + i * sizeof(struct mmsghdr));
+    }
+    sl_sock_done(&sock);
+    return moved ? sl_net_handle_sendmmsg(call) : SL_ANSWER_PASS;
+}
+
+#define ROW(call, handle)                                                                          \
+    {                                                                                              \
+        .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)                        \
+    }
+
+static const sl_syscall_row rows[] = {
+    SL_VFILE_ROWS(sl_ports_handle_open),
+    ROW(bind, sl_ports_handle_bind),
+    ROW(listen, handle_listen),
+    ROW(connect, handle_connect),
+    ROW(getsockname, handle_getsockname),
+    ROW(getpeername, handle_getpeername),
+    {.nr = SYS_sendto,
+     .flags = SL_ROW_MAY_CONTINUE,
+     .handler = handle_sendto,
+     .conds = {SL_ARG_NOT_NULL(4)}},
+    ROW(sendmsg, handle_sendmsg),
+    ROW(sendmmsg, handle_sendmmsg),
+    {.nr = SYS_recvfrom,
+     .flags = SL_ROW_MAY_CONTINUE,
+     .handler = sl_net_handle_recvfrom,
+     .conds = {SL_ARG_NOT_NULL(4)}},
+    ROW(recvmsg, sl_net_handle_recvmsg),
+    ROW(recvmmsg, sl_net_handle_recvmmsg),
+};
+
+const sl_feature sl_feature_ports = {
+    .name = "ports",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .setup = setup,
+    .teardown = teardown,
+};

@@ -1,0 +1,236 @@
+/* Owns the calls that take an absolute time by a pointer and do what nobody can do for the caller:
+ * wait on its futex, arm its timer. The caller's own timespec is set to the real time, the call
+ * goes on, and as soon as the kernel has read it, what was there is put back.
+ *
+ * One thread, one call after the other, never the dispatcher: a second call with the same timespec
+ * must not find the lent value. It waits for nothing longer than CONSUMED_NS. */
+#include "features/repeat/lend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/util.h"
+#include "kernel/tree.h"
+#include "supervisor/supervisor.h"
+
+#define LOOK_NS 50000 /* between two looks at the caller */
+#define CONSUMED_NS                                                                                \
+    1000000000           /* a caller that did not run within this time gets its value back         \
+                          */
+#define GRACE_NS 2000000 /* for one that runs on: it may lose the processor before it reads */
+#define NS_PER_S 1000000000
+#define STACK    (128u * 1024u)
+
+struct loan {
+    sl_call call;
+    uint64_t addr;
+    int64_t offset_ns;
+    bool zero_is_off;
+};
+
+struct sl_lend_state {
+    sl_sandbox *sb;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    pthread_t thread;
+    bool ending; /* under lock */
+    size_t first;
+    size_t count;
+    struct loan queue[SL_LEND_MAX];
+};
+
+/* How often the thread was given a processor and how often it gave one up by itself: proc(5). */
+struct turns {
+    long runs;
+    long sleeps;
+};
+
+static void count_turns(pid_t tid, struct turns *ret)
+{
+    char path[64];
+    char text[128];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+    ret->sleeps = sl_proc_number(path, "\nvoluntary_ctxt_switches:\t");
+    ret->runs = -1;
+    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tid);
+    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n > 0) {
+        text[n] = '\0';
+        const char *last = strrchr(text, ' ');
+        ret->runs = last == NULL ? -1 : strtol(last, NULL, 10);
+    }
+}
+
+static void look_later(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+}
+
+/* Until the caller has run since: the kernel reads the time before anything else. Once it sleeps
+ * again that is certain; one that only runs is given GRACE_NS for a few instructions. */
+static void wait_consumed(pid_t tid, const struct turns *before)
+{
+    uint64_t end = sl_clock_now_ns() + CONSUMED_NS;
+    bool ran = false;
+    while (sl_clock_now_ns() < end) {
+        struct turns now;
+        look_later();
+        count_turns(tid, &now);
+        if (now.sleeps < 0 || now.sleeps != before->sleeps) {
+            return;
+        }
+        if (!ran && now.runs != before->runs) {
+            ran = true;
+            end = SL_MIN(end, sl_clock_now_ns() + GRACE_NS);
+        }
+    }
+}
+
+static struct timespec earlier(const struct timespec *t, int64_t offset_ns)
+{
+    int64_t s = t->tv_sec - offset_ns / NS_PER_S;
+    int64_t ns = t->tv_nsec - offset_ns % NS_PER_S;
+    if (ns < 0) {
+        s--;
+        ns += NS_PER_S;
+    } else if (ns >= NS_PER_S) {
+        s++;
+        ns -= NS_PER_S;
+    }
+    /* Before 1970 is past, which is not refused; 0 would mean "off" to a timer. */
+    return s < 0 || (s == 0 && ns == 0) ? (struct timespec){.tv_nsec = 1}
+                                        : (struct timespec){.tv_sec = s, .tv_nsec = ns};
+}
+
+/* Times that are nobody's deadline: malformed ones the kernel refuses itself, and what is centuries
+ * away is so by either clock. */
+static bool leave_alone(const struct loan *loan, const struct timespec *t)
+{
+    return t->tv_nsec < 0 || t->tv_nsec >= NS_PER_S || t->tv_sec < 0 ||
+           t->tv_sec > INT64_MAX / NS_PER_S ||
+           (loan->zero_is_off && t->tv_sec == 0 && t->tv_nsec == 0);
+}
+
+static void lend(sl_sandbox *sb, const struct loan *loan)
+{
+    char path[64];
+    struct timespec own;
+    struct timespec found;
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)loan->call.tid);
+    sl_autoclose int mem = open(path, O_RDWR | O_CLOEXEC);
+    if (mem < 0 || !sl_call_valid(&loan->call)) {
+        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        return;
+    }
+    if (pread(mem, &own, sizeof(own), (off_t)loan->addr) != (ssize_t)sizeof(own)) {
+        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        return;
+    }
+    if (leave_alone(loan, &own)) {
+        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_PASS);
+        return;
+    }
+    struct timespec lent = earlier(&own, loan->offset_ns);
+    if (pwrite(mem, &lent, sizeof(lent), (off_t)loan->addr) != (ssize_t)sizeof(lent)) {
+        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        return;
+    }
+    struct turns before;
+    count_turns(loan->call.tid, &before);
+    sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_PASS);
+    wait_consumed(loan->call.tid, &before);
+    /* Unless the caller has put something else there meanwhile. */
+    if (pread(mem, &found, sizeof(found), (off_t)loan->addr) == (ssize_t)sizeof(found) &&
+        memcmp(&found, &lent, sizeof(lent)) == 0) {
+        (void)!pwrite(mem, &own, sizeof(own), (off_t)loan->addr);
+    }
+}
+
+static void *run(void *state)
+{
+    struct sl_lend_state *s = state;
+    pthread_mutex_lock(&s->lock);
+    while (!s->ending) {
+        if (s->count == 0) {
+            pthread_cond_wait(&s->more, &s->lock);
+            continue;
+        }
+        struct loan loan = s->queue[s->first];
+        s->first = (s->first + 1) % SL_LEND_MAX;
+        s->count--;
+        pthread_mutex_unlock(&s->lock);
+        lend(s->sb, &loan);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* The first such call of a run; most runs have none. */
+static struct sl_lend_state *begin(sl_sandbox *sb)
+{
+    struct sl_lend_state *s = calloc(1, sizeof(*s));
+    pthread_attr_t attr;
+    if (s == NULL) {
+        return NULL;
+    }
+    s->sb = sb;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    int r = pthread_create(&s->thread, &attr, run, s);
+    pthread_attr_destroy(&attr);
+    if (r != 0) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+sl_answer sl_lend(const sl_call *call, uint64_t addr, int64_t offset_ns, bool zero_is_off)
+{
+    sl_sandbox *sb = call->sb;
+    if (sb->lend == NULL) {
+        sb->lend = begin(sb);
+    }
+    struct sl_lend_state *s = sb->lend;
+    if (s == NULL) {
+        return SL_ANSWER_VALUE(-ENOMEM);
+    }
+    pthread_mutex_lock(&s->lock);
+    bool room = s->count < SL_LEND_MAX && !s->ending;
+    if (room) {
+        s->queue[(s->first + s->count) % SL_LEND_MAX] = (struct loan){
+            .call = *call, .addr = addr, .offset_ns = offset_ns, .zero_is_off = zero_is_off};
+        s->count++;
+        pthread_cond_signal(&s->more);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return room ? SL_ANSWER_DEFER : SL_ANSWER_VALUE(-EAGAIN);
+}
+
+void sl_lend_free(sl_sandbox *sb)
+{
+    struct sl_lend_state *s = sb->lend;
+    if (s == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->ending = true;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    pthread_cond_destroy(&s->more);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    sb->lend = NULL;
+}

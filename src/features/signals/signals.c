@@ -1,0 +1,249 @@
+/* Owns the safety of guardian, engine and gateway from what processes of one user may do to each
+ * other: signals, scheduling. Whom else the tree may reach is isolate_signals' matter (Landlock).
+ *
+ * The calls name their target by number, so continuing is safe: our own processes are older than
+ * the tree and their numbers stay theirs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "features/features.h"
+#include "kernel/tree.h"
+#include "supervisor/supervisor.h"
+
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446 /* "PIDF", since 6.9 */
+#endif
+
+static bool wanted(const sl_policy *policy)
+{
+    (void)policy;
+    return true;
+}
+
+/* True for a process or thread of ours. One that does not exist is nobody's. */
+static bool is_ours(const sl_sandbox *sb, pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    long tgid = sl_proc_number(path, "\nTgid:\t");
+    return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
+                        (sb->helper_pid != 0 && tgid == sb->helper_pid));
+}
+
+static bool is_our_group(const sl_sandbox *sb, pid_t pgid)
+{
+    return pgid == getpgid(0) || pgid == getpgid(getppid()) ||
+           (sb->helper_pid != 0 && pgid == getpgid(sb->helper_pid));
+}
+
+/* A group that one of ours belongs to (the guardian shares the command's), or (0) everybody: the
+ * members that are of the tree get the signal, one by one. kill(2): "everybody" leaves the caller
+ * out. */
+static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
+{
+    if (sig < 0 || sig > SIGRTMAX) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    sl_autofree pid_t *list = malloc(SL_TREE_MAX * sizeof(*list));
+    pid_t caller = sl_call_tgid(call);
+    if (list == NULL || caller < 0) {
+        return SL_ANSWER_VALUE(list == NULL ? -EPERM : -ESRCH);
+    }
+    int count = 0;
+    size_t n = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
+    for (size_t i = 0; i < n; i++) {
+        bool meant = pgid == 0 ? list[i] != caller : getpgid(list[i]) == pgid;
+        if (meant && kill(list[i], sig) == 0) {
+            count++;
+        }
+    }
+    return SL_ANSWER_VALUE(count > 0 ? 0 : -ESRCH);
+}
+
+static sl_answer handle_kill(sl_call *call)
+{
+    pid_t pid = (pid_t)call->args[0];
+    if (pid > 0) {
+        return is_ours(call->sb, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    }
+    pid_t pgid = pid == 0 ? getpgid(call->tid) : pid == -1 ? 0 : -pid;
+    if (!sl_call_valid(call) || pgid < 0) {
+        return SL_ANSWER_VALUE(-ESRCH);
+    }
+    if (pid != -1 && !is_our_group(call->sb, pgid)) {
+        return SL_ANSWER_PASS;
+    }
+    return signal_group(call, pgid, (int)call->args[1]);
+}
+
+/* Calls whose first argument names one process or thread; 0 is the caller. */
+static sl_answer handle_target(sl_call *call)
+{
+    pid_t pid = (pid_t)call->args[0];
+    return pid > 0 && is_ours(call->sb, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+}
+
+static sl_answer handle_tgkill(sl_call *call)
+{
+    bool ours = is_ours(call->sb, (pid_t)call->args[0]) || is_ours(call->sb, (pid_t)call->args[1]);
+    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+}
+
+/* PIDFD_SIGNAL_THREAD and _THREAD_GROUP. _PROCESS_GROUP could be the guardian's. */
+#define FLAGS_KNOWN 3u
+
+/* Whom a descriptor means: a pidfd, or the directory of a process in /proc, which was the first way
+ * of it. 0: one that has ended, or none, and the kernel has the word for it. -errno: refused. */
+static long target_of(int fd)
+{
+    char path[64];
+    struct statfs st;
+    if (fstatfs(fd, &st) < 0) {
+        return -EPERM;
+    }
+    bool dir = st.f_type == PROC_SUPER_MAGIC;
+    if (!dir && st.f_type != PID_FS_MAGIC) {
+        return -EBADF;
+    }
+    snprintf(path, sizeof(path), dir ? "/proc/self/fd/%d/status" : "/proc/self/fdinfo/%d", fd);
+    errno = 0;
+    long pid = sl_proc_number(path, dir ? "\nTgid:\t" : "\nPid:\t");
+    if (pid > 0) {
+        return pid;
+    }
+    bool ended = dir ? errno == ESRCH || errno == ENOENT : errno == 0 && pid < 0;
+    return ended ? 0 : -EPERM;
+}
+
+/* Sent from here through the pinned pidfd: the number could be another pidfd by then. Under
+ * isolate_signals the kernel judges whatever it is by then, as it would not judge us. */
+static sl_answer handle_pidfd_send_signal(sl_call *call)
+{
+    siginfo_t info;
+    bool with_info = call->args[2] != 0;
+    if (((unsigned)call->args[3] & ~FLAGS_KNOWN) != 0) {
+        return SL_ANSWER_VALUE(-EINVAL);
+    }
+    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    if (fd < 0) {
+        return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
+    }
+    long pid = target_of(fd);
+    if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    if (pid < 0 || is_ours(call->sb, (pid_t)pid) || !sl_call_valid(call)) {
+        return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
+    }
+    if (call->sb->policy->isolate_signals) {
+        return SL_ANSWER_PASS;
+    }
+    long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
+                     (unsigned)call->args[3]);
+    return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
+}
+
+/* SIGIO and whatever F_SETSIG makes of it go to the owner that is named here. */
+static sl_answer handle_fcntl(sl_call *call)
+{
+    pid_t pid = (pid_t)call->args[2];
+    if ((int)call->args[1] != F_SETOWN) {
+        return SL_ANSWER_PASS;
+    }
+    bool ours = pid > 0 ? is_ours(call->sb, pid) : pid < 0 && is_our_group(call->sb, -pid);
+    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+}
+
+static sl_answer handle_setpriority(sl_call *call)
+{
+    int which = (int)call->args[0];
+    pid_t who = (pid_t)call->args[1];
+    if (which == PRIO_PROCESS) {
+        return who != 0 && is_ours(call->sb, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    }
+    pid_t pgid = who != 0 ? who : getpgid(call->tid);
+    bool ours = which != PRIO_PGRP || is_our_group(call->sb, pgid); /* PRIO_USER is all of us */
+    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+}
+
+#define IOPRIO_WHO_PROCESS 1
+
+static sl_answer handle_ioprio_set(sl_call *call)
+{
+    pid_t who = (pid_t)call->args[1];
+    if ((int)call->args[0] != IOPRIO_WHO_PROCESS) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    return who != 0 && is_ours(call->sb, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+}
+
+/* Owners that are named through memory could be changed behind the check. */
+static int filter(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    static const sl_bpf_rule refused[] = {
+        {.nr = SYS_fcntl,
+         .action = SECCOMP_RET_ERRNO | EPERM,
+         .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
+        {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
+        {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
+    };
+    (void)policy;
+    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
+        int r = sl_bpf_add(rules, &refused[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+#define ROW(call, handle)                                                                          \
+    {                                                                                              \
+        .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)                        \
+    }
+/* With a target of 0, the caller itself, nothing needs to be asked. */
+#define ROW_OTHER(call, handle)                                                                    \
+    {                                                                                              \
+        .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle), .conds = {            \
+            SL_ARG_NE(0, 0)                                                                        \
+        }                                                                                          \
+    }
+
+static const sl_syscall_row rows[] = {
+    ROW(kill, handle_kill),
+    ROW(tkill, handle_target),
+    ROW(tgkill, handle_tgkill),
+    ROW(rt_sigqueueinfo, handle_target),
+    ROW(rt_tgsigqueueinfo, handle_tgkill),
+    ROW(pidfd_send_signal, handle_pidfd_send_signal),
+    {.nr = SYS_fcntl,
+     .flags = SL_ROW_MAY_CONTINUE,
+     .handler = handle_fcntl,
+     .conds = {SL_ARG_EQ(1, F_SETOWN)}},
+    ROW_OTHER(sched_setscheduler, handle_target),
+    ROW_OTHER(sched_setparam, handle_target),
+    ROW_OTHER(sched_setattr, handle_target),
+    ROW_OTHER(sched_setaffinity, handle_target),
+    ROW(setpriority, handle_setpriority),
+    ROW(ioprio_set, handle_ioprio_set),
+};
+
+const sl_feature sl_feature_signals = {
+    .name = "signals",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .filter = filter,
+};

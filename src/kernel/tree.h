@@ -1,0 +1,22 @@
+/* The processes of the confined tree, as the kernel knows them now. */
+#ifndef SANDLOCK_KERNEL_TREE_H
+#define SANDLOCK_KERNEL_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define SL_TREE_MAX 65536 /* processes that are listed; more are not looked at */
+
+/* Lists the descendants of this process, parents first, without `spare` (0: nobody) and what is
+ * below it, up to `max`. Returns how many. */
+size_t sl_tree_list(pid_t spare, pid_t *list, size_t max);
+
+/* True if this process or thread is a descendant of this process, and neither `spare` (0: nobody)
+ * nor below it. */
+bool sl_tree_has(pid_t spare, pid_t pid);
+
+/* The number behind `name` ("\nTgid:\t") in a file of /proc; -1 when it is not there. */
+long sl_proc_number(const char *path, const char *name);
+
+#endif

@@ -1,0 +1,148 @@
+/* Owns the receiving of notifications and the only answers to them. Never blocks on anything that
+ * the confined tree controls: such calls are deferred (deferred.c). */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/sched.h"
+#include "core/util.h"
+#include "policy/verdict.h"
+#include "supervisor/supervisor.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+static int wait_listener(sl_sandbox *sb)
+{
+    int fd;
+    while ((fd = atomic_load(&sb->listener)) == -1) {
+        syscall(SYS_futex, &sb->listener, FUTEX_WAIT_PRIVATE, -1, NULL, NULL, 0);
+    }
+    return fd;
+}
+
+static void answer_inject(int listener, uint64_t id, const sl_answer *answer)
+{
+    struct seccomp_notif_addfd add = {
+        .id = id,
+        .flags = SECCOMP_ADDFD_FLAG_SEND,
+        .srcfd = (uint32_t)answer->fd,
+        .newfd_flags = answer->cloexec ? O_CLOEXEC : 0,
+    };
+    int r = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    int error = errno;
+    close(answer->fd);
+    if (r < 0 && error != ENOENT) {
+        /* The caller has no room for a descriptor: a failed injection is a denial. */
+        struct seccomp_notif_resp resp = {.id = id, .error = error == EMFILE ? -EMFILE : -EACCES};
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+    }
+}
+
+void sl_sandbox_answer(sl_sandbox *sb, uint64_t id, const sl_answer *answer)
+{
+    int listener = atomic_load(&sb->listener);
+    if (answer->kind == SL_INJECT) {
+        answer_inject(listener, id, answer);
+        return;
+    }
+    struct seccomp_notif_resp resp = {.id = id};
+    if (answer->kind == SL_PASS) {
+        resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    } else if (answer->value < 0) {
+        resp.error = (int32_t)answer->value;
+    } else {
+        resp.val = answer->value;
+    }
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+}
+
+sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)
+{
+    if (call->nr < 0 || call->nr >= SL_BPF_NR_MAX) {
+        return SL_ANSWER_VALUE(-ENOSYS);
+    }
+    const sl_chain *chain = &call->sb->chains[call->sb->chain_of[call->nr]];
+    unsigned flags = chain->count == 0 ? 0 : SL_ROW_MAY_CONTINUE;
+    for (size_t i = 0; i < chain->count; i++) {
+        sl_answer answer = chain->rows[i]->handler(call);
+        if (answer.kind != SL_PASS) {
+            return answer;
+        }
+        flags &= chain->rows[i]->flags;
+    }
+    *ret_flags = flags;
+    return (flags & SL_ROW_MAY_CONTINUE) != 0 ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EPERM);
+}
+
+static void serve(sl_sandbox *sb, const struct seccomp_notif *req)
+{
+    sl_call call = {.sb = sb, .id = req->id, .tid = (pid_t)req->pid, .nr = req->data.nr};
+    for (size_t i = 0; i < SL_ARRAY_LEN(call.args); i++) {
+        call.args[i] = req->data.args[i];
+    }
+    unsigned flags = 0;
+    sl_answer answer = atomic_load_explicit(&sb->ending, memory_order_relaxed)
+                           ? SL_ANSWER_VALUE(-EPERM)
+                           : sl_dispatch_call(&call, &flags);
+    if (answer.kind != SL_DEFER) {
+        sl_sandbox_answer(sb, req->id, &answer);
+    }
+}
+
+/* Capabilities are a thread's own, and the one that starts the child may need one for its user
+ * namespace until then. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+void *sl_dispatch_thread(void *sandbox)
+{
+    sl_sandbox *sb = sandbox;
+    prctl(PR_SET_NAME, "sandlock-calls");
+    sl_sched_ask_for_short_slices(); /* a caller waits for this thread */
+    int listener = wait_listener(sb);
+    if (listener < 0) {
+        return NULL;
+    }
+    if (sl_policy_wants_identity(sb->policy) && drop_capabilities() < 0) {
+        /* Nobody answers then, and the canary ends the start. */
+        atomic_store(&sb->listener, -2);
+        close(listener);
+        return NULL;
+    }
+    /* Both sides on one CPU where the kernel can (6.6); a hint, so its failure is no matter. */
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    struct {
+        struct seccomp_notif req;
+        char room[256]; /* a newer kernel's struct may be larger (SECCOMP_GET_NOTIF_SIZES) */
+    } buffer;
+    for (;;) {
+        memset(&buffer, 0, sizeof(buffer));
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &buffer.req) == 0) {
+            serve(sb, &buffer.req);
+            continue;
+        }
+        if (errno == ENOENT) {
+            struct pollfd p = {.fd = listener, .events = POLLIN};
+            if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0) {
+                return NULL; /* nobody is left to ask */
+            }
+        } else if (errno != EINTR) {
+            return NULL;
+        }
+    }
+}

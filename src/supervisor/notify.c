@@ -1,0 +1,143 @@
+/* Owns the reading of a trapped caller: its memory and its descriptors. Never acts on anything that
+ * was read without the caller being confirmed afterwards (sl_call_valid). */
+#include "supervisor/notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "supervisor/supervisor.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+#define PAGE  4096u
+#define SHORT 256u /* most strings end within so many bytes */
+
+bool sl_call_valid(const sl_call *call)
+{
+    uint64_t id = call->id;
+    return ioctl(atomic_load(&call->sb->listener), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t len)
+{
+    struct iovec local = {.iov_base = to, .iov_len = len};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
+    if (len == 0) {
+        return 0;
+    }
+    ssize_t n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+    return n < 0 ? -EFAULT : n;
+}
+
+int sl_call_read(const sl_call *call, uint64_t addr, void *to, size_t len)
+{
+    if (len > 0 && (addr == 0 || addr + len < addr)) {
+        return -EFAULT;
+    }
+    ssize_t n = sl_call_read_some(call, addr, to, len);
+    return n == (ssize_t)len ? 0 : -EFAULT;
+}
+
+/* process_vm_readv(2) stops at whole iovecs: one piece a page keeps a string that ends before an
+ * unmapped page readable. */
+int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap)
+{
+    size_t got = 0;
+    while (got < cap) {
+        size_t piece = SL_MIN(cap - got, PAGE - (size_t)((addr + got) % PAGE));
+        piece = got == 0 ? SL_MIN(piece, SHORT) : piece;
+        ssize_t n = sl_call_read_some(call, addr + got, to + got, piece);
+        if (n <= 0) {
+            return -EFAULT;
+        }
+        if (memchr(to + got, '\0', (size_t)n) != NULL) {
+            return 0;
+        }
+        got += (size_t)n;
+    }
+    return -ENAMETOOLONG;
+}
+
+/* Through /proc/TID/mem, which names one address space for good: a number that was reused between
+ * the check and the write cannot turn it to a newcomer. */
+int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t len)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)call->tid);
+    sl_autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || !sl_call_valid(call)) {
+        return -EFAULT;
+    }
+    return pwrite(fd, from, len, (off_t)addr) == (ssize_t)len ? 0 : -EFAULT;
+}
+
+int sl_call_pidfd(const sl_call *call)
+{
+    sl_sandbox *sb = call->sb;
+    size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
+    if (sb->pidfds[slot].tid == call->tid) {
+        return sb->pidfds[slot].fd;
+    }
+    int fd = (int)syscall(SYS_pidfd_open, call->tid, PIDFD_THREAD);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (!sl_call_valid(call)) {
+        close(fd);
+        return -ESRCH;
+    }
+    if (sb->pidfds[slot].tid != 0) {
+        close(sb->pidfds[slot].fd);
+    }
+    sb->pidfds[slot].tid = call->tid;
+    sb->pidfds[slot].fd = fd;
+    return fd;
+}
+
+int sl_call_pin(const sl_call *call, int fd)
+{
+    sl_sandbox *sb = call->sb;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int pidfd = sl_call_pidfd(call);
+        if (pidfd < 0) {
+            return pidfd;
+        }
+        int pinned = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+        if (pinned >= 0) {
+            return pinned;
+        }
+        if (errno != ESRCH) {
+            return -errno;
+        }
+        /* The number was a dead thread's before it was this caller's: look it up afresh. */
+        size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
+        close(sb->pidfds[slot].fd);
+        sb->pidfds[slot].tid = 0;
+    }
+    return -ESRCH;
+}
+
+pid_t sl_call_tgid(const sl_call *call)
+{
+    char path[64];
+    char text[512];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)call->tid);
+    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n <= 0 || !sl_call_valid(call)) {
+        return -ESRCH;
+    }
+    text[n] = '\0';
+    const char *line = strstr(text, "\nTgid:");
+    return line == NULL ? -ESRCH : (pid_t)strtol(line + 6, NULL, 10);
+}
