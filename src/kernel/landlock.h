@@ -1,5 +1,5 @@
-/* Landlock: files, TCP ports, abstract Unix sockets and signals (landlock(7)). What this kernel's ABI
- * does not know is masked in one ladder, here. */
+/* Landlock: files, TCP ports, abstract Unix sockets and signals (landlock(7)). What this kernel's
+ * ABI does not know is masked in one ladder, here. */
 #ifndef SANDLOCK_KERNEL_LANDLOCK_H
 #define SANDLOCK_KERNEL_LANDLOCK_H
 

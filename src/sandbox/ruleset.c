@@ -1,4 +1,5 @@
-/* Owns what a policy asks of Landlock. What a policy needs and the kernel lacks refuses the start. */
+/* Owns what a policy asks of Landlock. What a policy needs and the kernel lacks refuses the start.
+ */
 #include "sandbox/ruleset.h"
 
 #include <errno.h>

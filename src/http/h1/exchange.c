@@ -65,34 +65,8 @@ void sl_exchange_break(sl_exchange *x)
 
 void sl_exchange_log(sl_exchange *x, const char *reason, const char *detail)
 {
-    char host[SL_HOST_NAME_MAX];
-    sl_flow *flow = x->flow;
-    if (!x->running) {
-        return;
-    }
-    x->running = false;
-    bool refused = reason != NULL &&
-                   (strcmp(reason, "address_denied") == 0 || strcmp(reason, "tls_verify") == 0);
-    sl_audit_event e = {
-        .allow = !refused,
-        .process = &flow->process,
-        .kind = x->status == 101 ? "websocket" : "http",
-        .method = x->method,
-        .url = x->url.len > 0 ? (const char *)sl_buf_head(&x->url) : NULL,
-        .host = sl_flow_host(flow, host),
-        .port = flow->target.port,
-        .peer = &x->peer,
-        .status = x->status,
-        .rule = x->rule,
-        .reason = reason,
-        .detail = detail,
-        .bytes_out = x->req.bytes + x->relay.up.bytes,
-        .bytes_in = x->resp.bytes + x->relay.down.bytes,
-        .duration_ms = uv_now(x->gw->loop) - x->started_ms,
-        .timed = true,
-    };
-    sl_audit_write(x->gw->audit, &e);
-    sl_audit_count(x->gw->audit, e.allow, e.bytes_out, e.bytes_in);
+    sl_request_log(&x->request, reason, detail, x->req.bytes + x->relay.up.bytes,
+                   x->resp.bytes + x->relay.down.bytes);
 }
 
 void sl_exchange_finish(sl_exchange *x)
@@ -277,7 +251,7 @@ static void expire(sl_flow *flow)
     switch (x->state) {
     case SL_EXCHANGE_IDLE:
         if (x->client.in.len > 0) {
-            sl_answer_malformed(x, 408, "the request head took too long");
+            sl_reply_malformed(x, 408, "the request head took too long");
         } else {
             sl_exchange_go(x, SL_EXCHANGE_ENDED);
         }
@@ -337,7 +311,7 @@ static int start(sl_flow *flow)
     sl_side_init(&x->client, flow->client);
     sl_side_init(&x->upstream, NULL);
     sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
-    sl_buf_init(&x->url, 2 * SL_TARGET_MAX);
+    sl_request_init(&x->request, flow);
     sl_body_init(&x->req, SL_BODY_NONE, 0);
     sl_body_init(&x->resp, SL_BODY_NONE, 0);
     flow->client = NULL; /* the exchange's from now on */
@@ -363,7 +337,7 @@ static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
     /* Only between two exchanges: half a response on it would be the answer to somebody else. */
-    bool between = !x->running && !x->broken && x->req.done && x->resp.done;
+    bool between = !x->request.open && !x->broken && x->req.done && x->resp.done;
     bool clean = between && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
                  x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0 &&
                  !x->tunnel_ready;
@@ -376,7 +350,7 @@ static void end(sl_flow *flow)
         sl_relay_done(&x->relay);
     }
     if (clean) {
-        sl_pool_put(x->gw->pool, &flow->target, &x->peer, x->upstream.conn);
+        sl_pool_put(x->gw->pool, &flow->target, &x->request.peer, x->upstream.conn);
         x->upstream.conn = NULL;
     }
     sl_body_done(&x->req);
@@ -384,7 +358,7 @@ static void end(sl_flow *flow)
     sl_side_done(&x->client);
     sl_side_done(&x->upstream);
     sl_buf_done(&x->wire);
-    sl_buf_done(&x->url);
+    sl_request_done(&x->request);
     free(x);
     flow->state = NULL;
 }

@@ -1,5 +1,5 @@
 /* One HTTP/1 connection of the child and the upstream connection behind it: shared by the files
- * exchange*.c and answer.c. */
+ * this room that are about one. */
 #ifndef SANDLOCK_HTTP_H1_EXCHANGE_INT_H
 #define SANDLOCK_HTTP_H1_EXCHANGE_INT_H
 
@@ -7,13 +7,14 @@
 #include "http/gateway.h"
 #include "http/h1/chunk.h"
 #include "http/h1/write.h"
-#include "http/judge.h"
+#include "http/request.h"
 #include "net/relay.h"
 #include "net/splice.h"
 
 #define SL_SIDE_IN_MAX  (SL_HEAD_MAX + SL_SCRATCH_SIZE)
 #define SL_SIDE_OUT_MAX (SL_SCRATCH_SIZE + SL_HEAD_MAX + (32u << 10))
 #define SL_INTERIM_MAX  32 /* 1xx answers to one request */
+_Static_assert(SL_HEAD_TARGET_MAX <= SL_TARGET_MAX, "what the head check passes can be judged");
 
 /* Shared by all flows, for one event; nothing is kept here between two. */
 typedef struct sl_h1_room {
@@ -71,12 +72,10 @@ typedef struct sl_exchange {
     sl_head_scan request_scan;
     sl_head_scan response_scan;
     sl_upstream *opening;
-    sl_addr peer;
     sl_relay relay;
 
     /* the request */
-    bool running; /* between its head and its log line */
-    const char *method;
+    sl_request request;
     bool client_one_one;
     bool client_keep;
     bool idempotent;
@@ -86,13 +85,9 @@ typedef struct sl_exchange {
     bool req_timed;     /* its deadline runs: SL_TIMEOUT_BODY_MS */
     uint64_t req_bytes; /* had come when that began */
     sl_buf wire;        /* its head as sent, until the response begins */
-    sl_buf url;
-    const char *rule;
-    uint64_t started_ms;
 
     /* the response */
     sl_body resp;
-    unsigned status;
     unsigned interim;
     bool response_begun; /* a byte of it came: no second try */
     bool head_sent;      /* its head went to the client: no answer of ours any more */
@@ -151,10 +146,11 @@ void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char 
 /* exchange_response.c */
 bool sl_exchange_step_response(sl_exchange *x);
 
-/* answer.c: our own responses */
-void sl_answer_denied(sl_exchange *x, const sl_h1_head *head, const sl_judged *j);
-void sl_answer_malformed(sl_exchange *x, unsigned status, const char *why);
-void sl_answer_failed(sl_exchange *x, const char *reason, const char *detail);
-void sl_answer_status(sl_exchange *x, unsigned status, const char *why);
+/* reply.c: our own responses. `malformed`: nothing is known of the request, and the connection ends
+ * behind it. */
+void sl_reply_denied(sl_exchange *x, const sl_judged *j);
+void sl_reply_malformed(sl_exchange *x, unsigned status, const char *why);
+void sl_reply_failed(sl_exchange *x, const char *reason, const char *detail);
+void sl_reply_status(sl_exchange *x, unsigned status, const char *why);
 
 #endif

@@ -7,24 +7,7 @@
 #include "core/clock.h"
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
-
-/* Methods that may be sent a second time (RFC 9110 section 9.2.2). */
-static bool is_idempotent(const char *method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"};
-    for (size_t i = 0; i < SL_ARRAY_LEN(methods); i++) {
-        if (strcmp(method, methods[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_body_by_rights(const char *method)
-{
-    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-           strcmp(method, "OPTIONS") != 0;
-}
+#include "http/judge.h"
 
 /* RFC 6455 section 4.1; every other protocol is struck out. */
 static bool is_websocket(const sl_h1_head *h)
@@ -36,19 +19,15 @@ static bool is_websocket(const sl_h1_head *h)
 
 static void begin_exchange(sl_exchange *x, const sl_h1_head *h)
 {
-    x->running = true;
-    x->method = h->method;
+    sl_request_begin(&x->request, h->method);
     x->client_one_one = h->one_one;
     x->client_keep = h->keep_alive;
-    x->idempotent = is_idempotent(h->method);
+    x->idempotent = sl_request_is_idempotent(h->method);
     x->websocket = is_websocket(h);
     x->expects = false;
-    x->rule = NULL;
-    x->status = 0;
     x->interim = 0;
     x->response_begun = x->head_sent = x->retried = x->closing = x->req_dropped = x->switching =
         false;
-    x->started_ms = uv_now(x->gw->loop);
     sl_body_done(&x->req);
     sl_body_done(&x->resp);
     sl_body_init(&x->req,
@@ -64,7 +43,7 @@ static void begin_exchange(sl_exchange *x, const sl_h1_head *h)
 /* The request as it goes up, kept until the response begins. */
 static int write_request(sl_exchange *x, const sl_h1_head *h, const sl_judged *j)
 {
-    bool odd_body = !x->req.done && !has_body_by_rights(h->method);
+    bool odd_body = !x->req.done && !sl_request_takes_body(h->method);
     sl_h1_framing framing = {
         .chunked = x->req.kind == SL_BODY_CHUNKED,
         .has_length = h->has_length,
@@ -90,34 +69,61 @@ static bool expectation_ok(sl_exchange *x, const sl_h1_head *h)
     return sl_h1_value_is(f, "100-continue");
 }
 
+/* RFC 9112 section 3.2: origin, absolute and asterisk form; the others are no targets here. */
+static void say_words(const sl_h1_head *h, bool tls, sl_request_words *ret)
+{
+    const sl_h1_field *host = sl_h1_find(h, SL_H1_HOST);
+    const char *t = h->target;
+    const char *end = t + h->target_len;
+    const char *scheme = tls ? "https://" : "http://";
+    size_t n = strlen(scheme);
+    *ret = (sl_request_words){.target = {t, h->target_len}};
+    if (host != NULL) {
+        ret->authority = (sl_slice){host->value, host->value_len};
+    }
+    if (t[0] == '/' || (h->target_len == 1 && t[0] == '*')) {
+        ret->path = ret->target;
+        return;
+    }
+    if (h->target_len < n || strncasecmp(t, scheme, n) != 0) {
+        return;
+    }
+    const char *p = t + n;
+    while (p < end && *p != '/' && *p != '?') {
+        p++;
+    }
+    ret->again = (sl_slice){t + n, (size_t)(p - (t + n))};
+    ret->path = (sl_slice){p, (size_t)(end - p)};
+}
+
 static void take_request(sl_exchange *x, const uint8_t *data, size_t len)
 {
     sl_h1_head *h = &x->room->head;
     const char *why = "malformed request";
     enum sl_head_result r = sl_head_check_request(data, len, &why);
     if (r != SL_HEAD_OK) {
-        sl_answer_malformed(x, r == SL_HEAD_VERSION ? 505 : 400, why);
+        sl_reply_malformed(x, r == SL_HEAD_VERSION ? 505 : 400, why);
         return;
     }
     if (sl_h1_parse(data, len, false, h) < 0) {
-        sl_answer_malformed(x, 400, "malformed request");
+        sl_reply_malformed(x, 400, "malformed request");
         return;
     }
     begin_exchange(x, h);
     bool expected = expectation_ok(x, h);
     sl_judged j;
-    sl_judge_request(x->flow, h, &j, &x->url);
+    sl_request_words words;
+    say_words(h, x->flow->target.tls, &words);
+    sl_judge_request(&x->request, &words, &j);
     if (!j.allow) {
-        x->running = false; /* logged as a denial */
-        sl_answer_denied(x, h, &j);
+        sl_reply_denied(x, &j);
         return;
     }
     if (!expected) {
-        x->running = false;
-        sl_answer_status(x, 417, "unknown expectation");
+        sl_reply_status(x, 417, "unknown expectation");
         return;
     }
-    x->rule = j.rule;
+    x->request.rule = j.rule;
     x->bound |= h->binding_auth;
     if (write_request(x, h, &j) < 0) {
         sl_exchange_break(x);
@@ -172,7 +178,7 @@ bool sl_exchange_step_head(sl_exchange *x)
                           : h == SL_HEAD_LARGE   ? 431
                           : h == SL_HEAD_VERSION ? 505
                                                  : 400;
-        sl_answer_malformed(x, status, why);
+        sl_reply_malformed(x, status, why);
         return true;
     }
     /* What follows the head is kept first: the scratch may be used again while judging. */
@@ -213,7 +219,7 @@ static void use_upstream(sl_exchange *x, sl_conn *conn, const sl_addr *peer, boo
 {
     sl_side_done(&x->upstream);
     sl_side_init(&x->upstream, conn);
-    x->peer = *peer;
+    x->request.peer = *peer;
     x->reused = reused;
     sl_conn_on_event(conn, sl_flow_on_event, x->flow);
 }
@@ -223,7 +229,7 @@ static void open_fresh(sl_exchange *x)
     sl_exchange_go(x, SL_EXCHANGE_OPENING);
     const char *failed = x->gw->open(x->gw, &x->flow->target, on_opened, x, &x->opening);
     if (failed != NULL) {
-        sl_answer_failed(x, failed, "refused before dialling");
+        sl_reply_failed(x, failed, "refused before dialling");
     }
 }
 
@@ -250,7 +256,7 @@ void sl_exchange_acquire(sl_exchange *x, bool fresh)
     if (flow->failed != NULL) {
         const char *reason = flow->failed;
         flow->failed = NULL;
-        sl_answer_failed(x, reason, flow->failed_detail);
+        sl_reply_failed(x, reason, flow->failed_detail);
         return;
     }
     sl_addr peer;
@@ -271,8 +277,8 @@ static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char 
     sl_flow *flow = x->flow;
     x->opening = NULL;
     if (conn == NULL) {
-        x->peer = *peer;
-        sl_answer_failed(x, reason, detail);
+        x->request.peer = *peer;
+        sl_reply_failed(x, reason, detail);
     } else {
         use_upstream(x, conn, peer, false);
         send_request(x);
@@ -290,7 +296,7 @@ void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char 
         x->retried = true;
         sl_exchange_acquire(x, true);
     } else if (!x->head_sent) {
-        sl_answer_failed(x, reason, detail);
+        sl_reply_failed(x, reason, detail);
     } else {
         sl_exchange_log(x, "upstream_broke", detail);
         sl_exchange_break(x);
@@ -332,9 +338,8 @@ static void refuse_body(sl_exchange *x, unsigned status, const char *why)
         sl_exchange_break(x);
         return;
     }
-    x->running = false;
     x->client_keep = false;
-    sl_answer_status(x, status, why);
+    sl_reply_status(x, status, why);
 }
 
 /* HTTP-24. Only what the client alone can hold up is timed: not while we do not read, not once its

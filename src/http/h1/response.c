@@ -11,7 +11,7 @@
 /* RFC 9112 section 6.3: how long the body is. */
 static enum sl_body_kind body_kind(const sl_exchange *x, const sl_h1_head *h)
 {
-    if (strcmp(x->method, "HEAD") == 0 || h->status == 204 || h->status == 304) {
+    if (strcmp(x->request.method, "HEAD") == 0 || h->status == 204 || h->status == 304) {
         return SL_BODY_NONE;
     }
     if (h->chunked) {
@@ -61,7 +61,7 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
     x->closing |= !x->client_keep || !x->req.done;
     f.close = x->closing;
     f.keep_alive = !x->closing && !x->client_one_one;
-    x->status = h->status;
+    x->request.status = h->status;
     return sl_h1_write_response(&x->room->wire, h, &f);
 }
 
@@ -73,7 +73,7 @@ static int take_switch(sl_exchange *x, const sl_h1_head *h)
         return protocol_error(x, "unexpected 101");
     }
     sl_h1_framing framing = {.upgrade = true};
-    x->status = 101;
+    x->request.status = 101;
     x->upstream_keep = false;
     x->switching = true;
     return sl_h1_write_response(&x->room->wire, h, &framing) < 0
