@@ -157,6 +157,7 @@ int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
         return r;
     }
     flow->gw = gw;
+    flow->id = msg->id;
     flow->process = msg->process;
     memcpy(flow->target.name, msg->name, sizeof(flow->target.name));
     flow->target.addr = msg->addr;

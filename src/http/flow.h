@@ -43,6 +43,7 @@ struct sl_flow {
     sl_gateway *gw;
     sl_flow *next;
     sl_flow **prev;
+    uint64_t id; /* the engine's, for traces */
     struct sl_link_process process;
     uint64_t started_ms;
     uint64_t deadline_ms; /* 0: none */

@@ -12,54 +12,9 @@
 
 #define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
 
-/* The one place where the state changes. */
-void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
-{
-    static const unsigned char legal[] = {
-        [SL_EXCHANGE_IDLE] = 1 << SL_EXCHANGE_OPENING | 1 << SL_EXCHANGE_RELAY |
-                             1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_OPENING] =
-            1 << SL_EXCHANGE_RELAY | 1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_RELAY] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_OPENING |
-                              1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH |
-                              1 << SL_EXCHANGE_TUNNEL,
-        [SL_EXCHANGE_DRAIN] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_FLUSH] = 1 << SL_EXCHANGE_LINGER,
-    };
-    if (state != SL_EXCHANGE_ENDED && state != x->state &&
-        (x->state >= SL_ARRAY_LEN(legal) || (legal[x->state] >> state & 1) == 0)) {
-        state = SL_EXCHANGE_ENDED; /* a mistake of ours: end, never go on in doubt */
-    }
-    x->state = state;
-    x->req_timed = false;
-    uint64_t now = uv_now(x->gw->loop);
-    switch (state) {
-    case SL_EXCHANGE_IDLE:
-        x->flow->deadline_ms = now + SL_TIMEOUT_IDLE_MS;
-        break;
-    case SL_EXCHANGE_DRAIN:
-        x->flow->deadline_ms = now + SL_TIMEOUT_DRAIN_MS;
-        break;
-    case SL_EXCHANGE_FLUSH:
-        x->flow->deadline_ms = now + SL_TIMEOUT_GONE_MS;
-        break;
-    default:
-        /* Quiet bodies and streams may be quiet for ever, while somebody waits for them. */
-        x->flow->deadline_ms = x->client.eof ? now + SL_TIMEOUT_GONE_MS : 0;
-        break;
-    }
-}
-
-void sl_exchange_drop_upstream(sl_exchange *x)
-{
-    sl_side_done(&x->upstream);
-    sl_splice_close(&x->req.splice);
-    sl_splice_close(&x->resp.splice);
-}
-
 void sl_exchange_break(sl_exchange *x)
 {
-    x->broken = true;
+    sl_exchange_end_client(x, SL_CLIENT_BREAK);
     sl_exchange_go(x, SL_EXCHANGE_ENDED);
 }
 
@@ -72,19 +27,21 @@ void sl_exchange_log(sl_exchange *x, const char *reason, const char *detail)
 void sl_exchange_finish(sl_exchange *x)
 {
     sl_exchange_log(x, NULL, NULL);
-    if (!x->req.done || x->upstream.in.len > 0 || !x->upstream_keep) {
+    sl_exchange_down(x, SL_H1_DOWN_DONE);
+    if (x->up != SL_H1_UP_DONE || x->upstream.in.len > 0 || x->upstream_end == SL_UPSTREAM_CLOSE) {
         sl_exchange_drop_upstream(x);
     }
-    if (x->broken) {
-        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+    if (x->client_end == SL_CLIENT_KEEP && !x->client.eof) {
+        sl_exchange_up(x, SL_H1_UP_NONE);
+        sl_exchange_down(x, SL_H1_DOWN_NONE);
+        sl_exchange_go(x, SL_EXCHANGE_IDLE);
         return;
     }
-    if (x->closing || !x->client_keep || x->client.eof) {
-        x->linger |= !x->req.done || x->client.in.len > 0 || x->client_keep; /* it may be sending */
-        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
-        return;
+    if (x->client_end != SL_CLIENT_BREAK &&
+        (x->client_end == SL_CLIENT_CLOSE || x->up != SL_H1_UP_DONE || x->client.in.len > 0)) {
+        sl_exchange_end_client(x, SL_CLIENT_LINGER); /* it may be sending */
     }
-    sl_exchange_go(x, SL_EXCHANGE_IDLE);
+    sl_exchange_go(x, SL_EXCHANGE_FLUSH);
 }
 
 /* ---- the steps that belong to no direction ---- */
@@ -103,10 +60,11 @@ static bool step_flush(sl_exchange *x)
     if (x->client.blocked) {
         return false;
     }
-    if (!x->broken && !x->linger && sl_conn_raw_fd(x->client.conn) < 0) {
-        x->linger = sl_conn_shutdown(x->client.conn) == -EAGAIN; /* a close_notify that waits */
+    if (x->client_end < SL_CLIENT_LINGER && sl_conn_raw_fd(x->client.conn) < 0 &&
+        sl_conn_shutdown(x->client.conn) == -EAGAIN) { /* a close_notify that waits */
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
     }
-    sl_exchange_go(x, x->broken || !x->linger ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
+    sl_exchange_go(x, x->client_end == SL_CLIENT_LINGER ? SL_EXCHANGE_LINGER : SL_EXCHANGE_ENDED);
     return true;
 }
 
@@ -130,7 +88,6 @@ static void step_tunnel(sl_exchange *x)
     int r = x->tunnel_ready ? 0 : begin_tunnel(x);
     r = r == 0 ? sl_relay_pump(&x->relay) : r;
     if (r != -EAGAIN) {
-        x->upstream_keep = false;
         sl_exchange_log(x, NULL, NULL);
         sl_exchange_go(x, SL_EXCHANGE_ENDED);
     }
@@ -147,7 +104,7 @@ static bool step(sl_exchange *x)
         return false;
     case SL_EXCHANGE_RELAY: {
         bool up = sl_exchange_step_body(x);
-        if (x->state == SL_EXCHANGE_RELAY && x->req.done) {
+        if (x->state == SL_EXCHANGE_RELAY && x->up == SL_H1_UP_DONE) {
             sl_exchange_watch_client(x);
         }
         bool down = x->state == SL_EXCHANGE_RELAY && sl_exchange_step_response(x);
@@ -175,11 +132,13 @@ static void flush_sides(sl_exchange *x)
         return;
     }
     r = x->upstream.blocked ? sl_side_flush(&x->upstream) : 0;
-    if (r < 0 && r != -EAGAIN) {
-        x->req_dropped = true; /* its answer, if it gave one, can still be read */
-        x->closing = true;
-        x->upstream.blocked = false;
-        sl_buf_consume(&x->upstream.out, x->upstream.out.len);
+    if (r == 0 || r == -EAGAIN) {
+        return;
+    }
+    if (x->state == SL_EXCHANGE_RELAY) {
+        sl_exchange_upstream_deaf(x); /* its answer, if it gave one, can still be read */
+    } else {
+        sl_exchange_drop_upstream(x); /* the request was answered: by it, or by us */
     }
 }
 
@@ -188,8 +147,8 @@ static void wish(sl_exchange *x)
     sl_exchange_time_body(x);
     bool relay = x->state == SL_EXCHANGE_RELAY;
     bool want = true; /* from the client */
-    if (relay && !x->req.done) {
-        want = !x->req_dropped && !x->upstream.blocked && !x->req.sink_full;
+    if (relay && x->up != SL_H1_UP_DONE) {
+        want = x->up == SL_H1_UP_BODY && !x->upstream.blocked && !x->req.sink_full;
     } else if (relay || x->state == SL_EXCHANGE_OPENING) {
         want = x->client.in.len == 0 && !x->client.eof;
     } else if (x->state == SL_EXCHANGE_FLUSH || x->state == SL_EXCHANGE_IDLE) {
@@ -257,7 +216,7 @@ static void expire(sl_flow *flow)
         }
         break;
     case SL_EXCHANGE_DRAIN:
-        x->linger = true;
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
         break;
     default:
@@ -308,6 +267,7 @@ static int start(sl_flow *flow)
     x->flow = flow;
     x->gw = flow->gw;
     x->room = room;
+    x->upstream_end = SL_UPSTREAM_CLOSE; /* until a request is sent on one */
     sl_side_init(&x->client, flow->client);
     sl_side_init(&x->upstream, NULL);
     sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
@@ -337,13 +297,14 @@ static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
     /* Only between two exchanges: half a response on it would be the answer to somebody else. */
-    bool between = !x->request.open && !x->broken && x->req.done && x->resp.done;
-    bool clean = between && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
-                 x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0 &&
-                 !x->tunnel_ready;
+    bool between = !x->request.open && x->client_end != SL_CLIENT_BREAK &&
+                   (x->up == SL_H1_UP_NONE || x->up == SL_H1_UP_DONE) &&
+                   (x->down == SL_H1_DOWN_NONE || x->down == SL_H1_DOWN_DONE);
+    bool clean = between && x->upstream.conn != NULL && x->upstream_end == SL_UPSTREAM_POOL &&
+                 x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0;
     sl_exchange_log(x, "ended", NULL);
     sl_upstream_cancel(x->opening);
-    if (x->broken && x->client.conn != NULL) {
+    if (x->client_end == SL_CLIENT_BREAK && x->client.conn != NULL) {
         break_client(x);
     }
     if (x->tunnel_ready) {

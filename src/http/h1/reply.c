@@ -8,8 +8,9 @@
 /* Whether the connection can go on after an answer that did not read the request's body. */
 static bool can_drain(const sl_exchange *x)
 {
-    return x->client_keep && !x->expects && !x->client.eof &&
-           (x->req.done || x->req.kind == SL_BODY_CHUNKED || x->req.left <= SL_DRAIN_MAX);
+    return x->client_end < SL_CLIENT_LAST && !x->facts.expects && !x->client.eof &&
+           (x->up == SL_H1_UP_DONE || x->req.kind == SL_BODY_CHUNKED ||
+            x->req.left <= SL_DRAIN_MAX);
 }
 
 static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
@@ -23,22 +24,23 @@ static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
                         a->status, sl_answer_phrase(a->status), a->body.len,
                         a->verdict ? "Sandlock-Verdict: " SL_ANSWER_VERDICT "\r\n" : "",
                         a->status == 405 ? "Allow: " SL_ANSWER_METHODS "\r\n" : "",
-                        !keep               ? "Connection: close\r\n"
-                        : x->client_one_one ? ""
-                                            : "Connection: keep-alive\r\n");
+                        !keep              ? "Connection: close\r\n"
+                        : x->facts.one_one ? ""
+                                           : "Connection: keep-alive\r\n");
     struct iovec iov[2] = {{sl_buf_head(head), head->len}, {sl_buf_head(&a->body), a->body.len}};
     x->request.status = a->status;
-    x->head_sent = true;
-    x->resp.done = true;
+    sl_exchange_down(x, SL_H1_DOWN_DONE);
     if (sl_side_send(&x->client, iov, no_body ? 1 : 2) < 0) {
         sl_exchange_break(x);
         return;
     }
     if (keep) {
-        x->flow->deadline_ms = 0;
+        if (x->up != SL_H1_UP_DONE) {
+            sl_exchange_up(x, SL_H1_UP_DRAIN);
+        }
         sl_exchange_go(x, SL_EXCHANGE_DRAIN);
     } else {
-        x->linger = true;
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
     }
 }
@@ -65,7 +67,6 @@ static void refuse(sl_exchange *x, unsigned status, bool keep, const char *why)
 void sl_reply_malformed(sl_exchange *x, unsigned status, const char *why)
 {
     sl_request_forget(&x->request);
-    x->client_keep = false;
     refuse(x, status, false, why);
 }
 
