@@ -25,7 +25,7 @@ struct sl_facts {
     bool interactive;
     uint64_t allowed;
     uint64_t denied;
-    const sl_sandbox_port *ports; /* port_remap: what the tree answers on */
+    const sl_remap_port *ports; /* port_remap: what the tree answers on */
     size_t port_count;
 };
 

@@ -222,7 +222,7 @@ static int on_control(void *arg, const struct sl_control_request *request, sl_bu
 {
     struct engine *e = arg;
     struct sl_run *run = e->run;
-    sl_sandbox_port ports[PORTS_SHOWN_MAX];
+    sl_remap_port ports[PORTS_SHOWN_MAX];
     bool sent;
     struct sl_facts facts = {.policy = run->policy,
                              .argv = run->options->argv,
@@ -381,14 +381,14 @@ static int prepare_gateway(struct engine *e, sl_error *err)
         return r;
     }
     sl_sandbox_set_synth(run->sandbox, sl_gateway_synth(e->gateway));
-    sl_sandbox_set_hooks(run->sandbox, &(sl_sandbox_hooks){.flow_arg = e->gateway,
-                                                           .report_arg = e->report,
-                                                           .flow = hook_flow,
-                                                           .dns = hook_dns,
-                                                           .resolve = hook_resolve,
-                                                           .want_trust = hook_want_trust,
-                                                           .decided = hook_decided,
-                                                           .bound = hook_bound});
+    sl_sandbox_set_hooks(run->sandbox, &(sl_supervisor_hooks){.flow_arg = e->gateway,
+                                                              .report_arg = e->report,
+                                                              .flow = hook_flow,
+                                                              .dns = hook_dns,
+                                                              .resolve = hook_resolve,
+                                                              .want_trust = hook_want_trust,
+                                                              .decided = hook_decided,
+                                                              .bound = hook_bound});
     return must_wait_for_gateway(run->policy) ? wait_for_gateway(e, err) : 0;
 }
 
@@ -469,9 +469,9 @@ static int attach(struct engine *e, int guardian_fd, int child_fd)
 static int start(struct engine *e, sl_error *err)
 {
     if (e->run->gateway_path == NULL) {
-        sl_sandbox_set_hooks(e->run->sandbox, &(sl_sandbox_hooks){.report_arg = e->report,
-                                                                  .decided = hook_decided,
-                                                                  .bound = hook_bound});
+        sl_sandbox_set_hooks(e->run->sandbox, &(sl_supervisor_hooks){.report_arg = e->report,
+                                                                     .decided = hook_decided,
+                                                                     .bound = hook_bound});
         return start_child(e, err);
     }
     int r = prepare_gateway(e, err);

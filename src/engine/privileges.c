@@ -3,45 +3,16 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/util.h"
-
-static int drop_capabilities(bool to_map)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    if (syscall(SYS_capget, &header, data) < 0) {
-        return -errno;
-    }
-    if ((data[0].permitted | data[1].permitted | data[0].inheritable | data[1].inheritable) == 0 &&
-        geteuid() != 0) {
-        return 0; /* nothing to lose; the bounding set gives nothing under NO_NEW_PRIVS */
-    }
-    if ((data[0].effective & (1u << CAP_SETPCAP)) != 0) {
-        unsigned cap = 0;
-        while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0) {
-            cap++;
-        }
-        if (errno != EINVAL || cap == 0) { /* EINVAL: one past the last that this kernel knows */
-            return -errno;
-        }
-    }
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    uint32_t kept = to_map ? data[0].permitted & (1u << CAP_SETFCAP) : 0;
-    memset(data, 0, sizeof(data));
-    data[0].permitted = kept;
-    data[0].effective = kept;
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
+#include "kernel/caps.h"
 
 int sl_privileges_drop(bool to_map, sl_error *err)
 {
-    int r = drop_capabilities(to_map);
+    int r = sl_caps_drop(to_map ? 1u << CAP_SETFCAP : SL_CAPS_NONE);
     if (r < 0) {
         return sl_error_set(err, -r, "cannot drop capabilities: %s", strerror(-r));
     }

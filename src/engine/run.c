@@ -134,7 +134,7 @@ static int prepare_cgroup(struct sl_run *run, sl_error *err)
     if (!wanted || sl_sandbox_may_write_cgroups(run->sandbox)) {
         return 0; /* a limit that the command could lift is none */
     }
-    if (sl_cgroup_new(run->policy, &run->cgroup) < 0) {
+    if (sl_cgroup_new(run->policy->max_memory, run->policy->max_cpu, &run->cgroup) < 0) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     sl_sandbox_set_cgroup(run->sandbox, run->cgroup);

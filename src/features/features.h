@@ -1,8 +1,12 @@
-/* The features by name, for the list (features.c) alone. */
+/* The features by name, and the list of them all. */
 #ifndef SANDLOCK_FEATURES_FEATURES_H
 #define SANDLOCK_FEATURES_FEATURES_H
 
 #include "supervisor/feature.h"
+
+/* All features, in the order of the chain. */
+extern const sl_feature *const sl_features[];
+extern const size_t sl_feature_count;
 
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_core;
@@ -26,6 +30,7 @@ extern const sl_feature sl_feature_ports;
 extern const sl_feature sl_feature_ptys;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
+extern const sl_feature sl_feature_sockets;
 extern const sl_feature sl_feature_time;
 
 #endif

@@ -3,12 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
-#include <linux/landlock.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +12,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "core/util.h"
 #include "http/gateway_int.h"
-
-/* Rights of newer headers than Debian 12's. */
-#define FS_TRUNCATE  (1ULL << 14)
-#define FS_IOCTL_DEV (1ULL << 15)
-#define FS_ALL_ABI1  ((1ULL << 13) - 1)
-#define FS_REFER     (1ULL << 13)
-#define NET_BIND_TCP (1ULL << 0)
-#define SCOPE_ALL    3ULL /* abstract Unix sockets, signals */
-
-struct ruleset_attr { /* landlock(7), ABI 6 */
-    uint64_t handled_access_fs;
-    uint64_t handled_access_net;
-    uint64_t scoped;
-};
+#include "kernel/caps.h"
+#include "kernel/landlock.h"
 
 /* What resolving and verifying read, while running. */
 static const char *const readable[] = {
@@ -56,46 +38,20 @@ static const char *const readable[] = {
 
 static void allow_read(int ruleset, const char *path)
 {
-    int fd = open(path, O_PATH | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0) {
-        return; /* what is not there needs no rule */
+    sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd >= 0) { /* what is not there needs no rule */
+        (void)sl_landlock_allow(ruleset, fd, SL_LANDLOCK_LOOK);
     }
-    if (fstat(fd, &st) == 0) {
-        struct landlock_path_beneath_attr rule = {
-            .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
-            .parent_fd = fd,
-        };
-        if (S_ISDIR(st.st_mode)) {
-            rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
-        }
-        (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    }
-    close(fd);
 }
 
 static int restrict_files(sl_error *err)
 {
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 1) {
-        return sl_error_set(err, errno, "the gateway cannot confine itself: no Landlock");
-    }
-    struct ruleset_attr attr = {.handled_access_fs = FS_ALL_ABI1};
-    size_t size = sizeof(uint64_t);
-    attr.handled_access_fs |= abi >= 2 ? FS_REFER : 0;
-    attr.handled_access_fs |= abi >= 3 ? FS_TRUNCATE : 0;
-    attr.handled_access_fs |= abi >= 5 ? FS_IOCTL_DEV : 0;
-    if (abi >= 4) {
-        attr.handled_access_net = NET_BIND_TCP; /* it connects, and never listens */
-        size = 2 * sizeof(uint64_t);
-    }
-    if (abi >= 6) {
-        attr.scoped = SCOPE_ALL;
-        size = sizeof(attr);
-    }
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    /* It connects, and never listens. */
+    sl_autoclose int ruleset = sl_landlock_new(SL_LANDLOCK_FILES | SL_LANDLOCK_BIND_TCP |
+                                               SL_LANDLOCK_ABSTRACT | SL_LANDLOCK_SIGNALS);
     if (ruleset < 0) {
-        return sl_error_set(err, errno, "the gateway cannot confine itself: Landlock ruleset");
+        return sl_error_set(err, -ruleset, "the gateway cannot confine itself: Landlock: %s",
+                            strerror(-ruleset));
     }
     for (size_t i = 0; i < SL_ARRAY_LEN(readable); i++) {
         allow_read(ruleset, readable[i]);
@@ -112,10 +68,10 @@ static int restrict_files(sl_error *err)
         allow_read(ruleset, path);
         p += len + (p[len] == ':' ? 1 : 0);
     }
-    long r = syscall(SYS_landlock_restrict_self, ruleset, 0);
-    int code = errno;
-    close(ruleset);
-    return r < 0 ? sl_error_set(err, code, "the gateway cannot confine itself: Landlock") : 0;
+    int r = sl_landlock_enter(ruleset);
+    return r < 0 ? sl_error_set(err, -r, "the gateway cannot confine itself: Landlock: %s",
+                                strerror(-r))
+                 : 0;
 }
 
 /* Everything that moving bytes, timers, memory, DNS and reading a certificate take. */
@@ -256,22 +212,6 @@ static int restrict_calls(sl_error *err)
     return r == 0 ? 0 : sl_error_set(err, -r, "the gateway cannot confine itself: seccomp");
 }
 
-/* Run as root too, acting for the child must grant nothing. */
-static int drop_capabilities(sl_error *err)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-        (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM when there is nothing to drop */
-    }
-    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    memset(data, 0, sizeof(data));
-    if (syscall(SYS_capset, &header, data) < 0) {
-        return sl_error_set(err, errno, "the gateway cannot drop its capabilities");
-    }
-    return 0;
-}
-
 int sl_confine_self(sl_error *err)
 {
     struct rlimit files;
@@ -286,7 +226,11 @@ int sl_confine_self(sl_error *err)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         return sl_error_set(err, errno, "the gateway cannot confine itself");
     }
-    int r = drop_capabilities(err);
-    r = r == 0 ? restrict_files(err) : r;
+    int r =
+        sl_caps_drop(SL_CAPS_NONE); /* run as root too, acting for the child must grant nothing */
+    if (r < 0) {
+        return sl_error_set(err, -r, "the gateway cannot drop its capabilities: %s", strerror(-r));
+    }
+    r = restrict_files(err);
     return r == 0 ? restrict_calls(err) : r;
 }

@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "core/util.h"
-
-#if defined(__x86_64__)
-#define AUDIT_ARCH_HERE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define AUDIT_ARCH_HERE AUDIT_ARCH_AARCH64
-#else
-#error "unknown architecture"
-#endif
+#include "kernel/arch/arch.h"
 
 #define DATA_NR      ((uint32_t)offsetof(struct seccomp_data, nr))
 #define DATA_ARCH    ((uint32_t)offsetof(struct seccomp_data, arch))
@@ -239,7 +232,7 @@ int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned 
         tree = emit(b, BPF_JMP | BPF_JA, (uint32_t)(tree - b->pos), 0, 0);
     }
     tree = emit_load(b, DATA_NR);
-    emit_jump(b, BPF_JEQ, AUDIT_ARCH_HERE, tree, foreign);
+    emit_jump(b, BPF_JEQ, sl_arch_audit, tree, foreign);
     emit_load(b, DATA_ARCH);
     if (b->full) {
         return -E2BIG;

@@ -189,21 +189,21 @@ static int make(sl_cgroup *g)
     return g->dir < 0 || flock(g->dir, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-int sl_cgroup_new(const sl_policy *policy, sl_cgroup **ret_cgroup)
+int sl_cgroup_new(uint64_t max_memory, unsigned max_cpu, sl_cgroup **ret_cgroup)
 {
     char path[PATH_MAX];
     char handed[FILE_MAX];
     const char *why;
     *ret_cgroup = NULL;
-    if (policy->max_memory == 0 && policy->max_cpu == 0) {
+    if (max_memory == 0 && max_cpu == 0) {
         return 0;
     }
     sl_autoclose int parent = open_parent(path, &why);
     if (parent < 0 || read_at(parent, "cgroup.subtree_control", handed) < 0) {
         return 0;
     }
-    bool memory = policy->max_memory > 0 && has_word(handed, "memory");
-    bool cpu = policy->max_cpu > 0 && has_word(handed, "cpu");
+    bool memory = max_memory > 0 && has_word(handed, "memory");
+    bool cpu = max_cpu > 0 && has_word(handed, "cpu");
     if (!memory && !cpu) {
         return 0;
     }
@@ -216,8 +216,8 @@ int sl_cgroup_new(const sl_policy *policy, sl_cgroup **ret_cgroup)
     g->parent = sl_steal_fd(&parent);
     sweep(g->parent);
     if (make(g) == 0) {
-        g->memory = memory && limit_memory(g, policy->max_memory);
-        g->cpu = cpu && limit_cpu(g, policy->max_cpu);
+        g->memory = memory && limit_memory(g, max_memory);
+        g->cpu = cpu && limit_cpu(g, max_cpu);
     }
     if (!g->memory && !g->cpu) {
         sl_cgroup_end(g);

@@ -9,16 +9,16 @@
 #include <stdint.h>
 
 #include "core/util.h"
-#include "policy/policy.h"
 
 typedef struct sl_cgroup sl_cgroup;
 
-/* Makes a cgroup beside the caller's own, with the limits of the policy. NULL in `*ret_cgroup`, and
- * no error, where that cannot be had: then limits are held by counting. Not for a child that may
- * write in cgroups: it could leave, or lift the limits. 0 or -ENOMEM. */
-int sl_cgroup_new(const sl_policy *policy, sl_cgroup **ret_cgroup);
+/* Makes a cgroup beside the caller's own with these limits: bytes, and processor time in percent of
+ * one core; 0 is none. NULL in `*ret_cgroup`, and no error, where that cannot be had: then limits
+ * are held by counting. Not for a child that may write in cgroups: it could leave, or lift the
+ * limits. 0 or -ENOMEM. */
+int sl_cgroup_new(uint64_t max_memory, unsigned max_cpu, sl_cgroup **ret_cgroup);
 
-/* What of the policy this cgroup holds; false for NULL. */
+/* What of the limits this cgroup holds; false for NULL. */
 bool sl_cgroup_holds_memory(const sl_cgroup *cgroup);
 bool sl_cgroup_holds_cpu(const sl_cgroup *cgroup);
 

@@ -1,14 +1,16 @@
 /* Owns the questions about sockets at a port (sock_diag(7)): who is there by the kernel's word.
  * Never waits: the kernel answers at once or not at all. */
+#include "kernel/diag.h"
+
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/util.h"
-#include "features/net/net.h"
 
 #define DUMP_ROUNDS 64 /* messages of one list of sockets */
 

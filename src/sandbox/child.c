@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "kernel/caps.h"
 #include "kernel/landlock.h"
 #include "supervisor/supervisor.h"
 
@@ -65,15 +65,6 @@ static int put(const char *path, const char *text)
     return -error;
 }
 
-static int drop_capabilities(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    for (unsigned cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) {
-    }
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
 /* The maps are this process's own to write, while its memory may be looked at (proc(5)); it is the
  * engine's memory, so only for that long. The namespace's capabilities end here. */
 static int take_identity(const struct sl_child_args *args)
@@ -86,7 +77,7 @@ static int take_identity(const struct sl_child_args *args)
     r = r < 0 ? r : put("/proc/self/uid_map", args->uid_map);
     r = r < 0 ? r : put("/proc/self/gid_map", args->gid_map);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    return r < 0 ? r : drop_capabilities();
+    return r < 0 ? r : sl_caps_drop(SL_CAPS_NONE);
 }
 
 /* The leader of a session is in its foreground: keys become its signals, and job control is its own

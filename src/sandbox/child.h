@@ -8,14 +8,10 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "features/limits/limits.h"
 #include "policy/policy.h"
-#include "sandbox/identity.h"
 #include "sandbox/sandbox.h"
-
-/* As sched_setaffinity(2) takes it, whatever the C library thinks of its length. */
-typedef struct sl_cpu_mask {
-    uint64_t words[SL_POLICY_CPUS_MAX / 64];
-} sl_cpu_mask;
+#include "supervisor/identity.h"
 
 /* Where the child's set-up can fail; decides message and exit code. */
 enum sl_child_step {

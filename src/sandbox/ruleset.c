@@ -9,6 +9,7 @@
 #include "core/util.h"
 #include "kernel/landlock.h"
 #include "policy/verdict.h"
+#include "sandbox/grants.h"
 
 static int allow_ports(int ruleset, const sl_ports *ports, enum sl_landlock_scope scope,
                        sl_error *err)
@@ -67,7 +68,7 @@ int sl_ruleset_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view,
     if (ruleset < 0 && abi > 0) {
         return sl_error_set(err, -ruleset, "Landlock refused a ruleset: %s", strerror(-ruleset));
     }
-    int r = sl_fsview_build(policy, ruleset, &view, err);
+    int r = sl_grants_build(policy, ruleset, &view, err);
     if (r == 0 && ruleset >= 0) {
         r = add_net(policy, ruleset, scope, err);
     }

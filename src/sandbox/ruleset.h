@@ -4,7 +4,7 @@
 
 #include "core/err.h"
 #include "policy/policy.h"
-#include "sandbox/fsview.h"
+#include "supervisor/fsview.h"
 
 /* Builds it: every path is opened, so a missing one is an error that names it. On success the
  * caller owns the descriptor and the view; -1 for a kernel without Landlock, where the policy puts

@@ -12,19 +12,43 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "features/features.h"
+#include "features/files/trust.h"
+#include "features/limits/limits.h"
+#include "features/net/net.h"
 #include "kernel/clone.h"
 #include "kernel/landlock.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
 #include "sandbox/ruleset.h"
+#include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
 #include "supervisor/path.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
-#define CHILD_STACK      (64u * 1024u)
-#define DISPATCHER_STACK (256u * 1024u)
+#define CHILD_STACK (64u * 1024u)
+
+struct sl_sandbox {
+    sl_supervisor *sv;
+    sl_fsview *view;
+    char *canary_path;
+    int landlock_fd;
+    struct sock_filter *insns;
+    unsigned short insn_count;
+};
+
+static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rules *rules)
+{
+    for (size_t i = 0; i < f->refused_count; i++) {
+        int r = sl_bpf_add(rules, &f->refused[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return f->filter == NULL ? 0 : f->filter(policy, rules);
+}
 
 static int add_traps(const sl_feature *f, sl_bpf_rules *rules)
 {
@@ -45,9 +69,8 @@ int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rul
     rules->known = SL_SYSCALLS_KNOWN;
     int r = sl_syscalls_filter(policy, rules);
     for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
-        const sl_feature *f = sl_features[i];
-        if (f->wanted(policy) && f->filter != NULL) {
-            r = f->filter(policy, rules);
+        if (sl_features[i]->wanted(policy)) {
+            r = add_refused(sl_features[i], policy, rules);
         }
     }
     for (size_t i = 0; with_traps && r == 0 && i < sl_feature_count; i++) {
@@ -58,37 +81,7 @@ int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rul
     return r;
 }
 
-/* Few system calls are trapped: a table of all would cost the start its page faults. */
-static int build_chains(sl_sandbox *sb)
-{
-    size_t used = 1;
-    size_t rows = 1;
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        rows += sl_features[i]->wanted(sb->policy) ? sl_features[i]->row_count : 0;
-    }
-    sb->chains = calloc(SL_MIN(rows, (size_t)SL_CHAINS_MAX), sizeof(*sb->chains));
-    if (sb->chains == NULL) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        const sl_feature *f = sl_features[i];
-        for (size_t k = 0; f->wanted(sb->policy) && k < f->row_count; k++) {
-            uint8_t *index = &sb->chain_of[f->rows[k].nr];
-            if (*index == 0 && used == SL_CHAINS_MAX) {
-                return -E2BIG;
-            }
-            *index = *index == 0 ? (uint8_t)used++ : *index;
-            sl_chain *chain = &sb->chains[*index];
-            if (chain->count == SL_CHAIN_MAX) {
-                return -E2BIG;
-            }
-            chain->rows[chain->count++] = &f->rows[k];
-        }
-    }
-    return 0;
-}
-
-static int build_filter(sl_sandbox *sb, bool with_traps, sl_error *err)
+static int build_filter(sl_sandbox *sb, const sl_policy *policy, bool with_traps, sl_error *err)
 {
     sl_autofree sl_bpf_rules *rules = malloc(sizeof(*rules));
     if (sb->insns == NULL) {
@@ -97,8 +90,7 @@ static int build_filter(sl_sandbox *sb, bool with_traps, sl_error *err)
     if (rules == NULL || sb->insns == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory for the system-call filter");
     }
-    int r = sl_sandbox_rules(sb->policy, with_traps, rules);
-    r = r < 0 || !with_traps ? r : build_chains(sb);
+    int r = sl_sandbox_rules(policy, with_traps, rules);
     r = r < 0 ? r : sl_bpf_build(rules, sb->insns, &sb->insn_count);
     if (r < 0) {
         return sl_error_set(err, -r, "cannot build the system-call filter: %s", strerror(-r));
@@ -145,32 +137,16 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     if (sb == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
-    sb->policy = policy;
     sb->landlock_fd = -1;
-    atomic_init(&sb->listener, -1);
     int r = sl_syscalls_check(policy, err);
+    r = r < 0 ? r : sl_ruleset_build(policy, &sb->landlock_fd, &sb->view, err);
+    r = r < 0 ? r : build_filter(sb, policy, true, err);
     if (r < 0) {
         return r;
     }
-    r = sl_ruleset_build(policy, &sb->landlock_fd, &sb->view, err);
+    r = sl_supervisor_new(policy, sb->view, sl_features, sl_feature_count, &sb->sv, err);
     if (r < 0) {
         return r;
-    }
-    r = build_filter(sb, true, err);
-    if (r < 0) {
-        return r;
-    }
-    r = sl_deferred_new(sb);
-    if (r < 0) {
-        return sl_error_set(err, -r, "not enough memory");
-    }
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(policy) && sl_features[i]->setup != NULL) {
-            r = sl_features[i]->setup(sb, err);
-            if (r < 0) {
-                return r;
-            }
-        }
     }
     *ret_sb = sl_steal(&sb);
     return 0;
@@ -181,97 +157,83 @@ void sl_sandbox_free(sl_sandbox *sb)
     if (sb == NULL) {
         return;
     }
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->teardown != NULL) {
-            sl_features[i]->teardown(sb);
-        }
-    }
-    sl_vfile_done(sb);
-    sl_deferred_free(sb);
-    for (size_t i = 0; i < SL_PIDFD_CACHE; i++) {
-        if (sb->pidfds[i].tid != 0) {
-            sl_close(sb->pidfds[i].fd);
-        }
-    }
-    int listener = atomic_load(&sb->listener);
-    sl_close(listener);
+    sl_supervisor_free(sb->sv);
     sl_close(sb->landlock_fd);
     sl_fsview_free(sb->view);
-    free(sb->chains);
     free(sb->insns);
     free(sb->canary_path);
     free(sb);
 }
 
-void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_sandbox_hooks *hooks)
+void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_supervisor_hooks *hooks)
 {
-    sb->hooks = *hooks;
+    sb->sv->hooks = *hooks;
 }
 
 void sl_sandbox_set_synth(sl_sandbox *sb, const sl_synth_map *map)
 {
-    sb->synth = map;
+    sb->sv->synth = map;
 }
 
 void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup)
 {
-    sb->cgroup = cgroup;
+    sb->sv->cgroup = cgroup;
 }
 
 void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid)
 {
-    sb->helper_pid = pid;
+    sb->sv->helper_pid = pid;
 }
 
-static void stop_features(sl_sandbox *sb)
+size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max)
 {
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->stop != NULL) {
-            sl_features[i]->stop(sb);
-        }
-    }
+    return sl_remap_list(sb->sv, list, max);
 }
 
-static int start_features(sl_sandbox *sb, sl_error *err)
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
 {
-    for (size_t i = 0; i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(sb->policy) && sl_features[i]->start != NULL) {
-            int r = sl_features[i]->start(sb, err);
-            if (r < 0) {
-                stop_features(sb);
-                return r;
-            }
-        }
-    }
-    return 0;
+    return sl_trust_expect(sb->sv, ca_path, bundle_path);
+}
+
+void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
+{
+    sl_trust_set(sb->sv, ca_fd, bundle_fd);
+}
+
+void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved)
+{
+    sl_net_resolved(sb->sv, resolved);
+}
+
+bool sl_sandbox_is_over_memory(const sl_sandbox *sb)
+{
+    return sl_memory_is_over(sb->sv);
+}
+
+uint64_t sl_sandbox_peak_memory(const sl_sandbox *sb)
+{
+    return sl_memory_peak(sb->sv);
+}
+
+int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop)
+{
+    return sl_deferred_attach(sb->sv, loop);
+}
+
+void sl_sandbox_detach(sl_sandbox *sb)
+{
+    sl_deferred_detach(sb->sv);
 }
 
 void sl_sandbox_end(sl_sandbox *sb)
 {
-    atomic_store(&sb->ending, true);
-    stop_features(sb);
+    atomic_store(&sb->sv->ending, true);
+    sl_supervisor_stop_features(sb->sv);
 }
 
-static int start_dispatcher(sl_sandbox *sb, sl_error *err)
+void sl_sandbox_join(sl_sandbox *sb)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, DISPATCHER_STACK);
-    int r = pthread_create(&sb->dispatcher, &attr, sl_dispatch_thread, sb);
-    pthread_attr_destroy(&attr);
-    if (r != 0) {
-        return sl_error_set(err, r, "cannot start the supervisor's thread: %s", strerror(r));
-    }
-    sb->dispatcher_runs = true;
-    return 0;
-}
-
-static void release_dispatcher(sl_sandbox *sb)
-{
-    int none = -1;
-    if (atomic_compare_exchange_strong(&sb->listener, &none, -2)) {
-        syscall(SYS_futex, &sb->listener, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    }
+    sl_supervisor_join(sb->sv);
 }
 
 /* The sentence for a child that did not reach its program. */
@@ -330,13 +292,13 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .argv = spawn->argv,
         .environ = spawn->environ,
         .path = spawn->path,
-        .cwd = sb->policy->cwd,
+        .cwd = sb->sv->policy->cwd,
         .landlock_fd = sb->landlock_fd,
         .insns = sb->insns,
         .insn_count = sb->insn_count,
-        .listener = &sb->listener,
+        .listener = &sb->sv->listener,
         .canary_path = sb->landlock_fd >= 0 ? sb->canary_path : NULL,
-        .close_fds = sb->policy->close_fds,
+        .close_fds = sb->sv->policy->close_fds,
         .changed = spawn->changed,
         .changed_count = spawn->changed_count,
         .ignored = spawn->ignored,
@@ -345,20 +307,20 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
         .terminal_fd = spawn->terminal_fd,
         .terminal_replaces = spawn->terminal_replaces,
         .limits = spawn->limits,
-        .cpus = sl_cpus_of_tree(sb),
-        .no_randomize_memory = sb->policy->no_randomize_memory,
-        .no_huge_pages = sb->policy->no_huge_pages,
-        .no_coredump = sb->policy->no_coredump,
+        .cpus = sl_cpus_of_tree(sb->sv),
+        .no_randomize_memory = sb->sv->policy->no_randomize_memory,
+        .no_huge_pages = sb->sv->policy->no_huge_pages,
+        .no_coredump = sb->sv->policy->no_coredump,
         .failed_step = SL_CHILD_STARTED,
-        .identity = sl_policy_wants_identity(sb->policy),
+        .identity = sl_policy_wants_identity(sb->sv->policy),
     };
-    sl_identity_maps(sb->policy, args.uid_map, args.gid_map);
+    sl_identity_maps(sb->sv->policy, args.uid_map, args.gid_map);
     return args;
 }
 
 int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err)
 {
-    int r = build_filter(sb, false, err);
+    int r = build_filter(sb, sb->sv->policy, false, err);
     if (r < 0) {
         return r;
     }
@@ -372,14 +334,14 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
     struct sl_child_args args = child_args(sb, spawn);
     args.notify = true;
     args.parent = getpid();
-    int r = start_dispatcher(sb, err);
+    int r = sl_supervisor_start(sb->sv, err);
     if (r < 0) {
         return r;
     }
     void *stack = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED) {
-        release_dispatcher(sb);
+        sl_supervisor_release(sb->sv);
         return sl_error_set(err, errno, "not enough memory for the child's stack");
     }
     sigset_t all;
@@ -388,7 +350,8 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
     pthread_sigmask(SIG_SETMASK, &all, &saved);
     int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD;
     flags |= args.identity ? CLONE_NEWUSER : 0;
-    pid_t pid = sl_clone(flags, sl_cgroup_fd(sb->cgroup), stack, CHILD_STACK, sl_child_main, &args);
+    pid_t pid =
+        sl_clone(flags, sl_cgroup_fd(sb->sv->cgroup), stack, CHILD_STACK, sl_child_main, &args);
     int clone_errno = errno;
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
     munmap(stack, CHILD_STACK);
@@ -396,7 +359,7 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
         if (pid > 0) {
             waitpid(pid, NULL, 0);
         }
-        release_dispatcher(sb);
+        sl_supervisor_release(sb->sv);
         if (pid < 0 && args.identity) {
             args.failed_step = SL_CHILD_IDENTITY;
             args.failed_errno = clone_errno;
@@ -406,8 +369,8 @@ int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_e
         }
         return explain(&args, err);
     }
-    sb->main_pid = pid;
-    r = start_features(sb, err);
+    sb->sv->main_pid = pid;
+    r = sl_supervisor_start_features(sb->sv, err);
     if (r < 0) {
         kill(pid, SIGKILL); /* our child, not waited for: the number is its own */
         waitpid(pid, NULL, 0);

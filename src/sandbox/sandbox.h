@@ -14,41 +14,19 @@
 
 #include "core/err.h"
 #include "core/util.h"
+#include "features/remap/remap.h"
 #include "kernel/cgroup.h"
 #include "policy/link.h"
 #include "policy/policy.h"
+#include "supervisor/supervisor.h"
 
 typedef struct sl_sandbox sl_sandbox;
-
-/* What the sandbox asks of the engine. `flow` and `dns` may be called from the dispatcher thread
- * and must not block; descriptors stay the caller's. 0 or -errno (then the call is denied). */
-typedef struct sl_sandbox_hooks {
-    void *flow_arg;
-    void *report_arg;
-    int (*flow)(void *flow_arg, const struct sl_link_flow *flow, int fd);
-    int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
-    /* The answer comes later through sl_sandbox_resolved, with the same id. */
-    int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
-    /* A certificate file is wanted: sl_sandbox_set_trust is to come. Asked once. */
-    int (*want_trust)(void *flow_arg);
-    /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
-    void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
-                    bool allowed);
-    /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */
-    void (*bound)(void *report_arg, enum sl_proto proto, uint16_t inside, uint16_t real);
-} sl_sandbox_hooks;
 
 /* Builds everything that can be built before the fork. */
 int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
 
-/* port_remap: the ports that sockets of the tree answer on now, listeners of TCP and sockets of UDP
- * that asked for a port. Returns how many of at most `max`. */
-typedef struct sl_sandbox_port {
-    enum sl_proto proto;
-    uint16_t inside; /* what the tree calls it */
-    uint16_t real;   /* what everybody else calls it */
-} sl_sandbox_port;
-size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max);
+/* port_remap: the ports that sockets of the tree answer on now (features/remap/remap.h). */
+size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max);
 
 /* A file that no rule grants: the child must fail to open it. 0 or -ENOMEM. */
 int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
@@ -64,7 +42,7 @@ void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));
 void sl_sandbox_free(sl_sandbox *sb);
 SL_DEFINE_AUTO(sl_sandbox, sl_sandbox_free);
 
-void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_sandbox_hooks *hooks);
+void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_supervisor_hooks *hooks);
 /* The map of synthetic names (may be NULL), read-only. */
 struct sl_synth_map;
 void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
@@ -121,5 +99,8 @@ uint64_t sl_sandbox_peak_memory(const sl_sandbox *sb);
 
 /* From now on every trapped call is denied: the run ends. */
 void sl_sandbox_end(sl_sandbox *sb);
+
+/* Waits for the supervisor's thread, which ends when nobody is left to ask. For tests. */
+void sl_sandbox_join(sl_sandbox *sb);
 
 #endif

@@ -2,7 +2,6 @@
  * sockets, kernel state) and calls whose arguments decide. Why each is here: docs/syscalls.md.
  * Nothing here depends on what a call points at; that is for handlers. */
 #include "sandbox/syscalls.h"
-#include "features/repeat/vdso.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -15,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "core/util.h"
+#include "kernel/arch/arch.h"
 #include "policy/verdict.h"
 
 /* Newer than the headers of the oldest system we build on; the same on every architecture. */
@@ -23,11 +23,6 @@
 #define NR_LSM_SET_ATTR   460
 #define NR_OPEN_TREE_ATTR 467
 #define NR_CLONE3         435
-#ifdef __x86_64__
-#define NR_RSEQ 334
-#else
-#define NR_RSEQ 293
-#endif
 #define NR_NAMESPACE_FLAGS                                                                         \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET)
@@ -96,20 +91,6 @@ static const int built_in[] = {
     /* no rule grants a queue, and Landlock does not see that one is deleted */
     SYS_mq_open,
     SYS_mq_unlink,
-#ifdef __x86_64__
-    SYS_iopl,
-    SYS_ioperm,
-    SYS_modify_ldt,
-    SYS_uselib,
-    SYS__sysctl,
-    SYS_sysfs,
-    SYS_ustat,
-    SYS_nfsservctl,
-    SYS_create_module,
-    SYS_get_kernel_syms,
-    SYS_query_module,
-    SYS_lookup_dcookie,
-#endif
 };
 
 /* What the child calls between its filter and its program. Nobody can deny these. */
@@ -122,12 +103,9 @@ static const int start[] = {
 /* What a dynamically linked program calls before its main, and on its way out: part of every
  * allow_syscalls. */
 static const int loader[] = {
-    SYS_read,       SYS_pread64,   SYS_fstat,           SYS_newfstatat, SYS_faccessat,
-    SYS_mmap,       SYS_munmap,    SYS_mprotect,        SYS_brk,        SYS_set_tid_address,
-    SYS_prlimit64,  SYS_getrandom, SYS_set_robust_list, NR_RSEQ,
-#ifdef __x86_64__
-    SYS_arch_prctl, SYS_access,
-#endif
+    SYS_read,      SYS_pread64,   SYS_fstat,           SYS_newfstatat, SYS_faccessat,
+    SYS_mmap,      SYS_munmap,    SYS_mprotect,        SYS_brk,        SYS_set_tid_address,
+    SYS_prlimit64, SYS_getrandom, SYS_set_robust_list,
 };
 
 static const sl_bpf_rule by_argument[] = {
@@ -281,12 +259,14 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
         *set = policy->syscalls_allowed;
         ADD_LIST(set, start);
         ADD_LIST(set, loader);
+        add_list(set, sl_arch_calls_own.loader, sl_arch_calls_own.loader_count);
         sl_sysset_add(set, NR_CLONE3); /* refused below, by an errno of its own */
         invert(set);
     } else if (policy->deny_syscalls_given) {
         *set = policy->syscalls_denied;
     } else {
         ADD_LIST(set, built_in);
+        add_list(set, sl_arch_calls_own.refused, sl_arch_calls_own.refused_count);
     }
     for (size_t i = 0; i < SL_ARRAY_LEN(set->bits); i++) {
         set->bits[i] |= policy->syscalls_extra.bits[i];
@@ -311,7 +291,7 @@ static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
         if (nr == SYS_connect) { /* the canary's question is answered all the same */
             rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(0, 0xffffffffu);
         } else if (policy->time_start != NULL && is_vdso_call(nr)) {
-            rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(2, SL_VDSO_TIME_MAGIC);
+            rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(2, SL_ARCH_VDSO_MAGIC);
         }
         if (sl_sysset_has(&set, nr) && nr != NR_CLONE3) {
             r = sl_bpf_add(rules, &rule);

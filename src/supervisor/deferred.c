@@ -19,7 +19,7 @@
 #define SPURIOUS_MAX 8
 
 struct sl_deferred_queue {
-    sl_sandbox *sb;
+    sl_supervisor *sv;
     pthread_mutex_t lock;
     sl_deferred *incoming; /* under lock; newest first */
     size_t count;          /* under lock; waiting and incoming */
@@ -34,16 +34,16 @@ struct sl_deferred_queue {
     bool closing;
 };
 
-int sl_deferred_new(sl_sandbox *sb)
+int sl_deferred_new(sl_supervisor *sv)
 {
     struct sl_deferred_queue *q = calloc(1, sizeof(*q));
     if (q == NULL) {
         return -ENOMEM;
     }
-    q->sb = sb;
+    q->sv = sv;
     q->epoll = -1;
     pthread_mutex_init(&q->lock, NULL);
-    sb->deferred = q;
+    sv->deferred = q;
     return 0;
 }
 
@@ -57,9 +57,9 @@ static void release(sl_deferred *d)
     free(d);
 }
 
-void sl_deferred_free(sl_sandbox *sb)
+void sl_deferred_free(sl_supervisor *sv)
 {
-    struct sl_deferred_queue *q = sb->deferred;
+    struct sl_deferred_queue *q = sv->deferred;
     if (q == NULL) {
         return;
     }
@@ -71,7 +71,7 @@ void sl_deferred_free(sl_sandbox *sb)
     pthread_mutex_destroy(&q->lock);
     sl_close(q->epoll);
     free(q);
-    sb->deferred = NULL;
+    sv->deferred = NULL;
 }
 
 static bool put(struct sl_deferred_queue *q, sl_deferred *d)
@@ -109,7 +109,7 @@ sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait)
     d->events = wait->events;
     d->deadline_ms = wait->deadline_ms;
     d->key = wait->key;
-    if (!put(call->sb->deferred, d)) {
+    if (!put(call->sv->deferred, d)) {
         release(d);
         return SL_ANSWER_VALUE(-EAGAIN);
     }
@@ -156,7 +156,7 @@ static bool resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why
     if (!d->resume(d, why, &answer)) {
         return false;
     }
-    sl_sandbox_answer(q->sb, d->call.id, &answer);
+    sl_supervisor_answer(q->sv, d->call.id, &answer);
     retire(q, d);
     return true;
 }
@@ -214,7 +214,7 @@ static void on_sweep(uv_timer_t *timer)
         } else if (d->deadline_ms != 0 && now >= d->deadline_ms) {
             resume(q, d, SL_WAKE_TIMEOUT);
         } else if (is_interrupted(d)) {
-            sl_sandbox_answer(q->sb, d->call.id, &SL_ANSWER_VALUE(-EINTR));
+            sl_supervisor_answer(q->sv, d->call.id, &SL_ANSWER_VALUE(-EINTR));
             retire(q, d);
         } else if (d->parked) {
             resume(q, d, SL_WAKE_READY);
@@ -224,7 +224,7 @@ static void on_sweep(uv_timer_t *timer)
 
 void sl_deferred_watch(sl_deferred *d)
 {
-    struct sl_deferred_queue *q = d->call.sb->deferred;
+    struct sl_deferred_queue *q = d->call.sv->deferred;
     struct epoll_event event = {.data.ptr = d};
     event.events = (d->events & UV_READABLE) != 0 ? EPOLLIN : EPOLLOUT;
     int op = d->polling ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -273,10 +273,10 @@ static void on_incoming(uv_async_t *async)
     }
 }
 
-sl_deferred *sl_deferred_find(sl_sandbox *sb, uint64_t key)
+sl_deferred *sl_deferred_find(sl_supervisor *sv, uint64_t key)
 {
-    on_incoming(&sb->deferred->async);
-    for (sl_deferred *d = sb->deferred->active; d != NULL; d = d->next) {
+    on_incoming(&sv->deferred->async);
+    for (sl_deferred *d = sv->deferred->active; d != NULL; d = d->next) {
         if (d->key == key && !d->done) {
             return d;
         }
@@ -284,20 +284,20 @@ sl_deferred *sl_deferred_find(sl_sandbox *sb, uint64_t key)
     return NULL;
 }
 
-void sl_deferred_wake(sl_sandbox *sb, uint64_t key)
+void sl_deferred_wake(sl_supervisor *sv, uint64_t key)
 {
     sl_deferred *next;
-    for (sl_deferred *d = sb->deferred->active; d != NULL; d = next) {
+    for (sl_deferred *d = sv->deferred->active; d != NULL; d = next) {
         next = d->next;
         if (d->key == key && !d->done) {
-            resume(sb->deferred, d, SL_WAKE_EVENT);
+            resume(sv->deferred, d, SL_WAKE_EVENT);
         }
     }
 }
 
-int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop)
+int sl_deferred_attach(sl_supervisor *sv, uv_loop_t *loop)
 {
-    struct sl_deferred_queue *q = sb->deferred;
+    struct sl_deferred_queue *q = sv->deferred;
     q->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (q->epoll < 0 || uv_poll_init(loop, &q->ready, q->epoll) != 0 ||
         uv_async_init(loop, &q->async, on_incoming) != 0 || uv_timer_init(loop, &q->sweep) != 0) {
@@ -314,9 +314,9 @@ int sl_sandbox_attach(sl_sandbox *sb, uv_loop_t *loop)
     return 0;
 }
 
-void sl_sandbox_detach(sl_sandbox *sb)
+void sl_deferred_detach(sl_supervisor *sv)
 {
-    struct sl_deferred_queue *q = sb->deferred;
+    struct sl_deferred_queue *q = sv->deferred;
     pthread_mutex_lock(&q->lock);
     bool attached = q->attached;
     q->attached = false;

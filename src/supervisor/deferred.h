@@ -12,7 +12,7 @@
 #define SL_DEFERRED_MAX      2048 /* at once; one more is refused */
 #define SL_DEFERRED_SWEEP_MS 50
 
-struct sl_sandbox;
+struct sl_supervisor;
 typedef struct sl_deferred sl_deferred;
 
 /* Why a deferred call is looked at again. */
@@ -45,8 +45,12 @@ struct sl_deferred {
     sl_deferred *prev;
 };
 
-int sl_deferred_new(struct sl_sandbox *sb);
-void sl_deferred_free(struct sl_sandbox *sb);
+/* Joins the loop: deferred calls are served from now on. Before that they queue. 0 or -ENOMEM. */
+int sl_deferred_attach(struct sl_supervisor *sv, uv_loop_t *loop);
+void sl_deferred_detach(struct sl_supervisor *sv);
+
+int sl_deferred_new(struct sl_supervisor *sv);
+void sl_deferred_free(struct sl_supervisor *sv);
 
 /* What to wait for, and what then. */
 typedef struct sl_wait {
@@ -72,9 +76,9 @@ void sl_deferred_watch(sl_deferred *d);
 void sl_deferred_park(sl_deferred *d);
 
 /* Loop thread: the deferred call with this key, or NULL. It may have been put a moment ago. */
-sl_deferred *sl_deferred_find(struct sl_sandbox *sb, uint64_t key);
+sl_deferred *sl_deferred_find(struct sl_supervisor *sv, uint64_t key);
 
 /* Loop thread: resumes every deferred call with this key. */
-void sl_deferred_wake(struct sl_sandbox *sb, uint64_t key);
+void sl_deferred_wake(struct sl_supervisor *sv, uint64_t key);
 
 #endif

@@ -1,7 +1,7 @@
 /* Owns the receiving of notifications and the only answers to them. Never blocks on anything that
  * the confined tree controls: such calls are deferred (deferred.c). */
 #include <errno.h>
-#include <linux/capability.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -14,6 +14,7 @@
 
 #include "core/sched.h"
 #include "core/util.h"
+#include "kernel/caps.h"
 #include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 
@@ -22,11 +23,11 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-static int wait_listener(sl_sandbox *sb)
+static int wait_listener(sl_supervisor *sv)
 {
     int fd;
-    while ((fd = atomic_load(&sb->listener)) == -1) {
-        syscall(SYS_futex, &sb->listener, FUTEX_WAIT_PRIVATE, -1, NULL, NULL, 0);
+    while ((fd = atomic_load(&sv->listener)) == -1) {
+        syscall(SYS_futex, &sv->listener, FUTEX_WAIT_PRIVATE, -1, NULL, NULL, 0);
     }
     return fd;
 }
@@ -49,9 +50,9 @@ static void answer_inject(int listener, uint64_t id, const sl_answer *answer)
     }
 }
 
-void sl_sandbox_answer(sl_sandbox *sb, uint64_t id, const sl_answer *answer)
+void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer)
 {
-    int listener = atomic_load(&sb->listener);
+    int listener = atomic_load(&sv->listener);
     if (answer->kind == SL_INJECT) {
         answer_inject(listener, id, answer);
         return;
@@ -72,7 +73,7 @@ sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)
     if (call->nr < 0 || call->nr >= SL_BPF_NR_MAX) {
         return SL_ANSWER_VALUE(-ENOSYS);
     }
-    const sl_chain *chain = &call->sb->chains[call->sb->chain_of[call->nr]];
+    const sl_chain *chain = &call->sv->chains[call->sv->chain_of[call->nr]];
     unsigned flags = chain->count == 0 ? 0 : SL_ROW_MAY_CONTINUE;
     for (size_t i = 0; i < chain->count; i++) {
         sl_answer answer = chain->rows[i]->handler(call);
@@ -85,42 +86,35 @@ sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)
     return (flags & SL_ROW_MAY_CONTINUE) != 0 ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EPERM);
 }
 
-static void serve(sl_sandbox *sb, const struct seccomp_notif *req)
+static void serve(sl_supervisor *sv, const struct seccomp_notif *req)
 {
-    sl_call call = {.sb = sb, .id = req->id, .tid = (pid_t)req->pid, .nr = req->data.nr};
+    sl_call call = {.sv = sv, .id = req->id, .tid = (pid_t)req->pid, .nr = req->data.nr};
     for (size_t i = 0; i < SL_ARRAY_LEN(call.args); i++) {
         call.args[i] = req->data.args[i];
     }
     unsigned flags = 0;
-    sl_answer answer = atomic_load_explicit(&sb->ending, memory_order_relaxed)
+    sl_answer answer = atomic_load_explicit(&sv->ending, memory_order_relaxed)
                            ? SL_ANSWER_VALUE(-EPERM)
                            : sl_dispatch_call(&call, &flags);
     if (answer.kind != SL_DEFER) {
-        sl_sandbox_answer(sb, req->id, &answer);
+        sl_supervisor_answer(sv, req->id, &answer);
     }
-}
-
-/* Capabilities are a thread's own, and the one that starts the child may need one for its user
- * namespace until then. */
-static int drop_capabilities(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
 void *sl_dispatch_thread(void *sandbox)
 {
-    sl_sandbox *sb = sandbox;
+    sl_supervisor *sv = sandbox;
     prctl(PR_SET_NAME, "sandlock-calls");
     sl_sched_ask_for_short_slices(); /* a caller waits for this thread */
-    int listener = wait_listener(sb);
+    int listener = wait_listener(sv);
     if (listener < 0) {
         return NULL;
     }
-    if (sl_policy_wants_identity(sb->policy) && drop_capabilities() < 0) {
+    /* Capabilities are a thread's own, and the one that starts the child may need one for its user
+     * namespace until then. */
+    if (sl_policy_wants_identity(sv->policy) && sl_caps_drop(SL_CAPS_NONE) < 0) {
         /* Nobody answers then, and the canary ends the start. */
-        atomic_store(&sb->listener, -2);
+        atomic_store(&sv->listener, -2);
         close(listener);
         return NULL;
     }
@@ -133,7 +127,7 @@ void *sl_dispatch_thread(void *sandbox)
     for (;;) {
         memset(&buffer, 0, sizeof(buffer));
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &buffer.req) == 0) {
-            serve(sb, &buffer.req);
+            serve(sv, &buffer.req);
             continue;
         }
         if (errno == ENOENT) {

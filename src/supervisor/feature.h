@@ -1,5 +1,6 @@
-/* A feature of confinement: one file, one constant. The set of wanted features makes the BPF filter
- * and the dispatch table from the same rows, so that what is trapped is what is handled. */
+/* A feature of confinement: one folder, one constant. The set of wanted features makes the BPF
+ * filter and the dispatch table from the same rows, so that what is trapped is what is handled, and
+ * says what of a policy cannot be kept without a supervisor. */
 #ifndef SANDLOCK_SUPERVISOR_FEATURE_H
 #define SANDLOCK_SUPERVISOR_FEATURE_H
 
@@ -28,21 +29,28 @@ typedef struct sl_syscall_row {
 typedef struct sl_feature {
     const char *name;
     bool (*wanted)(const sl_policy *policy);
+    /* The option whose promise is lost when nobody supervises, as the user writes it: then a run
+     * without a supervisor is refused. NULL: nothing is lost. A feature with rows or a thread must
+     * have it (a view of things may say that it is one, and always answer NULL). */
+    const char *(*promises)(const sl_policy *policy);
+    /* What is trapped. */
     const sl_syscall_row *rows;
     size_t row_count;
-    /* Adds answers the kernel gives alone (no trap); may be NULL. 0 or -errno. */
+    /* What the kernel refuses (or lets go) by itself, with a supervisor or without: these come
+     * before every row. */
+    const sl_bpf_rule *refused;
+    size_t refused_count;
+    /* The same where it depends on the policy; may be NULL. 0 or -errno. */
     int (*filter)(const sl_policy *policy, sl_bpf_rules *rules);
-    /* State of a run, before the fork; may be NULL. */
-    int (*setup)(struct sl_sandbox *sb, sl_error *err);
-    void (*teardown)(struct sl_sandbox *sb);
+    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. */
+    size_t state_size;
+    /* Fills it, before the fork; may be NULL. After a failure `teardown` is called too. */
+    int (*setup)(struct sl_supervisor *sv, void *state, sl_error *err);
+    void (*teardown)(void *state);
     /* A thread of its own: begun once the child runs, ended before the tree is killed; may be NULL.
      * `stop` is safe without `start`, and twice. */
-    int (*start)(struct sl_sandbox *sb, sl_error *err);
-    void (*stop)(struct sl_sandbox *sb);
+    int (*start)(struct sl_supervisor *sv, void *state, sl_error *err);
+    void (*stop)(void *state);
 } sl_feature;
-
-/* All features, in the order of the chain. */
-extern const sl_feature *const sl_features[];
-extern const size_t sl_feature_count;
 
 #endif

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -33,7 +34,7 @@
 #define TASK_PATH_MAX 300
 
 struct sl_freeze {
-    sl_sandbox *sb;
+    sl_supervisor *sv;
     pthread_t thread;
     sem_t begin;
     sem_t begun;
@@ -168,7 +169,7 @@ static void sweep(sl_freeze *z)
 {
     unsigned found = 1;
     for (unsigned round = 0; round < ROUNDS_MAX && found > 0; round++) {
-        z->count = sl_tree_list(z->sb->helper_pid, z->pids, SL_TREE_MAX);
+        z->count = sl_tree_list(z->sv->helper_pid, z->pids, SL_TREE_MAX);
         found = 0;
         for (size_t i = 0; i < z->count; i++) {
             found += stop_threads(z, z->pids[i]);
@@ -203,22 +204,18 @@ static void *hold(void *freeze)
     return NULL;
 }
 
-sl_freeze *sl_freeze_prepare(sl_sandbox *sb)
+sl_freeze *sl_freeze_prepare(sl_supervisor *sv)
 {
-    pthread_attr_t attr;
     sl_freeze *z = calloc(1, sizeof(*z));
     if (z == NULL) {
         return NULL;
     }
-    z->sb = sb;
+    z->sv = sv;
     z->end = eventfd(0, EFD_CLOEXEC);
     z->pids = malloc(SL_TREE_MAX * sizeof(*z->pids));
     sem_init(&z->begin, 0, 0);
     sem_init(&z->begun, 0, 0);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    bool waits = z->end >= 0 && z->pids != NULL && pthread_create(&z->thread, &attr, hold, z) == 0;
-    pthread_attr_destroy(&attr);
+    bool waits = z->end >= 0 && z->pids != NULL && sl_thread_start(STACK, hold, z, &z->thread) == 0;
     if (!waits) {
         sl_close(z->end);
         free(z->pids);

@@ -4,12 +4,12 @@
 
 #include "core/util.h"
 
-struct sl_sandbox;
+struct sl_supervisor;
 typedef struct sl_freeze sl_freeze;
 
 /* A freeze to come, and its thread, which waits: a thread that is woken is there at once, one that
  * is new may wait for the next tick of a busy processor. NULL: there was no memory or no thread. */
-sl_freeze *sl_freeze_prepare(struct sl_sandbox *sb);
+sl_freeze *sl_freeze_prepare(struct sl_supervisor *sv);
 
 /* Stops every thread of the tree that runs, and goes on stopping those that begin to, until the
  * end. Returns when the first round is done. */

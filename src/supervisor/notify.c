@@ -25,7 +25,7 @@
 bool sl_call_valid(const sl_call *call)
 {
     uint64_t id = call->id;
-    return ioctl(atomic_load(&call->sb->listener), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+    return ioctl(atomic_load(&call->sv->listener), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t len)
@@ -83,10 +83,10 @@ int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t l
 
 int sl_call_pidfd(const sl_call *call)
 {
-    sl_sandbox *sb = call->sb;
+    sl_supervisor *sv = call->sv;
     size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-    if (sb->pidfds[slot].tid == call->tid) {
-        return sb->pidfds[slot].fd;
+    if (sv->pidfds[slot].tid == call->tid) {
+        return sv->pidfds[slot].fd;
     }
     int fd = (int)syscall(SYS_pidfd_open, call->tid, PIDFD_THREAD);
     if (fd < 0) {
@@ -96,17 +96,17 @@ int sl_call_pidfd(const sl_call *call)
         close(fd);
         return -ESRCH;
     }
-    if (sb->pidfds[slot].tid != 0) {
-        close(sb->pidfds[slot].fd);
+    if (sv->pidfds[slot].tid != 0) {
+        close(sv->pidfds[slot].fd);
     }
-    sb->pidfds[slot].tid = call->tid;
-    sb->pidfds[slot].fd = fd;
+    sv->pidfds[slot].tid = call->tid;
+    sv->pidfds[slot].fd = fd;
     return fd;
 }
 
 int sl_call_pin(const sl_call *call, int fd)
 {
-    sl_sandbox *sb = call->sb;
+    sl_supervisor *sv = call->sv;
     for (int attempt = 0; attempt < 2; attempt++) {
         int pidfd = sl_call_pidfd(call);
         if (pidfd < 0) {
@@ -121,8 +121,8 @@ int sl_call_pin(const sl_call *call, int fd)
         }
         /* The number was a dead thread's before it was this caller's: look it up afresh. */
         size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-        close(sb->pidfds[slot].fd);
-        sb->pidfds[slot].tid = 0;
+        close(sv->pidfds[slot].fd);
+        sv->pidfds[slot].tid = 0;
     }
     return -ESRCH;
 }

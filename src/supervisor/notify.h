@@ -12,13 +12,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct sl_sandbox;
+struct sl_supervisor;
 
 enum sl_answer_kind {
     SL_PASS, /* the next handler of the chain; at its end: continue if the row permits, else deny */
     SL_RETURN, /* `value`: what the call returns, or -errno */
     SL_INJECT, /* `fd` (taken over) becomes the result, with O_CLOEXEC as `cloexec` says */
-    SL_DEFER,  /* the handler keeps the call and will answer it with sl_sandbox_answer */
+    SL_DEFER,  /* the handler keeps the call and will answer it with sl_supervisor_answer */
 };
 
 typedef struct sl_answer {
@@ -33,7 +33,7 @@ typedef struct sl_answer {
 #define SL_ANSWER_VALUE(v) ((sl_answer){.kind = SL_RETURN, .value = (v)})
 
 typedef struct sl_call {
-    struct sl_sandbox *sb;
+    struct sl_supervisor *sv;
     uint64_t id;
     pid_t tid;
     int nr;

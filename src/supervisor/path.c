@@ -100,7 +100,7 @@ static int jump(struct walk *w, const char *name, const char *rest)
     }
     bool known = strncmp(path, "/proc/", 6) == 0; /* else another proc: whose numbers are these? */
     pid_t pid = known ? (pid_t)strtol(path + 6, NULL, 10) : 0;
-    if (!known || (pid > 0 && !sl_tree_has(w->call->sb->helper_pid, pid))) {
+    if (!known || (pid > 0 && !sl_tree_has(w->call->sv->helper_pid, pid))) {
         return -EACCES;
     }
     r = move_to(w, openat(w->dir, name, O_PATH | O_CLOEXEC));

@@ -1,108 +1,122 @@
-/* What only this room may see of a sandbox. */
+/* The supervisor of one run: receives the calls that the filter traps, and answers each by the
+ * chain of its features. Built before the fork, served by a thread of its own.
+ *
+ * Threads: sl_supervisor_new, _start and _free on the main thread; the dispatcher is a thread of
+ * ours; deferred calls and the answers of hooks belong to the thread that runs the loop. */
 #ifndef SANDLOCK_SUPERVISOR_SUPERVISOR_H
 #define SANDLOCK_SUPERVISOR_SUPERVISOR_H
 
-#include <linux/filter.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
 
+#include "core/err.h"
+#include "core/util.h"
 #include "kernel/cgroup.h"
+#include "policy/link.h"
+#include "policy/policy.h"
 #include "policy/synth.h"
-#include "sandbox/child.h"
-#include "sandbox/fsview.h"
-#include "sandbox/sandbox.h"
 #include "supervisor/feature.h"
+#include "supervisor/fsview.h"
 
-#define SL_CHAIN_MAX   10  /* handlers of one system call */
-#define SL_CHAINS_MAX  256 /* system calls that may be trapped at once, and none */
-#define SL_PIDFD_CACHE 64  /* threads whose pidfd is kept; a power of two */
+#define SL_FEATURES_MAX 48
+#define SL_CHAIN_MAX    10  /* handlers of one system call */
+#define SL_CHAINS_MAX   256 /* system calls that may be trapped at once, and none */
+#define SL_PIDFD_CACHE  64  /* threads whose pidfd is kept; a power of two */
 
+/* The errno that only the dispatcher gives: proof that traps reach it (canary). */
+#define SL_CANARY_ERRNO EXFULL
+
+/* What the supervisor asks of the engine. `flow` and `dns` may be called from the dispatcher thread
+ * and must not block; descriptors stay the caller's. 0 or -errno (then the call is denied). */
+typedef struct sl_supervisor_hooks {
+    void *flow_arg;
+    void *report_arg;
+    int (*flow)(void *flow_arg, const struct sl_link_flow *flow, int fd);
+    int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
+    /* The answer comes later through sl_sandbox_resolved, with the same id. */
+    int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
+    /* A certificate file is wanted: sl_sandbox_set_trust is to come. Asked once. */
+    int (*want_trust)(void *flow_arg);
+    /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
+    void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
+                    bool allowed);
+    /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */
+    void (*bound)(void *report_arg, enum sl_proto proto, uint16_t inside, uint16_t real);
+} sl_supervisor_hooks;
+
+/* The handlers of one trapped call. */
 typedef struct sl_chain {
     const sl_syscall_row *rows[SL_CHAIN_MAX];
     size_t count;
 } sl_chain;
 
 struct sl_deferred_queue;
-struct sl_net_state;
-struct sl_ports_state;
-struct sl_trust_state;
-struct sl_hostname_state;
 struct sl_vfile_state;
-struct sl_procs_state;
-struct sl_meta_state;
-struct sl_cpu_state;
-struct sl_cpus_state;
-struct sl_image_state;
-struct sl_lend_state;
-struct sl_random_state;
-struct sl_dirs_state;
-struct sl_memory_state;
+struct sl_worker;
+struct sl_port_names;
 
-struct sl_sandbox {
-    const sl_policy *policy;
-    sl_sandbox_hooks hooks;
-    const sl_synth_map *synth;
-    const sl_cgroup *cgroup; /* NULL: none; borrowed */
+typedef struct sl_supervisor {
+    /* What features read. Fixed before the child is there, but for what is atomic. */
+    const sl_policy *policy; /* borrowed, as all of these */
+    const sl_fsview *view;
+    const sl_synth_map *synth; /* names and their addresses; may be NULL */
+    const sl_cgroup *cgroup;   /* NULL: none */
+    sl_supervisor_hooks hooks;
+    const struct sl_port_names
+        *port_names;          /* who gives ports other names (features/net); or NULL */
+    pid_t main_pid;           /* the tree's first process */
+    _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
+    atomic_bool ending;       /* every call is denied from now on */
 
-    /* built before the fork */
-    char *canary_path;
-    int landlock_fd;
-    sl_fsview *view;
-    struct sock_filter *insns;
-    unsigned short insn_count;
+    /* The room's own. */
+    const sl_feature *wanted[SL_FEATURES_MAX];
+    void *states[SL_FEATURES_MAX]; /* of the feature at the same place; owned */
+    size_t wanted_count;
     sl_chain *chains; /* [0] is empty */
     uint8_t chain_of[SL_BPF_NR_MAX];
-
-    /* the listener's number is published by the child in the shared address space */
-    atomic_int listener; /* -1 until then; -2: none will come */
+    atomic_int listener; /* published by the child in the shared address space; -1 until then, -2:
+                            none will come */
     pthread_t dispatcher;
     bool dispatcher_runs;
-    bool canary_met; /* dispatcher thread only */
-    atomic_bool ending;
-    pid_t main_pid;
-    _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
-
     struct {
         pid_t tid;
         int fd;
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
-
-    uint64_t lists_from_ns; /* loop thread only: when the next list of sockets may be made */
-
     struct sl_deferred_queue *deferred;
-    struct sl_net_state *net;
-    struct sl_ports_state *ports;
-    struct sl_trust_state *trust;
-    struct sl_hostname_state *hostname;
-    struct sl_vfile_state *vfile; /* vfile.c */
-    struct sl_procs_state *procs;
-    struct sl_meta_state *meta;
-    struct sl_cpu_state *cpu;
-    struct sl_cpus_state *cpus;
-    struct sl_image_state *image;
-    struct sl_random_state *random;
-    struct sl_dirs_state *dirs;
-    struct sl_lend_state *lend; /* dispatcher thread only */
-    struct sl_memory_state *memory;
-};
+    struct sl_vfile_state *vfile;
+    struct sl_worker *worker; /* dispatcher thread only */
+} sl_supervisor;
 
-/* The cores that the tree is held to; NULL: whatever the caller has. */
-const sl_cpu_mask *sl_cpus_of_tree(const sl_sandbox *sb);
-/* num_cpus: the core that processor number `i` of the tree stands for. */
-unsigned sl_cpus_core(const sl_sandbox *sb, unsigned i);
+/* Chains and states for the features of the list that this policy wants. `policy` and `view`
+ * outlive it. 0 or -errno. */
+int sl_supervisor_new(const sl_policy *policy, const sl_fsview *view,
+                      const sl_feature *const *features, size_t count, sl_supervisor **ret_sv,
+                      sl_error *err);
+void sl_supervisor_free(sl_supervisor *sv);
+SL_DEFINE_AUTO(sl_supervisor, sl_supervisor_free);
 
-/* The errno that only the dispatcher gives: proof that traps reach it (canary). */
-#define SL_CANARY_ERRNO EXFULL
+/* The state of a feature; NULL when the policy does not want it. Any thread. */
+void *sl_supervisor_state(const sl_supervisor *sv, const sl_feature *feature);
 
-/* The filter's rules of a policy: first every answer the kernel can give alone, then the traps; the
- * first rule that holds decides. 0 or -errno. */
-int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rules);
+/* Starts the dispatcher, which waits for the listener. 0 or -errno. */
+int sl_supervisor_start(sl_supervisor *sv, sl_error *err);
+/* No listener will come: lets the dispatcher go. */
+void sl_supervisor_release(sl_supervisor *sv);
+/* Waits until the dispatcher has ended: nobody is left to ask, or it was released. */
+void sl_supervisor_join(sl_supervisor *sv);
 
-/* Answers the kernel. Called by dispatch, and for deferred calls by the loop thread. */
-void sl_sandbox_answer(sl_sandbox *sb, uint64_t id, const sl_answer *answer);
+/* The threads that features have, between the start of the child and the end of the tree. Stopping
+ * is safe without a start, and twice. */
+int sl_supervisor_start_features(sl_supervisor *sv, sl_error *err);
+void sl_supervisor_stop_features(sl_supervisor *sv);
+
+/* Answers the kernel. Called by dispatch, and for deferred calls by whoever answers them. */
+void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer);
 
 /* Runs the chain of a call to its answer. */
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);
-void *sl_dispatch_thread(void *sandbox);
+void *sl_dispatch_thread(void *supervisor);
 
 #endif

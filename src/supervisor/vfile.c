@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -88,9 +89,9 @@ static void forget(struct sl_vfile_state *s)
 
 static struct sl_vfile_state *state_of(const sl_call *call)
 {
-    struct sl_vfile_state *s = call->sb->vfile;
+    struct sl_vfile_state *s = call->sv->vfile;
     if (s == NULL) {
-        s = call->sb->vfile = calloc(1, sizeof(*s));
+        s = call->sv->vfile = calloc(1, sizeof(*s));
     }
     if (s != NULL && (!s->known || s->id != call->id)) {
         forget(s);
@@ -238,7 +239,7 @@ bool sl_vfile_means(const sl_call *call, const char *path)
             return false;
         }
     }
-    return !sl_fsview_denied(call->sb->view, path);
+    return !sl_fsview_denied(call->sv->view, path);
 }
 
 size_t sl_vfile_which(const sl_call *call, const char *const *paths, size_t count)
@@ -276,11 +277,11 @@ sl_answer sl_vfile_give_text(const sl_call *call, const char *text, size_t len)
     return memfd < 0 ? SL_ANSWER_VALUE(-ENOMEM) : sl_vfile_give(call, memfd);
 }
 
-void sl_vfile_done(struct sl_sandbox *sb)
+void sl_vfile_done(struct sl_supervisor *sv)
 {
-    if (sb->vfile != NULL) {
-        forget(sb->vfile);
-        free(sb->vfile);
-        sb->vfile = NULL;
+    if (sv->vfile != NULL) {
+        forget(sv->vfile);
+        free(sv->vfile);
+        sv->vfile = NULL;
     }
 }

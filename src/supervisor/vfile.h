@@ -81,6 +81,6 @@ sl_answer sl_vfile_inject(int memfd, bool cloexec);
 /* The same with content for this reader alone. */
 sl_answer sl_vfile_give_text(const sl_call *call, const char *text, size_t len);
 
-void sl_vfile_done(struct sl_sandbox *sb);
+void sl_vfile_done(struct sl_supervisor *sv);
 
 #endif

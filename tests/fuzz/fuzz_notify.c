@@ -203,19 +203,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {.fd = -1, .domain = AF_UNIX, .type = SOCK_DGRAM},
     };
     static sl_fsview view;
-    static sl_sandbox sb;
+    static sl_supervisor sv;
     union {
         struct sockaddr_storage any;
         struct sockaddr_un local;
     } sa;
-    if (sb.synth == NULL) {
-        sb.synth = make_synth();
-        sb.view = &view;
+    if (sv.synth == NULL) {
+        sv.synth = make_synth();
+        sv.view = &view;
     }
     if (size < 2) {
         return 0;
     }
-    sl_call call = {.sb = &sb, .tid = getpid()};
+    sl_call call = {.sv = &sv, .tid = getpid()};
     const sl_sock *sock = &socks[data[1] % SL_ARRAY_LEN(socks)];
     memory = data + 2;
     memory_len = size - 2;

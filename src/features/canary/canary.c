@@ -5,6 +5,10 @@
 #include "features/features.h"
 #include "supervisor/supervisor.h"
 
+struct sl_canary_state {
+    bool met;
+};
+
 static bool wanted(const sl_policy *policy)
 {
     (void)policy;
@@ -17,8 +21,9 @@ static sl_answer handle_connect(sl_call *call)
     if ((int)call->args[0] != -1) {
         return SL_ANSWER_PASS;
     }
-    if (!call->sb->canary_met) {
-        call->sb->canary_met = true;
+    struct sl_canary_state *s = sl_supervisor_state(call->sv, &sl_feature_core);
+    if (!s->met) {
+        s->met = true;
         return SL_ANSWER_VALUE(-SL_CANARY_ERRNO);
     }
     return SL_ANSWER_VALUE(-EBADF);
@@ -37,4 +42,5 @@ const sl_feature sl_feature_core = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_canary_state),
 };

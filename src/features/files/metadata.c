@@ -19,7 +19,7 @@
 #include "features/features.h"
 #include "features/files/metadata_int.h"
 #include "policy/verdict.h"
-#include "sandbox/identity.h"
+#include "supervisor/identity.h"
 #include "supervisor/supervisor.h"
 
 /* Newer than the headers of the oldest system we build on; the same on every architecture. */
@@ -134,12 +134,11 @@ static sl_answer start(sl_call *call, const struct where *where, sl_meta_change 
         free(change->value);
         return SL_ANSWER_VALUE(-ENOMEM);
     }
-    job->call = *call;
+    job->job.call = *call;
     job->at = -1;
     job->follow = true;
     job->path[0] = '\0';
     job->change = *change;
-    job->next = NULL;
     int r = find(call, where, job);
     if (r == 0 && !sl_call_valid(call)) {
         r = -EPERM;
@@ -162,7 +161,7 @@ static sl_answer mode(sl_call *call, struct where where, uint64_t bits)
 static sl_answer owner(sl_call *call, struct where where, const uint64_t ids[2])
 {
     sl_meta_change c = {.kind = SL_META_OWNER};
-    const sl_policy *policy = call->sb->policy;
+    const sl_policy *policy = call->sv->policy;
     if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
         !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
         return SL_ANSWER_VALUE(-EINVAL);
@@ -274,7 +273,7 @@ static sl_answer set_xattr(sl_call *call, struct where where, const uint64_t arg
     sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
     int r = read_name(call, args[0], &c);
     if (r == 0 && strncmp(c.name, ACL, sizeof(ACL) - 1) == 0 &&
-        sl_policy_wants_identity(call->sb->policy)) {
+        sl_policy_wants_identity(call->sv->policy)) {
         r = -EOPNOTSUPP; /* its ids are the namespace's */
     }
     if (r == 0 && c.size > SL_META_VALUE_MAX) {
@@ -407,23 +406,6 @@ static const sl_bpf_rule refused[] = {
     IOCTL(DENY(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
 };
 
-static int filter(const sl_policy *policy, sl_bpf_rules *rules)
-{
-    (void)policy;
-    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
-        int r = sl_bpf_add(rules, &refused[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-static int setup(sl_sandbox *sb, sl_error *err)
-{
-    return sl_meta_new(sb) < 0 ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
-}
-
 #define ROW(call, handle)                                                                          \
     {                                                                                              \
         .nr = (call), .handler = (handle)                                                          \
@@ -466,7 +448,6 @@ const sl_feature sl_feature_metadata = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .filter = filter,
-    .setup = setup,
-    .teardown = sl_meta_free,
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
 };

@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -20,18 +18,6 @@
 #include "supervisor/supervisor.h"
 
 #define NR_FCHMODAT2 452 /* Linux 6.6; the same number on every architecture */
-#define WORKER_STACK (256u * 1024u)
-
-struct sl_meta_state {
-    pthread_mutex_t lock;
-    pthread_cond_t more;
-    pthread_t worker;
-    bool runs; /* dispatcher thread only */
-    bool over;
-    size_t count;
-    sl_meta_job *first;
-    sl_meta_job **last;
-};
 
 void sl_meta_job_free(sl_meta_job *job)
 {
@@ -42,7 +28,7 @@ void sl_meta_job_free(sl_meta_job *job)
     }
 }
 
-bool sl_meta_may_change(const sl_sandbox *sb, int fd)
+bool sl_meta_may_change(const sl_supervisor *sv, int fd)
 {
     static const char gone[] = " (deleted)";
     char link[64];
@@ -61,7 +47,7 @@ bool sl_meta_may_change(const sl_sandbox *sb, int fd)
     if (st.st_nlink == 0 && (size_t)n > end && strcmp(real + n - end, gone) == 0) {
         return true;
     }
-    return sl_fsview_writable(sb->view, real) && !sl_fsview_denied(sb->view, real);
+    return sl_fsview_writable(sv->view, real) && !sl_fsview_denied(sv->view, real);
 }
 
 /* Never through a magic link: those under /proc/self would name the engine's things. (What the
@@ -125,7 +111,7 @@ static int change(const sl_meta_change *c, int fd)
 
 static int perform(const sl_meta_job *job)
 {
-    const sl_sandbox *sb = job->call.sb;
+    const sl_supervisor *sv = job->job.call.sv;
     sl_autoclose int opened = -1;
     int fd = job->at;
     if (job->path[0] != '\0') {
@@ -134,109 +120,25 @@ static int perform(const sl_meta_job *job)
     if (fd < 0) {
         return fd;
     }
-    if (!sl_meta_may_change(sb, fd)) {
+    if (!sl_meta_may_change(sv, fd)) {
         return -EACCES;
     }
-    return atomic_load(&sb->ending) ? -EPERM : change(&job->change, fd);
+    return atomic_load(&sv->ending) ? -EPERM : change(&job->change, fd);
 }
 
-static sl_meta_job *next_job(struct sl_meta_state *s)
+static sl_answer perform_job(sl_job *job)
 {
-    pthread_mutex_lock(&s->lock);
-    while (s->first == NULL && !s->over) {
-        pthread_cond_wait(&s->more, &s->lock);
-    }
-    sl_meta_job *job = s->over ? NULL : s->first;
-    if (job != NULL) {
-        s->count--;
-        s->first = job->next;
-        s->last = s->first == NULL ? &s->first : s->last;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return job;
+    return SL_ANSWER_VALUE(perform((const sl_meta_job *)job));
 }
 
-static void *work(void *state)
+static void free_job(sl_job *job)
 {
-    prctl(PR_SET_NAME, "sandlock-meta");
-    for (sl_meta_job *job; (job = next_job(state)) != NULL;) {
-        sl_answer answer = SL_ANSWER_VALUE(perform(job));
-        sl_sandbox_answer(job->call.sb, job->call.id, &answer);
-        sl_meta_job_free(job);
-    }
-    return NULL;
-}
-
-/* With the first job: most runs never have one. */
-static int start_worker(struct sl_meta_state *s)
-{
-    pthread_attr_t attr;
-    if (s->runs) {
-        return 0;
-    }
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, WORKER_STACK);
-    int r = pthread_create(&s->worker, &attr, work, s);
-    pthread_attr_destroy(&attr);
-    s->runs = r == 0;
-    return -r;
+    sl_meta_job_free((sl_meta_job *)job);
 }
 
 sl_answer sl_meta_start(sl_meta_job *job)
 {
-    struct sl_meta_state *s = job->call.sb->meta;
-    bool room = false;
-    if (start_worker(s) == 0) {
-        pthread_mutex_lock(&s->lock);
-        room = s->count < SL_META_QUEUE_MAX;
-        if (room) {
-            s->count++;
-            *s->last = job;
-            s->last = &job->next;
-            pthread_cond_signal(&s->more);
-        }
-        pthread_mutex_unlock(&s->lock);
-    }
-    if (!room) {
-        sl_meta_job_free(job);
-        return SL_ANSWER_VALUE(-ENOMEM);
-    }
-    return SL_ANSWER_DEFER;
-}
-
-int sl_meta_new(sl_sandbox *sb)
-{
-    struct sl_meta_state *s = calloc(1, sizeof(*s));
-    if (s == NULL) {
-        return -ENOMEM;
-    }
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, NULL);
-    s->last = &s->first;
-    sb->meta = s;
-    return 0;
-}
-
-void sl_meta_free(sl_sandbox *sb)
-{
-    struct sl_meta_state *s = sb->meta;
-    if (s == NULL) {
-        return;
-    }
-    pthread_mutex_lock(&s->lock);
-    s->over = true;
-    pthread_cond_signal(&s->more);
-    pthread_mutex_unlock(&s->lock);
-    if (s->runs) {
-        pthread_join(s->worker, NULL);
-    }
-    while (s->first != NULL) {
-        sl_meta_job *next = s->first->next;
-        sl_meta_job_free(s->first);
-        s->first = next;
-    }
-    pthread_cond_destroy(&s->more);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
-    sb->meta = NULL;
+    job->job.perform = perform_job;
+    job->job.free = free_job;
+    return sl_worker_start(&job->job);
 }

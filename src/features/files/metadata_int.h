@@ -9,9 +9,8 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "supervisor/notify.h"
+#include "supervisor/worker.h"
 
-#define SL_META_QUEUE_MAX 1024  /* changes that wait; one more is refused */
 #define SL_META_NAME_MAX  255   /* XATTR_NAME_MAX, xattr(7) */
 #define SL_META_VALUE_MAX 65536 /* XATTR_SIZE_MAX */
 #define SL_META_IOCTL_MAX 28    /* struct fsxattr */
@@ -41,18 +40,13 @@ typedef struct sl_meta_change {
 } sl_meta_change;
 
 typedef struct sl_meta_job {
-    sl_call call;
+    sl_job job;
     int at;      /* owned; where a relative path begins, or with an empty path the object itself */
     bool follow; /* a symlink at the end */
     char path[PATH_MAX]; /* absolute when `at` is -1 */
     sl_meta_change change;
-    struct sl_meta_job *next;
 } sl_meta_job;
 
-struct sl_meta_state;
-
-int sl_meta_new(struct sl_sandbox *sb);
-void sl_meta_free(struct sl_sandbox *sb);
 void sl_meta_job_free(sl_meta_job *job);
 
 /* Hands the job to the worker, which answers the call. Takes it over, also on failure. */
@@ -60,6 +54,6 @@ sl_answer sl_meta_start(sl_meta_job *job);
 
 /* True if the policy lets this object's metadata be changed: it lies below a write grant, or has no
  * name in any directory (a pipe, a memory file, what was deleted). */
-bool sl_meta_may_change(const struct sl_sandbox *sb, int fd);
+bool sl_meta_may_change(const struct sl_supervisor *sv, int fd);
 
 #endif

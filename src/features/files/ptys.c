@@ -45,7 +45,7 @@ static sl_answer handle_ioctl(sl_call *call)
         st.st_rdev != makedev(TTYAUX_MAJOR, PTMX_MINOR)) {
         return SL_ANSWER_VALUE(-ENOTTY);
     }
-    if (!is_granted(call->sb->view)) {
+    if (!is_granted(call->sv->view)) {
         return SL_ANSWER_VALUE(-EACCES);
     }
     int flags = (int)call->args[2];

@@ -13,6 +13,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "features/files/trust.h"
 #include "policy/host.h"
 #include "policy/verdict.h"
 #include "supervisor/deferred.h"
@@ -43,6 +44,11 @@ struct sl_trust_state {
     char *ca_path;
     char *bundle_path;
 };
+
+static struct sl_trust_state *trust_of(const sl_supervisor *sv)
+{
+    return sl_supervisor_state(sv, &sl_feature_trust);
+}
 
 static bool wanted(const sl_policy *policy)
 {
@@ -108,7 +114,7 @@ static bool give(struct sl_trust_state *t, const struct held *h, sl_answer *ret_
 
 static bool resume_open(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
 {
-    if (give(d->call.sb->trust, d->data, ret_answer)) {
+    if (give(trust_of(d->call.sv), d->data, ret_answer)) {
         return true;
     }
     *ret_answer = SL_ANSWER_VALUE(-EIO);
@@ -117,7 +123,7 @@ static bool resume_open(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
 
 static sl_answer handle_open(sl_call *call)
 {
-    struct sl_trust_state *t = call->sb->trust;
+    struct sl_trust_state *t = trust_of(call->sv);
     const sl_vfile_open *open = sl_vfile_asked(call);
     const char *path = open != NULL && may_be_virtual(open->given) ? sl_vfile_path(call) : NULL;
     if (path == NULL) {
@@ -129,7 +135,7 @@ static sl_answer handle_open(sl_call *call)
         held.file = path == NULL ? VIRTUAL_NONE : recognise(t, path);
     }
     sl_answer answer;
-    if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sb->view, path) ||
+    if (held.file == VIRTUAL_NONE || sl_fsview_denied(call->sv->view, path) ||
         !sl_call_valid(call)) {
         return SL_ANSWER_PASS;
     }
@@ -140,9 +146,9 @@ static sl_answer handle_open(sl_call *call)
     if (copy != NULL) {
         *copy = held;
     }
-    if (!t->asked && call->sb->hooks.want_trust != NULL) {
+    if (!t->asked && call->sv->hooks.want_trust != NULL) {
         t->asked = true;
-        (void)call->sb->hooks.want_trust(call->sb->hooks.flow_arg); /* else the deadline ends it */
+        (void)call->sv->hooks.want_trust(call->sv->hooks.flow_arg); /* else the deadline ends it */
     }
     return sl_deferred_start(call, -1,
                              &(sl_wait){.resume = resume_open,
@@ -151,9 +157,9 @@ static sl_answer handle_open(sl_call *call)
                                         .deadline_ms = sl_clock_now_ms() + WAIT_MS});
 }
 
-int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
+int sl_trust_expect(sl_supervisor *sv, const char *ca_path, const char *bundle_path)
 {
-    struct sl_trust_state *t = sb->trust;
+    struct sl_trust_state *t = trust_of(sv);
     t->ca_path = strdup(ca_path);
     t->bundle_path = strdup(bundle_path);
     if (t->ca_path == NULL || t->bundle_path == NULL) {
@@ -163,9 +169,9 @@ int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bun
     return 0;
 }
 
-void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
+void sl_trust_set(sl_supervisor *sv, int ca_fd, int bundle_fd)
 {
-    struct sl_trust_state *t = sb->trust;
+    struct sl_trust_state *t = trust_of(sv);
     if (t == NULL || ca_fd < 0 || bundle_fd < 0 || t->arrived) {
         sl_close(ca_fd);
         sl_close(bundle_fd);
@@ -176,7 +182,7 @@ void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
     t->bundle_fd = bundle_fd;
     t->arrived = true;
     pthread_mutex_unlock(&t->lock);
-    sl_deferred_wake(sb, TRUST_KEY);
+    sl_deferred_wake(sv, TRUST_KEY);
 }
 
 /* A machine knows its own name: programs ask for it at their start. Not so where a rule speaks of
@@ -207,17 +213,13 @@ static int make_hosts(const sl_policy *policy)
     return sl_fd_memfd("hosts", text, strlen(text));
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_trust_state *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    sb->trust = t;
+    struct sl_trust_state *t = state;
     pthread_mutex_init(&t->lock, NULL);
     t->ca_fd = -1;
     t->bundle_fd = -1;
-    t->hosts_fd = make_hosts(sb->policy);
+    t->hosts_fd = make_hosts(sv->policy);
     if (t->hosts_fd < 0) {
         return sl_error_set(err, -t->hosts_fd, "cannot make a memory file: %s",
                             strerror(-t->hosts_fd));
@@ -225,20 +227,15 @@ static int setup(sl_sandbox *sb, sl_error *err)
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    struct sl_trust_state *t = sb->trust;
-    if (t == NULL) {
-        return;
-    }
+    struct sl_trust_state *t = state;
     sl_close(t->hosts_fd);
     sl_close(t->ca_fd);
     sl_close(t->bundle_fd);
     free(t->ca_path);
     free(t->bundle_path);
     pthread_mutex_destroy(&t->lock);
-    free(t);
-    sb->trust = NULL;
 }
 
 static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
@@ -248,6 +245,7 @@ const sl_feature sl_feature_trust = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_trust_state),
     .setup = setup,
     .teardown = teardown,
 };

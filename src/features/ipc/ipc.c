@@ -19,10 +19,10 @@ static bool wanted(const sl_policy *policy)
     return policy->isolate_ipc;
 }
 
-static bool is_of_tree(const sl_sandbox *sb, pid_t pid)
+static bool is_of_tree(const sl_supervisor *sv, pid_t pid)
 {
     sl_autofree pid_t *list = malloc(SL_TREE_MAX * sizeof(*list));
-    size_t n = list == NULL ? 0 : sl_tree_list(sb->helper_pid, list, SL_TREE_MAX);
+    size_t n = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, SL_TREE_MAX);
     for (size_t i = 0; i < n; i++) {
         if (list[i] == pid) {
             return true;
@@ -38,7 +38,7 @@ static sl_answer judge(const sl_call *call, int id)
     if (shmctl(id, IPC_STAT, &segment) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    return is_of_tree(call->sb, segment.shm_cpid) ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EACCES);
+    return is_of_tree(call->sv, segment.shm_cpid) ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EACCES);
 }
 
 /* A key that nobody has yet makes a segment of the caller's own. Should somebody be quicker, shmat
@@ -65,22 +65,15 @@ static sl_answer handle_shmctl(sl_call *call)
     return one ? judge(call, (int)call->args[0]) : SL_ANSWER_VALUE(-EPERM); /* lists of all */
 }
 
-static int filter(const sl_policy *policy, sl_bpf_rules *rules)
-{
-    static const int refused[] = {
-        SYS_semget, SYS_semop,  SYS_semtimedop, SYS_semctl,  SYS_msgget,
-        SYS_msgsnd, SYS_msgrcv, SYS_msgctl,     SYS_mq_open, SYS_mq_unlink,
-    };
-    (void)policy;
-    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
-        int r = sl_bpf_add(rules,
-                           &(sl_bpf_rule){.nr = refused[i], .action = SECCOMP_RET_ERRNO | EPERM});
-        if (r < 0) {
-            return r;
-        }
+#define REFUSE(call)                                                                               \
+    {                                                                                              \
+        .nr = SYS_##call, .action = SECCOMP_RET_ERRNO | EPERM                                      \
     }
-    return 0;
-}
+
+static const sl_bpf_rule refused[] = {
+    REFUSE(semget), REFUSE(semop),  REFUSE(semtimedop), REFUSE(semctl),  REFUSE(msgget),
+    REFUSE(msgsnd), REFUSE(msgrcv), REFUSE(msgctl),     REFUSE(mq_open), REFUSE(mq_unlink),
+};
 
 static const sl_syscall_row rows[] = {
     {.nr = SYS_shmget,
@@ -96,5 +89,6 @@ const sl_feature sl_feature_ipc = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .filter = filter,
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
 };

@@ -18,6 +18,7 @@
 
 #include "core/clock.h"
 #include "features/features.h"
+#include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/freeze.h"
 #include "supervisor/supervisor.h"
@@ -37,6 +38,7 @@ struct known {
 };
 
 struct sl_cpu_state {
+    sl_supervisor *sv;
     pthread_t thread;
     bool runs;
     int stop; /* eventfd */
@@ -54,33 +56,27 @@ static bool wanted(const sl_policy *policy)
     return policy->max_cpu > 0;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_cpu_state *s = calloc(1, sizeof(*s));
-    sb->cpu = s;
-    if (s != NULL) {
-        s->stop = -1;
-        s->pids = malloc(SL_TREE_MAX * sizeof(*s->pids));
-        s->last_pids = malloc(SL_TREE_MAX * sizeof(*s->last_pids));
-        s->known = calloc(KNOWN_MAX, sizeof(*s->known));
-    }
-    if (s == NULL || s->pids == NULL || s->last_pids == NULL || s->known == NULL) {
+    struct sl_cpu_state *s = state;
+    s->sv = sv;
+    s->stop = -1;
+    s->pids = malloc(SL_TREE_MAX * sizeof(*s->pids));
+    s->last_pids = malloc(SL_TREE_MAX * sizeof(*s->last_pids));
+    s->known = calloc(KNOWN_MAX, sizeof(*s->known));
+    if (s->pids == NULL || s->last_pids == NULL || s->known == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    struct sl_cpu_state *s = sb->cpu;
-    if (s != NULL) {
-        sl_close(s->stop);
-        free(s->pids);
-        free(s->last_pids);
-        free(s->known);
-        free(s);
-        sb->cpu = NULL;
-    }
+    struct sl_cpu_state *s = state;
+    sl_close(s->stop);
+    free(s->pids);
+    free(s->last_pids);
+    free(s->known);
 }
 
 /* clock_getcpuclockid(3), as the kernel numbers the clocks: finer than the ticks of /proc. */
@@ -122,12 +118,11 @@ static uint64_t used_by_ours(void)
 
 /* A parent that ignores SIGCHLD is never told what its children used: what was seen of those that
  * are gone is kept as well, and the greater of both sums counts. */
-static void measure(sl_sandbox *sb)
+static void measure(struct sl_cpu_state *s)
 {
-    struct sl_cpu_state *s = sb->cpu;
     uint64_t living = 0;
     uint64_t waited = used_by_ours();
-    size_t count = sl_tree_list(sb->helper_pid, s->pids, SL_TREE_MAX);
+    size_t count = sl_tree_list(s->sv->helper_pid, s->pids, SL_TREE_MAX);
     s->look++;
     for (size_t i = 0; i < count; i++) {
         struct known *known = &s->known[(size_t)s->pids[i] & (KNOWN_MAX - 1)];
@@ -147,12 +142,11 @@ static void measure(sl_sandbox *sb)
     s->used = SL_MAX(s->used, living + SL_MAX(waited, s->gone));
 }
 
-static void *throttle(void *sandbox)
+static void *throttle(void *state)
 {
-    sl_sandbox *sb = sandbox;
-    struct sl_cpu_state *s = sb->cpu;
+    struct sl_cpu_state *s = state;
     struct pollfd stop = {.fd = s->stop, .events = POLLIN};
-    int64_t percent = sb->policy->max_cpu;
+    int64_t percent = s->sv->policy->max_cpu;
     int64_t most = CREDIT_MS * 10000 * percent; /* ns of processor time */
     int64_t enough = THAW_MS * 10000 * percent;
     int64_t credit = enough;
@@ -164,7 +158,7 @@ static void *throttle(void *sandbox)
     while (poll(&stop, 1, wait_ms) == 0) {
         uint64_t began = sl_clock_thread_ns();
         uint64_t before = s->used;
-        measure(sb);
+        measure(s);
         uint64_t now = sl_clock_now_ns();
         credit += (int64_t)(now - then) / 100 * percent - (int64_t)(s->used - before);
         credit = SL_MIN(credit, most);
@@ -174,7 +168,7 @@ static void *throttle(void *sandbox)
             frozen = false;
         }
         if (freeze == NULL) {
-            freeze = sl_freeze_prepare(sb);
+            freeze = sl_freeze_prepare(s->sv);
         }
         if (!frozen && credit < 0 && freeze != NULL) {
             sl_freeze_begin(freeze);
@@ -186,28 +180,24 @@ static void *throttle(void *sandbox)
     return NULL;
 }
 
-static int start(sl_sandbox *sb, sl_error *err)
+static int start(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_cpu_state *s = sb->cpu;
-    pthread_attr_t attr;
-    if (sl_cgroup_holds_cpu(sb->cgroup)) {
+    struct sl_cpu_state *s = state;
+    if (sl_cgroup_holds_cpu(sv->cgroup)) {
         return 0;
     }
     s->stop = eventfd(0, EFD_CLOEXEC);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    int r = s->stop < 0 ? errno : pthread_create(&s->thread, &attr, throttle, sb);
-    pthread_attr_destroy(&attr);
-    if (r != 0) {
-        return sl_error_set(err, r, "cannot watch the processor time: %s", strerror(r));
+    int r = s->stop < 0 ? -errno : sl_thread_start(STACK, throttle, s, &s->thread);
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot watch the processor time: %s", strerror(-r));
     }
     s->runs = true;
     return 0;
 }
 
-static void stop(sl_sandbox *sb)
+static void stop(void *state)
 {
-    struct sl_cpu_state *s = sb->cpu;
+    struct sl_cpu_state *s = state;
     if (s->runs) {
         eventfd_write(s->stop, 1);
         pthread_join(s->thread, NULL);
@@ -218,6 +208,7 @@ static void stop(sl_sandbox *sb)
 const sl_feature sl_feature_cpu = {
     .name = "cpu",
     .wanted = wanted,
+    .state_size = sizeof(struct sl_cpu_state),
     .setup = setup,
     .start = start,
     .stop = stop,

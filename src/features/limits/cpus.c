@@ -12,6 +12,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/limits/limits.h"
 #include "supervisor/supervisor.h"
 
 #define WORD_BITS 64u
@@ -22,6 +23,11 @@ struct sl_cpus_state {
     unsigned count;
     unsigned seen; /* num_cpus; 0: as they are */
 };
+
+static struct sl_cpus_state *cpus_of(const sl_supervisor *sv)
+{
+    return sl_supervisor_state(sv, &sl_feature_cpus);
+}
 
 static bool has(const sl_cpu_mask *mask, unsigned cpu)
 {
@@ -78,15 +84,11 @@ static void choose_first(const sl_cpu_mask *ours, unsigned count, sl_cpu_mask *r
     }
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    const sl_policy *policy = sb->policy;
+    const sl_policy *policy = sv->policy;
     sl_cpu_mask ours = {0};
-    struct sl_cpus_state *s = calloc(1, sizeof(*s));
-    sb->cpus = s;
-    if (s == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
+    struct sl_cpus_state *s = state;
     if (syscall(SYS_sched_getaffinity, 0, sizeof(ours), &ours) < 0) {
         return sl_error_set(err, errno, "cannot ask for the cores to run on: %s", strerror(errno));
     }
@@ -107,15 +109,10 @@ static int setup(sl_sandbox *sb, sl_error *err)
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+const sl_cpu_mask *sl_cpus_of_tree(const sl_supervisor *sv)
 {
-    free(sb->cpus);
-    sb->cpus = NULL;
-}
-
-const sl_cpu_mask *sl_cpus_of_tree(const sl_sandbox *sb)
-{
-    return sb->cpus == NULL ? NULL : &sb->cpus->real;
+    const struct sl_cpus_state *s = cpus_of(sv);
+    return s == NULL ? NULL : &s->real;
 }
 
 /* The core that processor number `i` of the tree stands for. */
@@ -124,9 +121,9 @@ static unsigned core_of(const struct sl_cpus_state *s, unsigned i)
     return has(&s->real, i) ? i : s->cores[i % s->count];
 }
 
-unsigned sl_cpus_core(const sl_sandbox *sb, unsigned i)
+unsigned sl_cpus_core(const sl_supervisor *sv, unsigned i)
 {
-    return core_of(sb->cpus, i);
+    return core_of(cpus_of(sv), i);
 }
 
 static pid_t target_of(const sl_call *call)
@@ -139,7 +136,7 @@ static pid_t target_of(const sl_call *call)
  * refused before (feat_signals.c). */
 static sl_answer handle_sched_setaffinity(sl_call *call)
 {
-    const struct sl_cpus_state *s = call->sb->cpus;
+    const struct sl_cpus_state *s = cpus_of(call->sv);
     sl_cpu_mask asked = {0};
     sl_cpu_mask given = {0};
     uint32_t len = (uint32_t)call->args[1];
@@ -165,7 +162,7 @@ static sl_answer handle_sched_setaffinity(sl_call *call)
 
 static sl_answer handle_sched_getaffinity(sl_call *call)
 {
-    const struct sl_cpus_state *s = call->sb->cpus;
+    const struct sl_cpus_state *s = cpus_of(call->sv);
     sl_cpu_mask real = {0};
     sl_cpu_mask told = {0};
     uint32_t len = (uint32_t)call->args[1];
@@ -199,8 +196,8 @@ const sl_feature sl_feature_cpus = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_cpus_state),
     .setup = setup,
-    .teardown = teardown,
 };
 
 const sl_feature sl_feature_cpus_seen = {

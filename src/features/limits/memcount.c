@@ -48,7 +48,7 @@ struct known {
 };
 
 struct sl_memcount {
-    sl_sandbox *sb;
+    sl_supervisor *sv;
     sl_memfiles *files;
     pid_t *pids;
     struct proc *procs;
@@ -69,19 +69,19 @@ struct sl_memcount {
     uint64_t look_huge; /* sl_memfaults_huge */
 };
 
-sl_memcount *sl_memcount_new(sl_sandbox *sb)
+sl_memcount *sl_memcount_new(sl_supervisor *sv)
 {
     SL_AUTO(sl_memcount) m = calloc(1, sizeof(*m));
     if (m == NULL) {
         return NULL;
     }
-    m->sb = sb;
+    m->sv = sv;
     sl_memfaults_init(&m->faults);
     /* Pages come as they are used. */
     m->pids = malloc(SL_TREE_MAX * sizeof(*m->pids));
     m->procs = malloc(SL_TREE_MAX * sizeof(*m->procs));
     m->known = calloc(KNOWN_MAX, sizeof(*m->known));
-    m->files = sl_memfiles_new(sb->view);
+    m->files = sl_memfiles_new(sv->view);
     if (m->pids == NULL || m->procs == NULL || m->known == NULL || m->files == NULL) {
         return NULL;
     }
@@ -151,7 +151,7 @@ static void list_again(sl_memcount *m)
         return;
     }
     uint64_t began = sl_clock_thread_ns();
-    m->count = sl_tree_list(m->sb->helper_pid, m->pids, SL_TREE_MAX);
+    m->count = sl_tree_list(m->sv->helper_pid, m->pids, SL_TREE_MAX);
     m->listed_ns = now;
     m->list_cost_ns = sl_clock_thread_ns() - began;
 }
@@ -328,7 +328,7 @@ sl_memcount_result sl_memcount_take(sl_memcount *m, uint64_t limit)
     uint64_t made = s.all; /* and most of it the tree's own, as far as is known yet */
     uint64_t look_ns = 0;
     if (s.own < s.all && m->freeze == NULL) {
-        m->freeze = sl_freeze_prepare(m->sb);
+        m->freeze = sl_freeze_prepare(m->sv);
     }
     if (s.own < s.all && s.all + files > limit - limit / NEAR_SHARE && s.own + files <= limit) {
         made = m->look_own + made_since_look(m);

@@ -8,11 +8,11 @@
 
 #include "core/util.h"
 
-struct sl_sandbox;
+struct sl_supervisor;
 typedef struct sl_memcount sl_memcount;
 
 /* Remembers how much shared memory there was before the tree. NULL: not enough memory. */
-sl_memcount *sl_memcount_new(struct sl_sandbox *sb);
+sl_memcount *sl_memcount_new(struct sl_supervisor *sv);
 void sl_memcount_free(sl_memcount *m);
 SL_DEFINE_AUTO(sl_memcount, sl_memcount_free);
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "features/limits/memcount.h"
-#include "sandbox/fsview.h"
+#include "supervisor/fsview.h"
 
 typedef struct sl_memfiles sl_memfiles;
 

@@ -19,7 +19,9 @@
 #include "core/clock.h"
 #include "core/sched.h"
 #include "features/features.h"
+#include "features/limits/limits.h"
 #include "features/limits/memcount.h"
+#include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -31,6 +33,7 @@
 #define COST_SHARE    8 /* counting takes at most one part of so many of a processor */
 
 struct sl_memory_state {
+    sl_supervisor *sv;
     sl_memcount *count;
     pthread_t thread;
     bool runs;
@@ -45,47 +48,41 @@ static bool wanted(const sl_policy *policy)
     return policy->max_memory > 0;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_memory_state *s = calloc(1, sizeof(*s));
-    sb->memory = s;
-    if (s == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
+    struct sl_memory_state *s = state;
+    s->sv = sv;
     s->stop = -1;
     s->main_pidfd = -1;
-    s->count = sl_memcount_new(sb);
+    s->count = sl_memcount_new(sv);
     if (s->count == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory to watch the memory limit");
     }
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    struct sl_memory_state *s = sb->memory;
-    if (s != NULL) {
-        sl_close(s->stop);
-        sl_close(s->main_pidfd);
-        sl_memcount_free(s->count);
-        free(s);
-        sb->memory = NULL;
-    }
+    struct sl_memory_state *s = state;
+    sl_close(s->stop);
+    sl_close(s->main_pidfd);
+    sl_memcount_free(s->count);
 }
 
 /* A number may be another's by the time it is killed. A pidfd that was opened before the process
  * was found in the tree (again), and still lives, is of the tree. */
-static void kill_tree(const sl_sandbox *sb)
+static void kill_tree(const struct sl_memory_state *s)
 {
+    const sl_supervisor *sv = s->sv;
     sl_autofree pid_t *seen = malloc(SL_TREE_MAX * sizeof(*seen));
     sl_autofree pid_t *again = malloc(SL_TREE_MAX * sizeof(*again));
     sl_autofree int *fds = malloc(SL_TREE_MAX * sizeof(*fds));
     if (seen != NULL && again != NULL && fds != NULL) {
-        size_t count = sl_tree_list(sb->helper_pid, seen, SL_TREE_MAX);
+        size_t count = sl_tree_list(sv->helper_pid, seen, SL_TREE_MAX);
         for (size_t i = 0; i < count; i++) {
             fds[i] = (int)syscall(SYS_pidfd_open, seen[i], 0);
         }
-        size_t still = sl_tree_list(sb->helper_pid, again, SL_TREE_MAX);
+        size_t still = sl_tree_list(sv->helper_pid, again, SL_TREE_MAX);
         for (size_t i = 0; i < count; i++) {
             for (size_t k = 0; fds[i] >= 0 && k < still; k++) {
                 if (again[k] == seen[i]) {
@@ -96,19 +93,18 @@ static void kill_tree(const sl_sandbox *sb)
             sl_close(fds[i]);
         }
     }
-    if (sl_cgroup_holds_memory(sb->cgroup)) {
-        sl_cgroup_kill(sb->cgroup);
+    if (sl_cgroup_holds_memory(sv->cgroup)) {
+        sl_cgroup_kill(sv->cgroup);
     }
     /* Its end is what the loop waits for. */
-    syscall(SYS_pidfd_send_signal, sb->memory->main_pidfd, SIGKILL, NULL, 0);
+    syscall(SYS_pidfd_send_signal, s->main_pidfd, SIGKILL, NULL, 0);
 }
 
 /* Over the limit, and not because one process ended while another was looked at. What all looks
  * with the tree held took is said once. */
-static bool is_over(const sl_sandbox *sb, sl_memcount_result *ret_result)
+static bool is_over(struct sl_memory_state *s, sl_memcount_result *ret_result)
 {
-    struct sl_memory_state *s = sb->memory;
-    uint64_t limit = sb->policy->max_memory;
+    uint64_t limit = s->sv->policy->max_memory;
     uint64_t look_ns = 0;
     for (int i = 0; i < 2 && !ret_result->held; i++) {
         *ret_result = sl_memcount_take(s->count, limit);
@@ -139,10 +135,9 @@ static uint64_t period_ns(uint64_t limit, const sl_memcount_result *result, uint
     return SL_MAX(ns, cost_ns * COST_SHARE);
 }
 
-static void *watch(void *sandbox)
+static void *watch(void *state)
 {
-    sl_sandbox *sb = sandbox;
-    struct sl_memory_state *s = sb->memory;
+    struct sl_memory_state *s = state;
     struct pollfd stop = {.fd = s->stop, .events = POLLIN};
     prctl(PR_SET_NAME, "sandlock-memory");
     sl_sched_ask_for_short_slices();
@@ -150,14 +145,14 @@ static void *watch(void *sandbox)
     for (;;) {
         sl_memcount_result result = {0};
         uint64_t began = sl_clock_thread_ns();
-        if (is_over(sb, &result)) {
+        if (is_over(s, &result)) {
             atomic_store(&s->over, true);
-            kill_tree(sb);
+            kill_tree(s);
             sl_memcount_let_go(s->count);
             return NULL;
         }
         uint64_t cost = sl_clock_thread_ns() - began - result.look_ns;
-        uint64_t ns = period_ns(sb->policy->max_memory, &result, cost);
+        uint64_t ns = period_ns(s->sv->policy->max_memory, &result, cost);
         struct timespec wait = {.tv_sec = (time_t)(ns / 1000000000u),
                                 .tv_nsec = (long)(ns % 1000000000u)};
         if (ppoll(&stop, 1, &wait, NULL) > 0) {
@@ -167,48 +162,45 @@ static void *watch(void *sandbox)
 }
 
 /* The kernel kills the whole cgroup by itself, but for who had himself excepted (oom_score_adj). */
-static void *watch_cgroup(void *sandbox)
+static void *watch_cgroup(void *state)
 {
-    sl_sandbox *sb = sandbox;
+    struct sl_memory_state *s = state;
+    const sl_cgroup *cgroup = s->sv->cgroup;
     struct pollfd fds[] = {
-        {.fd = sb->memory->stop, .events = POLLIN},
-        {.fd = sl_cgroup_events_fd(sb->cgroup), .events = POLLPRI},
+        {.fd = s->stop, .events = POLLIN},
+        {.fd = sl_cgroup_events_fd(cgroup), .events = POLLPRI},
     };
     prctl(PR_SET_NAME, "sandlock-memory");
-    while (!sl_cgroup_is_over_memory(sb->cgroup)) {
+    while (!sl_cgroup_is_over_memory(cgroup)) {
         if (poll(fds, SL_ARRAY_LEN(fds), -1) > 0 && fds[0].revents != 0) {
             return NULL;
         }
     }
-    atomic_store(&sb->memory->over, true);
-    kill_tree(sb);
+    atomic_store(&s->over, true);
+    kill_tree(s);
     return NULL;
 }
 
-static int start(sl_sandbox *sb, sl_error *err)
+static int start(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_memory_state *s = sb->memory;
-    pthread_attr_t attr;
+    struct sl_memory_state *s = state;
     s->stop = eventfd(0, EFD_CLOEXEC);
-    s->main_pidfd = (int)syscall(SYS_pidfd_open, sb->main_pid, 0);
+    s->main_pidfd = (int)syscall(SYS_pidfd_open, sv->main_pid, 0);
     if (s->stop < 0 || s->main_pidfd < 0) {
         return sl_error_set(err, errno, "cannot watch the memory limit: %s", strerror(errno));
     }
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    int r = pthread_create(&s->thread, &attr,
-                           sl_cgroup_holds_memory(sb->cgroup) ? watch_cgroup : watch, sb);
-    pthread_attr_destroy(&attr);
-    if (r != 0) {
-        return sl_error_set(err, r, "cannot watch the memory limit: %s", strerror(r));
+    int r = sl_thread_start(STACK, sl_cgroup_holds_memory(sv->cgroup) ? watch_cgroup : watch, s,
+                            &s->thread);
+    if (r < 0) {
+        return sl_error_set(err, -r, "cannot watch the memory limit: %s", strerror(-r));
     }
     s->runs = true;
     return 0;
 }
 
-static void stop(sl_sandbox *sb)
+static void stop(void *state)
 {
-    struct sl_memory_state *s = sb->memory;
+    struct sl_memory_state *s = state;
     if (s->runs) {
         eventfd_write(s->stop, 1);
         pthread_join(s->thread, NULL);
@@ -216,24 +208,26 @@ static void stop(sl_sandbox *sb)
     }
 }
 
-bool sl_sandbox_is_over_memory(const sl_sandbox *sb)
+bool sl_memory_is_over(const sl_supervisor *sv)
 {
-    return sb->memory != NULL &&
-           (atomic_load(&sb->memory->over) ||
-            (sl_cgroup_holds_memory(sb->cgroup) && sl_cgroup_is_over_memory(sb->cgroup)));
+    const struct sl_memory_state *s = sl_supervisor_state(sv, &sl_feature_memory);
+    return s != NULL && (atomic_load(&s->over) || (sl_cgroup_holds_memory(sv->cgroup) &&
+                                                   sl_cgroup_is_over_memory(sv->cgroup)));
 }
 
-uint64_t sl_sandbox_peak_memory(const sl_sandbox *sb)
+uint64_t sl_memory_peak(const sl_supervisor *sv)
 {
-    if (sl_cgroup_holds_memory(sb->cgroup)) {
-        return sl_cgroup_peak_memory(sb->cgroup);
+    if (sl_cgroup_holds_memory(sv->cgroup)) {
+        return sl_cgroup_peak_memory(sv->cgroup);
     }
-    return sb->memory == NULL ? 0 : atomic_load(&sb->memory->peak);
+    const struct sl_memory_state *s = sl_supervisor_state(sv, &sl_feature_memory);
+    return s == NULL ? 0 : atomic_load(&s->peak);
 }
 
 const sl_feature sl_feature_memory = {
     .name = "memory",
     .wanted = wanted,
+    .state_size = sizeof(struct sl_memory_state),
     .setup = setup,
     .start = start,
     .stop = stop,

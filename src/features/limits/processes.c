@@ -62,9 +62,9 @@ static bool is_unborn(pid_t tid)
     return nr == -1 || nr == SYS_clone || nr == SYS_fork || nr == SYS_vfork;
 }
 
-static uint32_t count_tree(struct sl_procs_state *s, sl_sandbox *sb)
+static uint32_t count_tree(struct sl_procs_state *s, sl_supervisor *sv)
 {
-    uint32_t max = sb->policy->max_processes;
+    uint32_t max = sv->policy->max_processes;
     uint32_t count = 0; /* allowed, perhaps not born yet */
     uint64_t now = sl_clock_now_ns();
     for (size_t i = 0; i < RECENT_MAX; i++) {
@@ -78,7 +78,7 @@ static uint32_t count_tree(struct sl_procs_state *s, sl_sandbox *sb)
     if (list == NULL) {
         return max;
     }
-    return count + (uint32_t)sl_tree_list(sb->helper_pid, list, room);
+    return count + (uint32_t)sl_tree_list(sv->helper_pid, list, room);
 }
 
 static void remember(struct sl_procs_state *s, pid_t tid)
@@ -90,15 +90,15 @@ static void remember(struct sl_procs_state *s, pid_t tid)
 
 static sl_answer handle_fork(sl_call *call)
 {
-    struct sl_procs_state *s = call->sb->procs;
-    uint32_t max = call->sb->policy->max_processes;
+    struct sl_procs_state *s = sl_supervisor_state(call->sv, &sl_feature_processes);
+    uint32_t max = call->sv->policy->max_processes;
     for (size_t i = 0; i < RECENT_MAX; i++) {
         if (s->recent[i].tid == call->tid) {
             s->recent[i].tid = 0; /* it asks again, so the earlier one is born */
         }
     }
     if (s->count >= max) {
-        s->count = count_tree(s, call->sb);
+        s->count = count_tree(s, call->sv);
     }
     if (s->count >= max) {
         return SL_ANSWER_VALUE(-EAGAIN);
@@ -108,20 +108,13 @@ static sl_answer handle_fork(sl_call *call)
     return SL_ANSWER_PASS;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    sb->procs = calloc(1, sizeof(*sb->procs));
-    if (sb->procs == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    sb->procs->count = 1;
+    struct sl_procs_state *s = state;
+    (void)sv;
+    (void)err;
+    s->count = 1;
     return 0;
-}
-
-static void teardown(sl_sandbox *sb)
-{
-    free(sb->procs);
-    sb->procs = NULL;
 }
 
 static const sl_syscall_row rows[] = {
@@ -140,6 +133,6 @@ const sl_feature sl_feature_processes = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_procs_state),
     .setup = setup,
-    .teardown = teardown,
 };

@@ -194,13 +194,14 @@ static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest)
 {
     struct sockaddr_storage sa;
     sl_addr addr = {.family = 4, .bytes = {127, 0, 0, 1}};
-    socklen_t len = sl_addr_to_sockaddr(&addr, call->sb->net->sink_port, sl_sock_af(sock), &sa);
+    socklen_t len =
+        sl_addr_to_sockaddr(&addr, sl_net_of(call->sv)->sink_port, sl_sock_af(sock), &sa);
     int r = connect(sock->fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-    sl_known_put(call->sb->net, &(sl_known){.cookie = sock->cookie,
-                                            .kind = SL_KNOWN_STEERED,
-                                            .connected = true,
-                                            .asked = dest->addr,
-                                            .asked_port = dest->port});
+    sl_known_put(sl_net_of(call->sv), &(sl_known){.cookie = sock->cookie,
+                                                  .kind = SL_KNOWN_STEERED,
+                                                  .connected = true,
+                                                  .asked = dest->addr,
+                                                  .asked_port = dest->port});
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r);
 }
@@ -255,7 +256,7 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
         break;
     }
     sl_dest_decided(call, &dest, &verdict, true);
-    sl_known_drop(call->sb->net, sock->cookie);
+    sl_known_drop(sl_net_of(call->sv), sock->cookie);
     return dest.name != NULL ? sl_resolve_connect(call, sock, &dest)
                              : sl_connect_direct(call, sock, sa, len);
 }
@@ -264,7 +265,7 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
 static sl_answer disconnect(sl_call *call, sl_sock *sock)
 {
     struct sockaddr sa = {.sa_family = AF_UNSPEC};
-    sl_known_drop(call->sb->net, sock->cookie);
+    sl_known_drop(sl_net_of(call->sv), sock->cookie);
     int r = connect(sock->fd, &sa, sizeof(sa)) < 0 ? -errno : 0;
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r);

@@ -15,8 +15,8 @@ int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, sockl
     if (r < 0) {
         return r;
     }
-    if (sl_synth_is(&dest.addr) && call->sb->synth != NULL) {
-        r = sl_synth_lookup(call->sb->synth, &dest.addr, name);
+    if (sl_synth_is(&dest.addr) && call->sv->synth != NULL) {
+        r = sl_synth_lookup(call->sv->synth, &dest.addr, name);
         if (r < 0) {
             return -ENOENT;
         }
@@ -28,14 +28,14 @@ int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, sockl
 
 void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret)
 {
-    sl_policy_judge_net(call->sb->policy, dest, ret);
+    sl_policy_judge_net(call->sv->policy, dest, ret);
 }
 
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
                      bool allowed)
 {
-    const sl_sandbox_hooks *hooks = &call->sb->hooks;
-    if (hooks->decided != NULL && (!allowed || call->sb->policy->audit != NULL)) {
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
+    if (hooks->decided != NULL && (!allowed || call->sv->policy->audit != NULL)) {
         hooks->decided(hooks->report_arg, call->tid, dest, verdict, allowed);
     }
 }
@@ -43,7 +43,7 @@ void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verd
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret)
 {
     *ret = (struct sl_link_process){.pid = call->tid};
-    if (call->sb->policy->audit == NULL) {
+    if (call->sv->policy->audit == NULL) {
         return; /* nobody will read it */
     }
     char link[64];

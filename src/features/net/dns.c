@@ -13,7 +13,7 @@
 
 bool sl_dns_is_query(const sl_call *call, const sl_dest *dest)
 {
-    return call->sb->synth != NULL && dest->port == DNS_PORT && dest->name == NULL &&
+    return call->sv->synth != NULL && dest->port == DNS_PORT && dest->name == NULL &&
            dest->proto != SL_PROTO_ICMP;
 }
 
@@ -22,7 +22,7 @@ bool sl_dns_is_query(const sl_call *call, const sl_dest *dest)
 static int hand_over(sl_call *call, int responder, const sl_addr *child, uint16_t child_port,
                      int family)
 {
-    const sl_sandbox_hooks *hooks = &call->sb->hooks;
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
     struct sockaddr_storage sa;
     sl_addr to = *child;
     if (family == 4 && to.family == 6) {
@@ -32,7 +32,8 @@ static int hand_over(sl_call *call, int responder, const sl_addr *child, uint16_
     if (len == 0 || connect(responder, (struct sockaddr *)&sa, len) < 0) {
         return len == 0 ? -EAFNOSUPPORT : -errno;
     }
-    struct sl_link_dns dns = {.header = {SL_LINK_DNS, sizeof(dns)}, .id = ++call->sb->net->next_id};
+    struct sl_link_dns dns = {.header = {SL_LINK_DNS, sizeof(dns)},
+                              .id = ++sl_net_of(call->sv)->next_id};
     sl_link_process_fill(call, &dns.process);
     return hooks->dns == NULL ? -EACCES : hooks->dns(hooks->flow_arg, &dns, responder);
 }
@@ -58,7 +59,7 @@ sl_answer sl_dns_connect_udp(sl_call *call, sl_sock *sock, const sl_dest *dest)
     r = r < 0 ? r : sl_sock_local(sock->fd, &child, &child_port);
     r = r < 0 ? r : hand_over(call, responder, &child, child_port, known.local.family);
     if (r == 0) {
-        sl_known_put(call->sb->net, &known);
+        sl_known_put(sl_net_of(call->sv), &known);
     }
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r < 0 ? -ECONNREFUSED : 0);
@@ -68,12 +69,12 @@ int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_ad
                   uint16_t *ret_port)
 {
     sl_known known;
-    if (sl_known_get(call->sb->net, sock->cookie, &known) && known.kind == SL_KNOWN_RESOLVER &&
-        known.local.family == (dest->addr.family == 6 ? 6 : 4)) {
+    if (sl_known_get(sl_net_of(call->sv), sock->cookie, &known) &&
+        known.kind == SL_KNOWN_RESOLVER && known.local.family == (dest->addr.family == 6 ? 6 : 4)) {
         if (!sl_addr_equal(&known.asked, &dest->addr)) {
             known.asked = dest->addr; /* the next server of its list: it answers as that one */
             known.asked_port = dest->port;
-            sl_known_put(call->sb->net, &known);
+            sl_known_put(sl_net_of(call->sv), &known);
         }
         *ret_addr = known.local;
         *ret_port = known.local_port;
@@ -92,7 +93,7 @@ int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_ad
     if (r < 0) {
         return r;
     }
-    sl_known_put(call->sb->net, &known);
+    sl_known_put(sl_net_of(call->sv), &known);
     *ret_addr = known.local;
     *ret_port = known.local_port;
     return 0;

@@ -110,21 +110,24 @@ static sl_answer connect_again(sl_call *call, const sl_sock *sock)
 {
     struct sockaddr_storage sa;
     sl_addr addr = {.family = 4, .bytes = {127, 0, 0, 1}};
-    socklen_t len = sl_addr_to_sockaddr(&addr, call->sb->net->refuse_port, sl_sock_af(sock), &sa);
+    socklen_t len =
+        sl_addr_to_sockaddr(&addr, sl_net_of(call->sv)->refuse_port, sl_sock_af(sock), &sa);
     return SL_ANSWER_VALUE(sl_connect_briefly(sock, &sa, len));
 }
 
 static int hand_over(sl_call *call, const sl_dest *dest, int fd)
 {
-    const sl_sandbox_hooks *hooks = &call->sb->hooks;
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
     if (dest->port == 53 && sl_dns_is_query(call, dest)) {
-        struct sl_link_dns dns = {
-            .header = {SL_LINK_DNS, sizeof(dns)}, .id = ++call->sb->net->next_id, .stream = 1};
+        struct sl_link_dns dns = {.header = {SL_LINK_DNS, sizeof(dns)},
+                                  .id = ++sl_net_of(call->sv)->next_id,
+                                  .stream = 1};
         sl_link_process_fill(call, &dns.process);
         return hooks->dns == NULL ? -EACCES : hooks->dns(hooks->flow_arg, &dns, fd);
     }
-    struct sl_link_flow flow = {
-        .header = {SL_LINK_FLOW, sizeof(flow)}, .id = ++call->sb->net->next_id, .port = dest->port};
+    struct sl_link_flow flow = {.header = {SL_LINK_FLOW, sizeof(flow)},
+                                .id = ++sl_net_of(call->sv)->next_id,
+                                .port = dest->port};
     sl_link_process_fill(call, &flow.process);
     if (dest->name != NULL) {
         memcpy(flow.name, dest->name, strlen(dest->name) + 1);
@@ -142,16 +145,16 @@ sl_answer sl_flow_steer(sl_call *call, sl_sock *sock, const sl_dest *dest)
         return answer;
     }
     int result = 0;
-    sl_autoclose int accepted = join(call->sb->net, sock, &dest->addr, &result);
+    sl_autoclose int accepted = join(sl_net_of(call->sv), sock, &dest->addr, &result);
     if (accepted < 0) {
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(accepted == -EINPROGRESS ? -ECONNREFUSED : accepted);
     }
-    sl_known_put(call->sb->net, &(sl_known){.cookie = sock->cookie,
-                                            .kind = SL_KNOWN_STEERED,
-                                            .connected = true,
-                                            .asked = dest->addr,
-                                            .asked_port = dest->port});
+    sl_known_put(sl_net_of(call->sv), &(sl_known){.cookie = sock->cookie,
+                                                  .kind = SL_KNOWN_STEERED,
+                                                  .connected = true,
+                                                  .asked = dest->addr,
+                                                  .asked_port = dest->port});
     if (hand_over(call, dest, accepted) < 0) {
         shutdown(sock->fd, SHUT_RDWR);
         result = -ECONNREFUSED;

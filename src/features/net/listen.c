@@ -9,7 +9,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/net/net.h"
-#include "features/remap/remap.h"
+#include "features/net/port_names.h"
 
 sl_answer sl_net_handle_listen(sl_call *call)
 {
@@ -23,18 +23,19 @@ sl_answer sl_net_handle_listen(sl_call *call)
     bool inet = sock.domain == AF_INET || sock.domain == AF_INET6;
     if (!sl_call_valid(call)) {
         r = -EPERM;
-    } else if (inet && sl_policy_restricts_bind(call->sb->policy) &&
+    } else if (inet && sl_policy_restricts_bind(call->sv->policy) &&
                (sl_sock_local(sock.fd, &addr, &port) < 0 || port == 0)) {
         /* listen would choose a port that no rule was asked about (landlock(7) sees bind only) */
         r = -EACCES;
     } else {
         r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
     }
-    if (r == 0 && (inet || sock.domain == AF_UNIX) && call->sb->net != NULL) {
-        sl_known_put(call->sb->net, &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
+    if (r == 0 && (inet || sock.domain == AF_UNIX) && sl_net_of(call->sv) != NULL) {
+        sl_known_put(sl_net_of(call->sv),
+                     &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
     }
     if (r == 0 && inet) {
-        sl_ports_listening(call, &sock);
+        sl_port_listening(call, &sock);
     }
     sl_sock_done(&sock);
     return SL_ANSWER_VALUE(r);
@@ -101,7 +102,7 @@ bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
     if ((sl_addr_classify(&addr) & SL_ADDR_LOOPBACK) == 0) {
         return false;
     }
-    struct sl_net_state *net = call->sb->net;
+    struct sl_net_state *net = sl_net_of(call->sv);
     return finds_ours(net, &addr, dest->port) && all_ours(net, AF_INET, &addr, dest->port) &&
            all_ours(net, AF_INET6, &addr, dest->port);
 }
@@ -115,7 +116,7 @@ sl_answer sl_net_handle_getpeername(sl_call *call)
     if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
         return SL_ANSWER_PASS; /* the kernel has the error */
     }
-    bool found = sl_known_get(call->sb->net, sock.cookie, &known) && known.connected &&
+    bool found = sl_known_get(sl_net_of(call->sv), sock.cookie, &known) && known.connected &&
                  known.kind != SL_KNOWN_LISTENER;
     struct sockaddr_storage real;
     socklen_t real_len = sizeof(real);

@@ -27,6 +27,11 @@
 #define IPV6_OPTION_2292RTHDR   5
 #define IPV6_OPTION_2292OPTIONS 6
 
+struct sl_net_state *sl_net_of(const sl_supervisor *sv)
+{
+    return sl_supervisor_state(sv, &sl_feature_net);
+}
+
 static bool wanted(const sl_policy *policy)
 {
     return sl_policy_restricts_net(policy);
@@ -75,19 +80,13 @@ static const sl_bpf_rule refused[] = {
     {.nr = SYS_recvfrom, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},
 };
 
+/* Without names nobody's answers are rewritten and nothing is steered. */
 static int filter(const sl_policy *policy, sl_bpf_rules *rules)
 {
-    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
-        int r = sl_bpf_add(rules, &refused[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
+    static const int plain[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_getpeername};
     if (sl_policy_needs_names(policy) || policy->port_remap) {
         return 0;
     }
-    /* Without names nobody's answers are rewritten and nothing is steered. */
-    static const int plain[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_getpeername};
     for (size_t i = 0; i < SL_ARRAY_LEN(plain); i++) {
         int r = sl_bpf_add(rules, &(sl_bpf_rule){.nr = plain[i], .action = SECCOMP_RET_ALLOW});
         if (r < 0) {
@@ -118,13 +117,10 @@ static int make_dead_end(int type, int *ret_fd, uint16_t *ret_port)
     return 0;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_net_state *net = calloc(1, sizeof(*net));
-    if (net == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    sb->net = net;
+    struct sl_net_state *net = state;
+    (void)sv;
     net->sink_udp = -1;
     net->refuse_tcp = -1;
     net->next_loopback = (uint32_t)sl_clock_now_ns(); /* runs beside each other start apart */
@@ -141,18 +137,13 @@ static int setup(sl_sandbox *sb, sl_error *err)
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    struct sl_net_state *net = sb->net;
-    if (net == NULL) {
-        return;
-    }
+    struct sl_net_state *net = state;
     sl_close(net->sink_udp);
     sl_close(net->refuse_tcp);
     pthread_mutex_destroy(&net->lock);
     free(net->known);
-    free(net);
-    sb->net = NULL;
 }
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
@@ -181,7 +172,10 @@ const sl_feature sl_feature_net = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
     .filter = filter,
+    .state_size = sizeof(struct sl_net_state),
     .setup = setup,
     .teardown = teardown,
 };

@@ -2,13 +2,13 @@
 #ifndef SANDLOCK_FEATURES_NET_NET_H
 #define SANDLOCK_FEATURES_NET_NET_H
 
-#include <linux/inet_diag.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "kernel/diag.h"
 #include "policy/verdict.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"
@@ -56,7 +56,10 @@ struct sl_net_state {
     _Atomic bool tables_shared; /* processes with one table of descriptors have been made */
 };
 
-/* net_sock.c */
+/* The state of the network rules; NULL without any. */
+struct sl_net_state *sl_net_of(const sl_supervisor *sv);
+
+/* sock.c */
 int sl_sock_pin(const sl_call *call, int fd, sl_sock *ret_sock);
 void sl_sock_done(sl_sock *sock);
 void sl_known_put(struct sl_net_state *net, const sl_known *entry);
@@ -73,28 +76,15 @@ int sl_sock_local(int fd, sl_addr *ret_addr, uint16_t *ret_port);
 /* The same, after it was bound to a free port if it had none. */
 int sl_sock_bind_if_unbound(const sl_sock *sock, sl_addr *ret_addr, uint16_t *ret_port);
 enum sl_proto sl_sock_proto(const sl_sock *sock);
+/* TCP or UDP over IP. */
+bool sl_sock_has_port(const sl_sock *sock);
+/* The port in an IPv4 or IPv6 socket address, which both have at the same place. */
+uint16_t sl_sock_port(const void *sa);
+void sl_sock_set_port(void *sa, uint16_t port);
 /* Answers getsockname or getpeername with this address. 0 or -errno. */
 int sl_sock_give_name(const sl_call *call, const struct sockaddr_storage *sa, socklen_t len);
 
-/* net_diag.c: the sockets at a port (0: at all), by the kernel's word. */
-#define SL_DIAG_LISTEN 10 /* TCP_LISTEN */
-#define SL_DIAG_BOUND  13 /* TCP_BOUND_INACTIVE, Linux 6.8 */
-struct sl_diag_question {
-    int family;
-    int protocol; /* IPPROTO_TCP, IPPROTO_UDP */
-    uint16_t port;
-    uint32_t states; /* 1 << state */
-};
-typedef void (*sl_diag_each_cb)(void *arg, const struct inet_diag_msg *m);
-/* Which socket a packet to this address finds. */
-bool sl_diag_find(const struct sl_diag_question *q, const sl_addr *addr, struct inet_diag_msg *ret);
-/* All of them. False when the list is not complete. */
-bool sl_diag_each(const struct sl_diag_question *q, sl_diag_each_cb each, void *arg);
-uint64_t sl_diag_cookie(const struct inet_diag_msg *m);
-/* True if a packet to `addr` could find this socket: its own address is that one, or any. */
-bool sl_diag_is_reached(const struct inet_diag_msg *m, const sl_addr *addr);
-
-/* net_dest.c */
+/* dest.c */
 /* Names what an address means: a synthetic one is its name. 0, -ENOENT for a synthetic address that
  * was never given, -EINVAL/-EAFNOSUPPORT for what is no address. */
 int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, socklen_t len,
@@ -105,7 +95,7 @@ void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verd
                      bool allowed);
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret);
 
-/* net_connect.c */
+/* connect.c */
 sl_answer sl_net_handle_connect(sl_call *call);
 /* connect(2) that never keeps this thread: -EINPROGRESS when a blocking socket goes on connecting.
  */
@@ -114,13 +104,14 @@ int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len);
 sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, socklen_t len);
 int sl_connect_prepare_thread(void);
 
-/* net_flow.c: hands the connection to the gateway. */
+/* flow.c: hands the connection to the gateway. */
 sl_answer sl_flow_steer(sl_call *call, sl_sock *sock, const sl_dest *dest);
 
-/* net_resolve.c: connects a name's addresses. Takes the socket over. */
+/* resolve.c: connects a name's addresses. Takes the socket over. */
+void sl_net_resolved(sl_supervisor *sv, const struct sl_link_resolved *resolved);
 sl_answer sl_resolve_connect(sl_call *call, sl_sock *sock, const sl_dest *dest);
 
-/* net_dns.c */
+/* dns.c */
 bool sl_dns_is_query(const sl_call *call, const sl_dest *dest);
 sl_answer sl_dns_connect_udp(sl_call *call, sl_sock *sock, const sl_dest *dest);
 /* The responder's address for an unconnected socket that asks `dest`; made at the first question.
@@ -128,7 +119,7 @@ sl_answer sl_dns_connect_udp(sl_call *call, sl_sock *sock, const sl_dest *dest);
 int sl_dns_target(sl_call *call, const sl_sock *sock, const sl_dest *dest, sl_addr *ret_addr,
                   uint16_t *ret_port);
 
-/* net_send.c, net_recv.c, net_listen.c */
+/* send.c, recv.c, listen.c */
 sl_answer sl_net_handle_sendto(sl_call *call);
 sl_answer sl_net_handle_sendmsg(sl_call *call);
 sl_answer sl_net_send_msghdr(sl_call *call); /* the same, on behalf whatever it is */
@@ -143,7 +134,7 @@ sl_answer sl_net_handle_getpeername(sl_call *call);
 /* True if a listener of the tree answers at this address now. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
 
-/* net_unix.c: the path of an AF_UNIX address as a pinned object: "/proc/self/fd/N" in `ret_sa`,
+/* unix.c: the path of an AF_UNIX address as a pinned object: "/proc/self/fd/N" in `ret_sa`,
  * with the descriptor that keeps it in *ret_pin (owned by the caller). -EACCES outside the write
  * grants. */
 int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len,

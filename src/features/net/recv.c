@@ -10,7 +10,7 @@
 
 #include "core/util.h"
 #include "features/net/net.h"
-#include "features/remap/remap.h"
+#include "features/net/port_names.h"
 
 #define ANSWER_MAX 65536 /* a datagram */
 #define IOV_LIMIT  64    /* pieces a resolver scatters an answer over */
@@ -63,7 +63,7 @@ static int write_name(const sl_call *call, const struct wanted *w, struct sockad
     struct sockaddr_storage sa = *from;
     socklen_t room = 0;
     if (w->renames) {
-        (void)sl_ports_rename(call->sb, SL_PROTO_UDP, &sa, len, NULL);
+        (void)sl_port_rename(call->sv, SL_PROTO_UDP, &sa, len, NULL);
     } else {
         len = sl_addr_to_sockaddr(&w->known.asked, w->known.asked_port, w->af, &sa);
     }
@@ -87,7 +87,7 @@ static int peek(const sl_call *call, int fd)
     if (recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from, &len) < 0) {
         return -errno;
     }
-    return sl_ports_rename(call->sb, SL_PROTO_UDP, &from, len, NULL) ? 0 : LEFT_TO_CALLER;
+    return sl_port_rename(call->sv, SL_PROTO_UDP, &from, len, NULL) ? 0 : LEFT_TO_CALLER;
 }
 
 /* Receives now. -EAGAIN when nothing is there. */
@@ -144,16 +144,16 @@ static bool resume_receive(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
 /* True with the socket pinned if its senders may have other names. */
 static bool is_ours(sl_call *call, sl_sock *ret_sock, struct wanted *w)
 {
-    struct sl_net_state *net = call->sb->net;
+    struct sl_net_state *net = sl_net_of(call->sv);
     sl_sock sock;
-    if ((net == NULL && !sl_ports_may_rename(call->sb)) ||
+    if ((net == NULL && !sl_port_may_rename(call->sv)) ||
         sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
         return false;
     }
     bool resolver = net != NULL && sl_known_get(net, sock.cookie, &w->known) &&
                     w->known.kind == SL_KNOWN_RESOLVER;
-    w->renames = !resolver && (w->flags & MSG_ERRQUEUE) == 0 && sl_ports_may_rename(call->sb) &&
-                 sl_ports_concern(&sock) && sock.type == SOCK_DGRAM;
+    w->renames = !resolver && (w->flags & MSG_ERRQUEUE) == 0 && sl_port_may_rename(call->sv) &&
+                 sl_sock_has_port(&sock) && sock.type == SOCK_DGRAM;
     if (!resolver && !w->renames) {
         sl_sock_done(&sock);
         return false;

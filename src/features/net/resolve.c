@@ -51,7 +51,7 @@ static bool try_next(sl_deferred *d, struct attempt *a, int last, sl_answer *ret
     while (a->next < a->resolved.count) {
         const struct sl_link_addr *to = &a->resolved.addrs[a->next++];
         a->len = sl_addr_to_sockaddr(&to->addr, to->port, sl_sock_af(&sock), &a->sa);
-        if (a->len == 0 || !sl_policy_may_dial(d->call.sb->policy, a->name, &to->addr, to->port)) {
+        if (a->len == 0 || !sl_policy_may_dial(d->call.sv->policy, a->name, &to->addr, to->port)) {
             continue; /* the gateway has asked the same; it may be anybody's by now */
         }
         fits = true;
@@ -106,23 +106,23 @@ static bool resume_attempt(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
     return try_next(d, a, 0, ret_answer);
 }
 
-void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved)
+void sl_net_resolved(sl_supervisor *sv, const struct sl_link_resolved *resolved)
 {
-    sl_deferred *d = sl_deferred_find(sb, resolved->id);
+    sl_deferred *d = sl_deferred_find(sv, resolved->id);
     if (d == NULL || d->resume != resume_attempt) {
         return; /* its caller is gone */
     }
     struct attempt *a = d->data;
     a->resolved = *resolved;
     a->answered = true;
-    sl_deferred_wake(sb, resolved->id);
+    sl_deferred_wake(sv, resolved->id);
 }
 
 sl_answer sl_resolve_connect(sl_call *call, sl_sock *sock, const sl_dest *dest)
 {
-    const sl_sandbox_hooks *hooks = &call->sb->hooks;
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
     struct sl_link_resolve ask = {.header = {SL_LINK_RESOLVE, sizeof(ask)},
-                                  .id = ++call->sb->net->next_id,
+                                  .id = ++sl_net_of(call->sv)->next_id,
                                   .port = dest->port,
                                   .proto = dest->proto};
     memcpy(ask.name, dest->name, strlen(dest->name) + 1);

@@ -17,8 +17,8 @@
 #include "core/clock.h"
 #include "core/util.h"
 #include "features/net/net.h"
+#include "features/net/port_names.h"
 #include "features/net/send_int.h"
-#include "features/remap/remap.h"
 #include "kernel/tree.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
@@ -125,8 +125,8 @@ static int judge_inet(sl_call *call, const sl_sock *sock, struct sl_outgoing *ou
     if (out->name.ss_family == AF_UNSPEC) {
         return -EAFNOSUPPORT; /* udp(7) would read it as IPv4 */
     }
-    if (sl_ports_redirect(call, sock, &out->name, out->name_len)) {
-        sl_ports_note(call, sock);
+    if (sl_port_redirect(call, sock, &out->name, out->name_len)) {
+        sl_port_note(call, sock);
         return 0;
     }
     int r = sl_dest_make(call, sock, &out->name, out->name_len, &dest, name);
@@ -236,7 +236,7 @@ sl_answer sl_net_send_msghdr(sl_call *call)
 sl_answer sl_net_handle_clone(sl_call *call)
 {
     if ((call->args[0] & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) {
-        atomic_store(&call->sb->net->tables_shared, true);
+        atomic_store(&sl_net_of(call->sv)->tables_shared, true);
     }
     return SL_ANSWER_PASS;
 }
@@ -247,7 +247,8 @@ static bool has_own_table(const sl_call *call)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/status", (int)call->tid);
-    return !atomic_load(&call->sb->net->tables_shared) && sl_proc_number(path, "\nThreads:\t") == 1;
+    return !atomic_load(&sl_net_of(call->sv)->tables_shared) &&
+           sl_proc_number(path, "\nThreads:\t") == 1;
 }
 
 /* A local socket with a connection takes no other address, whatever the message says by then

@@ -9,6 +9,9 @@
 #include "core/util.h"
 #include "features/net/net.h"
 
+/* sockaddr_in and sockaddr_in6 have the port behind the family. */
+#define PORT_AT sizeof(sa_family_t)
+
 static int get_int(int fd, int option)
 {
     int value = 0;
@@ -85,6 +88,26 @@ enum sl_proto sl_sock_proto(const sl_sock *sock)
     }
     bool icmp = sock->protocol == IPPROTO_ICMP || sock->protocol == IPPROTO_ICMPV6;
     return icmp ? SL_PROTO_ICMP : SL_PROTO_UDP;
+}
+
+bool sl_sock_has_port(const sl_sock *sock)
+{
+    bool inet = sock->domain == AF_INET || sock->domain == AF_INET6;
+    return inet && ((sock->type == SOCK_STREAM && sock->protocol == IPPROTO_TCP) ||
+                    (sock->type == SOCK_DGRAM && sock->protocol == IPPROTO_UDP));
+}
+
+uint16_t sl_sock_port(const void *sa)
+{
+    uint16_t port;
+    memcpy(&port, (const char *)sa + PORT_AT, sizeof(port));
+    return ntohs(port);
+}
+
+void sl_sock_set_port(void *sa, uint16_t port)
+{
+    uint16_t value = htons(port);
+    memcpy((char *)sa + PORT_AT, &value, sizeof(value));
 }
 
 int sl_sock_bound(const sl_addr *local, int type, sl_addr *ret_addr, uint16_t *ret_port)

@@ -74,7 +74,7 @@ int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len
         return -EACCES;
     }
     real[n] = '\0';
-    if (!S_ISSOCK(st.st_mode) || !sl_fsview_writable(call->sb->view, real)) {
+    if (!S_ISSOCK(st.st_mode) || !sl_fsview_writable(call->sv->view, real)) {
         return -EACCES;
     }
     *ret_sa = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -160,7 +160,7 @@ int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const str
     socklen_t peer_len = sizeof(peer);
     size_t head = offsetof(struct sockaddr_un, sun_path);
     if (len <= head + 1 || len > sizeof(*sa) ||
-        !finds_ours(call->sb->net, sa->sun_path, len - head)) {
+        !finds_ours(sl_net_of(call->sv), sa->sun_path, len - head)) {
         return -EPERM; /* of the host (NET-17) */
     }
     int r = sl_connect_briefly(sock, sa, len);

@@ -30,7 +30,7 @@ static sl_answer handle_uname(sl_call *call)
         return SL_ANSWER_VALUE(-errno);
     }
     memset(names.nodename, 0, sizeof(names.nodename));
-    snprintf(names.nodename, sizeof(names.nodename), "%s", call->sb->policy->hostname);
+    snprintf(names.nodename, sizeof(names.nodename), "%s", call->sv->policy->hostname);
     return SL_ANSWER_VALUE(sl_call_write(call, call->args[0], &names, sizeof(names)));
 }
 
@@ -40,32 +40,27 @@ static sl_answer handle_open(sl_call *call)
     if (sl_vfile_which(call, files, SL_ARRAY_LEN(files)) == SL_ARRAY_LEN(files)) {
         return SL_ANSWER_PASS;
     }
-    return sl_vfile_give(call, call->sb->hostname->text_fd);
+    const struct sl_hostname_state *s = sl_supervisor_state(call->sv, &sl_feature_hostname);
+    return sl_vfile_give(call, s->text_fd);
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
+    struct sl_hostname_state *s = state;
     char text[sizeof(((struct utsname *)0)->nodename) + 1];
-    int n = snprintf(text, sizeof(text), "%s\n", sb->policy->hostname);
-    sb->hostname = calloc(1, sizeof(*sb->hostname));
-    if (sb->hostname == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    sb->hostname->text_fd = sl_fd_memfd("hostname", text, (size_t)n);
-    if (sb->hostname->text_fd < 0) {
-        return sl_error_set(err, -sb->hostname->text_fd, "cannot make a memory file: %s",
-                            strerror(-sb->hostname->text_fd));
+    int n = snprintf(text, sizeof(text), "%s\n", sv->policy->hostname);
+    s->text_fd = sl_fd_memfd("hostname", text, (size_t)n);
+    if (s->text_fd < 0) {
+        return sl_error_set(err, -s->text_fd, "cannot make a memory file: %s",
+                            strerror(-s->text_fd));
     }
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    if (sb->hostname != NULL) {
-        sl_close(sb->hostname->text_fd);
-        free(sb->hostname);
-        sb->hostname = NULL;
-    }
+    struct sl_hostname_state *s = state;
+    sl_close(s->text_fd);
 }
 
 static const sl_syscall_row rows[] = {
@@ -78,6 +73,7 @@ const sl_feature sl_feature_hostname = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_hostname_state),
     .setup = setup,
     .teardown = teardown,
 };

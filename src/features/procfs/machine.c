@@ -14,6 +14,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "features/limits/limits.h"
 #include "features/procfs/machine_text.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
@@ -58,7 +59,7 @@ static sl_answer handle_cpu_open(sl_call *call)
     if (which == SL_ARRAY_LEN(files)) {
         return SL_ANSWER_PASS;
     }
-    sl_machine_cores cores = {call->sb->policy->num_cpus, core_of, call->sb};
+    sl_machine_cores cores = {call->sv->policy->num_cpus, core_of, call->sv};
     sl_autofree char *real = NULL;
     size_t len;
     sl_buf out;
@@ -88,7 +89,7 @@ static bool keep_shown(const char *name, const void *arg)
 static sl_answer handle_getdents(sl_call *call)
 {
     char path[PATH_MAX];
-    unsigned shown = call->sb->policy->num_cpus;
+    unsigned shown = call->sv->policy->num_cpus;
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0 || sl_pin_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
         return SL_ANSWER_PASS;
@@ -99,13 +100,13 @@ static sl_answer handle_getdents(sl_call *call)
 /* ---- memory ---- */
 
 /* What the processes of the tree have to themselves, as far as statm tells: for the eye. */
-static uint64_t used_memory(const sl_sandbox *sb)
+static uint64_t used_memory(const sl_supervisor *sv)
 {
     char path[64];
     char text[128];
     uint64_t pages = 0;
     sl_autofree pid_t *list = malloc(COUNT_MAX * sizeof(*list));
-    size_t count = list == NULL ? 0 : sl_tree_list(sb->helper_pid, list, COUNT_MAX);
+    size_t count = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, COUNT_MAX);
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "/proc/%d/statm", (int)list[i]);
         sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -122,10 +123,10 @@ static uint64_t used_memory(const sl_sandbox *sb)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t shown_memory(const sl_sandbox *sb)
+static uint64_t shown_memory(const sl_supervisor *sv)
 {
     struct sysinfo info;
-    uint64_t limit = sb->policy->max_memory;
+    uint64_t limit = sv->policy->max_memory;
     return sysinfo(&info) < 0 ? limit : SL_MIN(limit, (uint64_t)info.totalram * info.mem_unit);
 }
 
@@ -140,7 +141,7 @@ static sl_answer handle_memory_open(sl_call *call)
     sl_buf_init(&out, SL_MACHINE_TEXT_MAX);
     int r = sl_fd_read_file("/proc/meminfo", SL_MACHINE_TEXT_MAX, &real, &len);
     if (r == 0) {
-        r = sl_machine_meminfo(real, shown_memory(call->sb), used_memory(call->sb), &out);
+        r = sl_machine_meminfo(real, shown_memory(call->sv), used_memory(call->sv), &out);
     }
     return give_text(call, &out, r);
 }
@@ -152,8 +153,8 @@ static sl_answer handle_sysinfo(sl_call *call)
     if (sysinfo(&info) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    uint64_t total = shown_memory(call->sb);
-    uint64_t used = SL_MIN(used_memory(call->sb), total);
+    uint64_t total = shown_memory(call->sv);
+    uint64_t used = SL_MIN(used_memory(call->sv), total);
     info.mem_unit = 1;
     info.totalram = total;
     info.freeram = total - used;

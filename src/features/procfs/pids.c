@@ -16,6 +16,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/procfs/pids_int.h"
+#include "features/procfs/sockets_int.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
 #include "supervisor/path.h"
@@ -46,7 +47,7 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
     }
     /* Should the number be somebody else's by now, the pinned object is nobody's any more. */
     pid_t pid = (pid_t)strtol(path + 6, NULL, 10);
-    return pid == call->tid || sl_tree_has(call->sb->helper_pid, pid) ? SL_PIDS_OWN
+    return pid == call->tid || sl_tree_has(call->sv->helper_pid, pid) ? SL_PIDS_OWN
                                                                       : SL_PIDS_FOREIGN;
 }
 
@@ -86,7 +87,7 @@ static bool is_root(int pin, const struct stat *st)
 static sl_answer handle_open(sl_call *call)
 {
     char path[PATH_MAX];
-    const sl_fsview *view = call->sb->view;
+    const sl_fsview *view = call->sv->view;
     const sl_vfile_open *open = sl_vfile_copy(call);
     int pin = open == NULL ? -EFAULT : sl_vfile_pin(call);
     struct stat st;
@@ -102,8 +103,9 @@ static sl_answer handle_open(sl_call *call)
         if (!reads || !view->proc_read) {
             return SL_ANSWER_PASS;
         }
-        return sl_pids_is_net(path) ? sl_pids_open_net(call, path, give(call, pin, open->flags))
-                                    : give(call, pin, open->flags);
+        return sl_sockets_is_net(path)
+                   ? sl_sockets_open_net(call, path, give(call, pin, open->flags))
+                   : give(call, pin, open->flags);
     case SL_PIDS_ELSEWHERE:
         break;
     }
@@ -138,7 +140,7 @@ static sl_answer list_own(sl_call *call, int fd)
         return SL_ANSWER_VALUE(-ENOMEM);
     }
     struct own own = {.list = list};
-    own.count = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
+    own.count = sl_tree_list(call->sv->helper_pid, list, SL_TREE_MAX);
     return sl_listing_answer(call, fd, keep_own, &own);
 }
 

@@ -1,5 +1,4 @@
-/* What the parts of isolate_pids share (feat_pids.c, pids_meta.c, pids_net.c), and port_remap with
- * them. */
+/* What the parts of isolate_pids share: pids.c and pids_meta.c. */
 #ifndef SANDLOCK_FEATURES_PROCFS_PIDS_INT_H
 #define SANDLOCK_FEATURES_PROCFS_PIDS_INT_H
 
@@ -17,15 +16,6 @@ enum sl_pids_place {
 
 /* Where a pinned object lies; `path` is its name then, but for ELSEWHERE outside of proc. */
 enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_MAX]);
-
-/* pids_net.c: what is below /proc/PID/net of a process of the tree */
-bool sl_pids_is_net(const char *path);
-/* `opened` is the real file; the answer is it, a part of it, or that it is shut. */
-sl_answer sl_pids_open_net(sl_call *call, const char *path, sl_answer opened);
-
-/* The list of sockets that this path means, of the tree's own alone, which nobody needs a grant
- * for. PASS when it means no list. */
-sl_answer sl_pids_give_ports(sl_call *call, const char *path, bool cloexec);
 
 /* pids_meta.c */
 sl_answer sl_pids_handle_stat(sl_call *call); /* stat, lstat, newfstatat */

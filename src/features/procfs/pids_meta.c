@@ -11,7 +11,7 @@
 
 #include "core/util.h"
 #include "features/procfs/pids_int.h"
-#include "sandbox/identity.h"
+#include "supervisor/identity.h"
 #include "supervisor/path.h"
 #include "supervisor/supervisor.h"
 
@@ -80,8 +80,8 @@ sl_answer sl_pids_handle_stat(sl_call *call)
     if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    st.st_uid = sl_identity_uid_inside(call->sb->policy, st.st_uid);
-    st.st_gid = sl_identity_gid_inside(call->sb->policy, st.st_gid);
+    st.st_uid = sl_identity_uid_inside(call->sv->policy, st.st_uid);
+    st.st_gid = sl_identity_gid_inside(call->sv->policy, st.st_gid);
     return SL_ANSWER_VALUE(sl_call_write(call, to, &st, sizeof(st)));
 }
 
@@ -103,8 +103,8 @@ sl_answer sl_pids_handle_statx(sl_call *call)
     if (statx(fd, "", how, (unsigned)call->args[3], &stx) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    stx.stx_uid = sl_identity_uid_inside(call->sb->policy, stx.stx_uid);
-    stx.stx_gid = sl_identity_gid_inside(call->sb->policy, stx.stx_gid);
+    stx.stx_uid = sl_identity_uid_inside(call->sv->policy, stx.stx_uid);
+    stx.stx_gid = sl_identity_gid_inside(call->sv->policy, stx.stx_gid);
     return SL_ANSWER_VALUE(sl_call_write(call, call->args[4], &stx, sizeof(stx)));
 }
 

@@ -1,5 +1,6 @@
-/* Owns /proc/net/tcp and its kin under port_remap: the tree's own sockets, by the names of its own
- * port space. A view: never refuses, never shows what the real file does not hold. */
+/* Owns /proc/net/tcp and its kin under port_remap and isolate_pids: the tree's own sockets, by the
+ * names of its own port space. A view: never refuses, never shows what the real file does not hold.
+ */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -8,8 +9,9 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
-#include "features/procfs/pids_int.h"
-#include "features/remap/remap.h"
+#include "features/features.h"
+#include "features/net/port_names.h"
+#include "features/procfs/sockets_int.h"
 #include "supervisor/vfile.h"
 
 #define WORD_DIGITS 8 /* an address is one such word, or four (proc_pid_net(5)) */
@@ -43,7 +45,7 @@ static socklen_t parse_address(const char *text, struct sockaddr_storage *ret)
         memcpy(word, text + i * WORD_DIGITS, WORD_DIGITS);
         words[i] = (uint32_t)strtoul(word, NULL, 16);
     }
-    sl_ports_set(ret, (uint16_t)strtoul(text + digits + 1, NULL, 16));
+    sl_sock_set_port(ret, (uint16_t)strtoul(text + digits + 1, NULL, 16));
     if (digits == WORD_DIGITS) {
         ret->ss_family = AF_INET;
         memcpy(&((struct sockaddr_in *)ret)->sin_addr, words, sizeof(words[0]));
@@ -61,14 +63,14 @@ static void write_port(char *text, uint16_t port)
     memcpy(strchr(text, ':') + 1, digits, 4);
 }
 
-void sl_ports_rename_line(struct sl_sandbox *sb, const char *list, char *line)
+void sl_sockets_rename_line(sl_supervisor *sv, const char *list, char *line)
 {
     enum sl_proto proto;
     struct sockaddr_storage sa;
     sl_addr own;
     uint16_t port;
     char *text = strchr(line, ':'); /* behind the number of the line */
-    if (sb->ports == NULL || text == NULL || !find_proto(list, &proto)) {
+    if (sv->port_names == NULL || text == NULL || !find_proto(list, &proto)) {
         return;
     }
     text += 1 + strspn(text + 1, " ");
@@ -76,29 +78,44 @@ void sl_ports_rename_line(struct sl_sandbox *sb, const char *list, char *line)
     if (len == 0 || sl_addr_from_sockaddr(&sa, len, &own, &port) < 0) {
         return; /* the line that names the columns */
     }
-    if (sl_ports_rename(sb, proto, &sa, len, &own)) {
-        write_port(text, sl_ports_of(&sa));
+    if (sl_port_rename(sv, proto, &sa, len, &own)) {
+        write_port(text, sl_sock_port(&sa));
     }
     text = strchr(text, ' ');
     len = text == NULL ? 0 : parse_address(++text, &sa);
-    if (len > 0 && sl_ports_rename(sb, proto, &sa, len, &own)) {
-        write_port(text, sl_ports_of(&sa));
+    if (len > 0 && sl_port_rename(sv, proto, &sa, len, &own)) {
+        write_port(text, sl_sock_port(&sa));
     }
 }
 
-/* Under isolate_pids its own handler has been here before. */
-sl_answer sl_ports_handle_open(sl_call *call)
+/* Under isolate_pids the handler of that has been here before, and has answered. */
+static sl_answer handle_open(sl_call *call)
 {
     enum sl_proto proto;
-    const sl_vfile_open *open = sl_vfile_asked(call);
+    const sl_vfile_open *open = call->sv->port_names == NULL ? NULL : sl_vfile_asked(call);
     const char *slash = open == NULL ? NULL : strrchr(open->given, '/');
     if (open == NULL || !find_proto(slash == NULL ? open->given : slash + 1, &proto)) {
         return SL_ANSWER_PASS;
     }
     bool cloexec = (open->flags & O_CLOEXEC) != 0;
     const char *meaning = sl_vfile_meaning(call);
-    if (meaning == NULL || sl_fsview_denied(call->sb->view, meaning)) {
+    if (meaning == NULL || sl_fsview_denied(call->sv->view, meaning)) {
         return SL_ANSWER_PASS;
     }
-    return sl_pids_give_ports(call, meaning, cloexec);
+    return sl_sockets_give(call, meaning, cloexec);
 }
+
+static bool wanted(const sl_policy *policy)
+{
+    return policy->port_remap || policy->isolate_pids;
+}
+
+static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
+
+const sl_feature sl_feature_sockets = {
+    .name = "sockets",
+    .wanted = wanted,
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_sockets_state),
+};

@@ -12,7 +12,7 @@
 #define REALS_MAX 8
 
 struct binding {
-    struct sl_ports_state *state;
+    struct sl_remap_state *state;
     sl_sock sock;
     struct sockaddr_storage sa;
     socklen_t len;
@@ -49,7 +49,7 @@ static int bind_alone(struct binding *b)
 
 static int bind_at(struct binding *b, uint16_t port, bool alone)
 {
-    sl_ports_set(&b->sa, port);
+    sl_sock_set_port(&b->sa, port);
     if (alone) {
         return bind_alone(b);
     }
@@ -63,14 +63,14 @@ static int bind_at(struct binding *b, uint16_t port, bool alone)
 static int bind_beside_ours(struct binding *b)
 {
     uint16_t reals[REALS_MAX];
-    struct sl_ports_state *state = b->state;
+    struct sl_remap_state *state = b->state;
     pthread_mutex_lock(&state->lock);
     size_t count =
         sl_portmap_reals(&state->map, b->bound.proto, NULL, b->bound.inside, reals, REALS_MAX);
     pthread_mutex_unlock(&state->lock);
     for (size_t i = 0; i < count; i++) {
         int r = bind_at(b, reals[i], true);
-        bool shared = r == -EADDRINUSE && sl_ports_is_shared(state, &b->bound, reals[i]);
+        bool shared = r == -EADDRINUSE && sl_remap_is_shared(state, &b->bound, reals[i]);
         r = shared ? bind_at(b, reals[i], false) : r;
         if (shared || (r != -EADDRINUSE && r != -EACCES)) {
             b->bound.real = reals[i];
@@ -81,7 +81,7 @@ static int bind_beside_ours(struct binding *b)
 }
 
 /* True if the tree has this real port under another name. */
-static bool is_anothers(struct sl_ports_state *state, const sl_bound *b, uint16_t real)
+static bool is_anothers(struct sl_remap_state *state, const sl_bound *b, uint16_t real)
 {
     bool found = false;
     pthread_mutex_lock(&state->lock);
@@ -113,20 +113,20 @@ static int bind_somewhere(struct binding *b)
     if (r == 0 && getsockname(b->sock.fd, (struct sockaddr *)&b->sa, &len) < 0) {
         r = -errno;
     }
-    b->bound.real = sl_ports_of(&b->sa);
+    b->bound.real = sl_sock_port(&b->sa);
     return r;
 }
 
 static void tell(sl_call *call, const sl_bound *b)
 {
-    const sl_sandbox_hooks *hooks = &call->sb->hooks;
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
     if (hooks->bound != NULL) {
         hooks->bound(hooks->report_arg, b->proto, b->inside, b->real);
     }
 }
 
 /* Keeps it under its name. False when the table is full. */
-static bool keep(struct sl_ports_state *state, sl_bound *b)
+static bool keep(struct sl_remap_state *state, sl_bound *b)
 {
     pthread_mutex_lock(&state->lock);
     if (b->inside == 0) {
@@ -137,7 +137,7 @@ static bool keep(struct sl_ports_state *state, sl_bound *b)
     return kept;
 }
 
-static bool is_full(struct sl_ports_state *state)
+static bool is_full(struct sl_remap_state *state)
 {
     pthread_mutex_lock(&state->lock);
     bool full = state->map.count == SL_PORTMAP_MAX;
@@ -175,13 +175,13 @@ static void describe_wish(struct binding *b)
     uint16_t port;
     (void)sl_addr_from_sockaddr(&b->sa, b->len, &addr, &port);
     b->bound = (sl_bound){
-        .cookie = b->sock.cookie, .proto = sl_sock_proto(&b->sock), .inside = sl_ports_of(&b->sa)};
+        .cookie = b->sock.cookie, .proto = sl_sock_proto(&b->sock), .inside = sl_sock_port(&b->sa)};
     sl_bound_set_addr(&b->bound, &addr, is_v6only(&b->sock));
 }
 
 static int bind_mapped(sl_call *call, struct binding *b)
 {
-    const sl_policy *policy = call->sb->policy;
+    const sl_policy *policy = call->sv->policy;
     describe_wish(b);
     uint16_t wish = b->bound.inside;
     if (b->bound.proto == SL_PROTO_TCP && sl_policy_restricts_bind(policy) &&
@@ -189,7 +189,7 @@ static int bind_mapped(sl_call *call, struct binding *b)
         return -EACCES; /* as Landlock would: it is the name that the policy knows */
     }
     if (is_full(b->state)) {
-        sl_ports_prune(b->state);
+        sl_remap_prune(b->state);
     }
     if (is_full(b->state)) {
         return bind_at(b, wish, true); /* a name for what it really is needs no table */
@@ -207,14 +207,14 @@ static int bind_mapped(sl_call *call, struct binding *b)
     return r;
 }
 
-sl_answer sl_ports_handle_bind(sl_call *call)
+sl_answer sl_remap_handle_bind(sl_call *call)
 {
-    struct binding b = {.state = call->sb->ports};
+    struct binding b = {.state = sl_remap_of(call->sv)};
     int len = (int)call->args[2];
     if (sl_sock_pin(call, (int)call->args[0], &b.sock) < 0) {
         return SL_ANSWER_PASS; /* the kernel has the error */
     }
-    if (!sl_ports_concern(&b.sock)) {
+    if (!sl_sock_has_port(&b.sock)) {
         sl_sock_done(&b.sock);
         return SL_ANSWER_PASS;
     }
@@ -231,11 +231,11 @@ sl_answer sl_ports_handle_bind(sl_call *call)
     return SL_ANSWER_VALUE(r);
 }
 
-void sl_ports_listening(sl_call *call, const sl_sock *sock)
+void sl_remap_listening(sl_call *call, const sl_sock *sock)
 {
-    struct sl_ports_state *state = call->sb->ports;
+    struct sl_remap_state *state = sl_remap_of(call->sv);
     sl_bound b;
-    if (state == NULL || !sl_ports_concern(sock)) {
+    if (state == NULL || !sl_sock_has_port(sock)) {
         return;
     }
     pthread_mutex_lock(&state->lock);
@@ -251,7 +251,7 @@ void sl_ports_listening(sl_call *call, const sl_sock *sock)
     }
     if (known == NULL) {
         if (is_full(state)) {
-            sl_ports_prune(state);
+            sl_remap_prune(state);
         }
         if (describe(sock, &b) < 0) {
             return;
@@ -262,9 +262,9 @@ void sl_ports_listening(sl_call *call, const sl_sock *sock)
     tell(call, &b);
 }
 
-void sl_ports_note(sl_call *call, const sl_sock *sock)
+void sl_remap_note(sl_call *call, const sl_sock *sock)
 {
-    struct sl_ports_state *state = call->sb->ports;
+    struct sl_remap_state *state = sl_remap_of(call->sv);
     sl_addr addr;
     uint16_t port;
     sl_bound b;
@@ -276,7 +276,7 @@ void sl_ports_note(sl_call *call, const sl_sock *sock)
     pthread_mutex_unlock(&state->lock);
     if (!known) {
         if (is_full(state)) {
-            sl_ports_prune(state);
+            sl_remap_prune(state);
         }
         (void)keep(state, &b);
     }

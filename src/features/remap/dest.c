@@ -11,29 +11,6 @@
 
 #define REALS_MAX 8 /* real ports of one name */
 
-/* sockaddr_in and sockaddr_in6 have the port behind the family. */
-#define PORT_AT sizeof(sa_family_t)
-
-uint16_t sl_ports_of(const void *sa)
-{
-    uint16_t port;
-    memcpy(&port, (const char *)sa + PORT_AT, sizeof(port));
-    return ntohs(port);
-}
-
-void sl_ports_set(void *sa, uint16_t port)
-{
-    uint16_t value = htons(port);
-    memcpy((char *)sa + PORT_AT, &value, sizeof(value));
-}
-
-bool sl_ports_concern(const sl_sock *sock)
-{
-    bool inet = sock->domain == AF_INET || sock->domain == AF_INET6;
-    return inet && ((sock->type == SOCK_STREAM && sock->protocol == IPPROTO_TCP) ||
-                    (sock->type == SOCK_DGRAM && sock->protocol == IPPROTO_UDP));
-}
-
 /* Sockets that can be found at their port: listeners, and every UDP socket. */
 static struct sl_diag_question question(enum sl_proto proto, int family, uint16_t port)
 {
@@ -45,9 +22,9 @@ static struct sl_diag_question question(enum sl_proto proto, int family, uint16_
 }
 
 struct looking {
-    struct sl_ports_state *state;
+    struct sl_remap_state *state;
     const sl_addr *addr;
-    struct sl_ports_view *view;
+    struct sl_remap_view *view;
 };
 
 static void look_at(void *arg, const struct inet_diag_msg *m)
@@ -61,13 +38,13 @@ static void look_at(void *arg, const struct inet_diag_msg *m)
     }
 }
 
-void sl_ports_look(struct sl_ports_state *state, enum sl_proto proto, const sl_addr *addr,
-                   uint16_t real, struct sl_ports_view *ret)
+void sl_remap_look(struct sl_remap_state *state, enum sl_proto proto, const sl_addr *addr,
+                   uint16_t real, struct sl_remap_view *ret)
 {
     struct looking l = {.state = state, .addr = addr, .view = ret};
     struct sl_diag_question v4 = question(proto, AF_INET, real);
     struct sl_diag_question v6 = question(proto, AF_INET6, real);
-    *ret = (struct sl_ports_view){0};
+    *ret = (struct sl_remap_view){0};
     pthread_mutex_lock(&state->lock);
     ret->complete = sl_diag_each(&v4, look_at, &l) && sl_diag_each(&v6, look_at, &l);
     pthread_mutex_unlock(&state->lock);
@@ -90,7 +67,7 @@ static void find_sharer(void *arg, const struct inet_diag_msg *m)
     }
 }
 
-bool sl_ports_is_shared(struct sl_ports_state *state, const sl_bound *wish, uint16_t real)
+bool sl_remap_is_shared(struct sl_remap_state *state, const sl_bound *wish, uint16_t real)
 {
     static const int families[] = {AF_INET, AF_INET6};
     struct sharing s = {.map = &state->map, .wish = wish, .real = real};
@@ -119,7 +96,7 @@ static void mark_alive(void *arg, const struct inet_diag_msg *m)
     }
 }
 
-void sl_ports_prune(struct sl_ports_state *state)
+void sl_remap_prune(struct sl_remap_state *state)
 {
     static const enum sl_proto protos[] = {SL_PROTO_TCP, SL_PROTO_UDP};
     static const int families[] = {AF_INET, AF_INET6};
@@ -172,11 +149,11 @@ static void settle_any(sl_addr *addr)
 }
 
 /* The real port behind a name, if the tree alone answers there. 0: none. */
-static uint16_t find_real(struct sl_ports_state *state, enum sl_proto proto, const sl_addr *addr,
+static uint16_t find_real(struct sl_remap_state *state, enum sl_proto proto, const sl_addr *addr,
                           uint16_t inside)
 {
     uint16_t reals[REALS_MAX];
-    struct sl_ports_view view;
+    struct sl_remap_view view;
     pthread_mutex_lock(&state->lock);
     size_t count = sl_portmap_reals(&state->map, proto, addr, inside, reals, REALS_MAX);
     pthread_mutex_unlock(&state->lock);
@@ -184,7 +161,7 @@ static uint16_t find_real(struct sl_ports_state *state, enum sl_proto proto, con
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
-        sl_ports_look(state, proto, addr, reals[i], &view);
+        sl_remap_look(state, proto, addr, reals[i], &view);
         if (view.complete && view.ours > 0 && view.strangers == 0) {
             return reals[i];
         }
@@ -200,13 +177,13 @@ static bool may_connect(const sl_policy *policy, enum sl_proto proto, uint16_t i
            sl_ports_has(&policy->net_connect, inside);
 }
 
-bool sl_ports_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_storage *sa,
+bool sl_remap_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_storage *sa,
                        socklen_t len)
 {
-    struct sl_ports_state *state = call->sb->ports;
+    struct sl_remap_state *state = sl_remap_of(call->sv);
     sl_addr addr;
     uint16_t inside;
-    if (state == NULL || !sl_ports_concern(sock)) {
+    if (state == NULL || !sl_sock_has_port(sock)) {
         return false;
     }
     enum sl_proto proto = sl_sock_proto(sock);
@@ -214,29 +191,29 @@ bool sl_ports_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_stora
     /* Where nothing moved the name is the port. Datagrams of the tree's own need this all the same
      * under network rules, which know of TCP listeners only. */
     bool moved = atomic_load(udp ? &state->map.moved_udp : &state->map.moved_tcp) > 0;
-    if ((!moved && !(udp && call->sb->net != NULL)) ||
+    if ((!moved && !(udp && sl_net_of(call->sv) != NULL)) ||
         sl_addr_from_sockaddr(sa, len, &addr, &inside) < 0 || inside == 0 ||
-        !may_connect(call->sb->policy, proto, inside)) {
+        !may_connect(call->sv->policy, proto, inside)) {
         return false;
     }
     settle_any(&addr);
     uint16_t real = find_real(state, proto, &addr, inside);
-    if (real == 0 || (real == inside && !(udp && call->sb->net != NULL))) {
+    if (real == 0 || (real == inside && !(udp && sl_net_of(call->sv) != NULL))) {
         return false;
     }
-    sl_ports_set(sa, real);
+    sl_sock_set_port(sa, real);
     return true;
 }
 
-bool sl_ports_may_rename(struct sl_sandbox *sb)
+bool sl_remap_may_rename(struct sl_supervisor *sv)
 {
-    return sb->ports != NULL && atomic_load(&sb->ports->map.moved_udp) > 0;
+    return sl_remap_of(sv) != NULL && atomic_load(&sl_remap_of(sv)->map.moved_udp) > 0;
 }
 
-bool sl_ports_rename(struct sl_sandbox *sb, enum sl_proto proto, struct sockaddr_storage *sa,
+bool sl_remap_rename(struct sl_supervisor *sv, enum sl_proto proto, struct sockaddr_storage *sa,
                      socklen_t len, const sl_addr *own)
 {
-    struct sl_ports_state *state = sb->ports;
+    struct sl_remap_state *state = sl_remap_of(sv);
     sl_addr addr;
     uint16_t real;
     if (sl_addr_from_sockaddr(sa, len, &addr, &real) < 0) {
@@ -250,6 +227,6 @@ bool sl_ports_rename(struct sl_sandbox *sb, enum sl_proto proto, struct sockaddr
     if (!is_here) {
         return false;
     }
-    sl_ports_set(sa, inside);
+    sl_sock_set_port(sa, inside);
     return true;
 }

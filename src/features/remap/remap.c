@@ -13,7 +13,6 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/remap/remap.h"
-#include "supervisor/vfile.h"
 
 #define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
 
@@ -22,44 +21,53 @@ static bool wanted(const sl_policy *policy)
     return policy->port_remap;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+struct sl_remap_state *sl_remap_of(const sl_supervisor *sv)
 {
-    sb->ports = calloc(1, sizeof(*sb->ports));
-    if (sb->ports == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    pthread_mutex_init(&sb->ports->lock, NULL);
+    return sl_supervisor_state(sv, &sl_feature_ports);
+}
+
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
+{
+    static const sl_port_names names = {
+        .redirect = sl_remap_redirect,
+        .note = sl_remap_note,
+        .listening = sl_remap_listening,
+        .may_rename = sl_remap_may_rename,
+        .rename = sl_remap_rename,
+    };
+    struct sl_remap_state *s = state;
+    (void)err;
+    pthread_mutex_init(&s->lock, NULL);
+    sv->port_names = &names;
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    if (sb->ports != NULL) {
-        pthread_mutex_destroy(&sb->ports->lock);
-        free(sb->ports);
-        sb->ports = NULL;
-    }
+    struct sl_remap_state *s = state;
+    pthread_mutex_destroy(&s->lock);
 }
 
-size_t sl_sandbox_ports(sl_sandbox *sb, sl_sandbox_port *list, size_t max)
+size_t sl_remap_list(const sl_supervisor *sv, sl_remap_port *list, size_t max)
 {
+    struct sl_remap_state *state = sl_remap_of(sv);
     size_t count = 0;
-    if (sb->ports == NULL) {
+    if (state == NULL) {
         return 0;
     }
-    sl_ports_prune(sb->ports);
-    pthread_mutex_lock(&sb->ports->lock);
-    for (size_t i = 0; i < sb->ports->map.count && count < max; i++) {
-        const sl_bound *b = &sb->ports->map.items[i];
+    sl_remap_prune(state);
+    pthread_mutex_lock(&state->lock);
+    for (size_t i = 0; i < state->map.count && count < max; i++) {
+        const sl_bound *b = &state->map.items[i];
         if (b->listening || (b->proto == SL_PROTO_UDP && b->asked)) {
-            list[count++] = (sl_sandbox_port){b->proto, b->inside, b->real};
+            list[count++] = (sl_remap_port){b->proto, b->inside, b->real};
         }
     }
-    pthread_mutex_unlock(&sb->ports->lock);
+    pthread_mutex_unlock(&state->lock);
     return count;
 }
 
-static bool has_moved(const struct sl_ports_state *state)
+static bool has_moved(const struct sl_remap_state *state)
 {
     return atomic_load(&state->map.moved_tcp) + atomic_load(&state->map.moved_udp) > 0;
 }
@@ -69,7 +77,7 @@ static sl_answer handle_connect(sl_call *call)
     struct sockaddr_storage sa = {0};
     int len = (int)call->args[2];
     sl_sock sock;
-    if (!has_moved(call->sb->ports) && call->sb->net == NULL) {
+    if (!has_moved(sl_remap_of(call->sv)) && sl_net_of(call->sv) == NULL) {
         return SL_ANSWER_PASS;
     }
     if (len < (int)sizeof(struct sockaddr_in) || (size_t)len > sizeof(sa) ||
@@ -77,14 +85,14 @@ static sl_answer handle_connect(sl_call *call)
         return SL_ANSWER_PASS; /* whoever comes next has the error */
     }
     if (sl_call_read(call, call->args[1], &sa, (size_t)len) < 0 || !sl_call_valid(call) ||
-        !sl_ports_redirect(call, &sock, &sa, (socklen_t)len)) {
+        !sl_remap_redirect(call, &sock, &sa, (socklen_t)len)) {
         sl_sock_done(&sock);
         return SL_ANSWER_PASS;
     }
-    if (call->sb->net != NULL) {
-        sl_known_drop(call->sb->net, sock.cookie);
+    if (sl_net_of(call->sv) != NULL) {
+        sl_known_drop(sl_net_of(call->sv), sock.cookie);
         if (sock.type == SOCK_DGRAM) {
-            sl_ports_note(call, &sock);
+            sl_remap_note(call, &sock);
         }
     }
     return sl_connect_direct(call, &sock, &sa, (socklen_t)len);
@@ -97,23 +105,23 @@ static sl_answer handle_listen(sl_call *call)
 }
 
 /* The name of the very socket, or, of an accepted one, that of its listener. */
-static bool rename_own(struct sl_sandbox *sb, const sl_sock *sock, struct sockaddr_storage *sa,
+static bool rename_own(struct sl_supervisor *sv, const sl_sock *sock, struct sockaddr_storage *sa,
                        socklen_t len)
 {
-    struct sl_ports_state *state = sb->ports;
+    struct sl_remap_state *state = sl_remap_of(sv);
     pthread_mutex_lock(&state->lock);
     const sl_bound *b = sl_portmap_get(&state->map, sock->cookie);
-    bool known = b != NULL && b->real == sl_ports_of(sa);
+    bool known = b != NULL && b->real == sl_sock_port(sa);
     uint16_t inside = known ? b->inside : 0;
     pthread_mutex_unlock(&state->lock);
     if (known) {
-        sl_ports_set(sa, inside);
+        sl_sock_set_port(sa, inside);
         return inside != b->real;
     }
     sl_addr own;
     uint16_t port;
     return sock->type == SOCK_STREAM && sl_addr_from_sockaddr(sa, len, &own, &port) == 0 &&
-           sl_ports_rename(sb, SL_PROTO_TCP, sa, len, &own);
+           sl_remap_rename(sv, SL_PROTO_TCP, sa, len, &own);
 }
 
 static sl_answer handle_getsockname(sl_call *call)
@@ -121,28 +129,29 @@ static sl_answer handle_getsockname(sl_call *call)
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
     sl_sock sock;
-    if (!has_moved(call->sb->ports) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+    if (!has_moved(sl_remap_of(call->sv)) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
         return SL_ANSWER_PASS;
     }
-    bool renamed = sl_ports_concern(&sock) &&
+    bool renamed = sl_sock_has_port(&sock) &&
                    getsockname(sock.fd, (struct sockaddr *)&sa, &len) == 0 &&
-                   rename_own(call->sb, &sock, &sa, len);
+                   rename_own(call->sv, &sock, &sa, len);
     sl_sock_done(&sock);
     return renamed ? SL_ANSWER_VALUE(sl_sock_give_name(call, &sa, len)) : SL_ANSWER_PASS;
 }
 
-static bool rename_peer(struct sl_sandbox *sb, const sl_sock *sock, struct sockaddr_storage *sa,
+static bool rename_peer(struct sl_supervisor *sv, const sl_sock *sock, struct sockaddr_storage *sa,
                         socklen_t *len)
 {
     sl_known known;
     sl_addr own;
     uint16_t port;
-    if (sb->net != NULL && sl_known_get(sb->net, sock->cookie, &known) && known.connected) {
+    if (sl_net_of(sv) != NULL && sl_known_get(sl_net_of(sv), sock->cookie, &known) &&
+        known.connected) {
         return false; /* a steered one: its real peer is a listener of ours */
     }
     return getpeername(sock->fd, (struct sockaddr *)sa, len) == 0 &&
            sl_sock_local(sock->fd, &own, &port) == 0 &&
-           sl_ports_rename(sb, sl_sock_proto(sock), sa, *len, &own);
+           sl_remap_rename(sv, sl_sock_proto(sock), sa, *len, &own);
 }
 
 static sl_answer handle_getpeername(sl_call *call)
@@ -150,10 +159,10 @@ static sl_answer handle_getpeername(sl_call *call)
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
     sl_sock sock;
-    if (!has_moved(call->sb->ports) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+    if (!has_moved(sl_remap_of(call->sv)) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
         return SL_ANSWER_PASS;
     }
-    bool renamed = sl_ports_concern(&sock) && rename_peer(call->sb, &sock, &sa, &len);
+    bool renamed = sl_sock_has_port(&sock) && rename_peer(call->sv, &sock, &sa, &len);
     sl_sock_done(&sock);
     return renamed ? SL_ANSWER_VALUE(sl_sock_give_name(call, &sa, len)) : SL_ANSWER_PASS;
 }
@@ -165,14 +174,14 @@ static bool is_moved(sl_call *call, const sl_sock *sock, uint64_t at, size_t len
     struct sockaddr_storage sa = {0};
     return at != 0 && len >= sizeof(struct sockaddr_in) && len <= sizeof(sa) &&
            sl_call_read(call, at, &sa, len) == 0 &&
-           sl_ports_redirect(call, sock, &sa, (socklen_t)len);
+           sl_remap_redirect(call, sock, &sa, (socklen_t)len);
 }
 
 /* True with the socket pinned if a send of it could be to a socket that is elsewhere. Under network
  * rules every send is made on behalf anyway, and asks there. */
 static bool could_send_moved(sl_call *call, sl_sock *ret_sock)
 {
-    return call->sb->net == NULL && atomic_load(&call->sb->ports->map.moved_udp) > 0 &&
+    return sl_net_of(call->sv) == NULL && atomic_load(&sl_remap_of(call->sv)->map.moved_udp) > 0 &&
            sl_sock_pin(call, (int)call->args[0], ret_sock) == 0;
 }
 
@@ -212,7 +221,7 @@ static sl_answer handle_sendmmsg(sl_call *call)
     if (!could_send_moved(call, &sock)) {
         return SL_ANSWER_PASS;
     }
-    bool udp = sl_ports_concern(&sock) && sock.type == SOCK_DGRAM;
+    bool udp = sl_sock_has_port(&sock) && sock.type == SOCK_DGRAM;
     bool moved = udp && count > BATCH_LOOKED_AT;
     for (size_t i = 0; udp && !moved && i < count; i++) {
         moved = message_is_moved(call, &sock, call->args[1] + i * sizeof(struct mmsghdr));
@@ -227,8 +236,7 @@ static sl_answer handle_sendmmsg(sl_call *call)
     }
 
 static const sl_syscall_row rows[] = {
-    SL_VFILE_ROWS(sl_ports_handle_open),
-    ROW(bind, sl_ports_handle_bind),
+    ROW(bind, sl_remap_handle_bind),
     ROW(listen, handle_listen),
     ROW(connect, handle_connect),
     ROW(getsockname, handle_getsockname),
@@ -252,6 +260,7 @@ const sl_feature sl_feature_ports = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_remap_state),
     .setup = setup,
     .teardown = teardown,
 };

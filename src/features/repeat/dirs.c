@@ -217,7 +217,7 @@ static int64_t give(const sl_call *call, int fd, const struct listing *l, size_t
 /* On the caller's own open directory: what it may read was decided when it was opened. */
 static sl_answer handle_getdents64(sl_call *call)
 {
-    struct sl_dirs_state *s = call->sb->dirs;
+    struct sl_dirs_state *s = sl_supervisor_state(call->sv, &sl_feature_dirs);
     struct stat st;
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0) {
@@ -254,33 +254,20 @@ static sl_answer handle_getdents64(sl_call *call)
     return SL_ANSWER_VALUE(given);
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static void teardown(void *state)
 {
-    sb->dirs = calloc(1, sizeof(*sb->dirs));
-    return sb->dirs == NULL ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
-}
-
-static void teardown(sl_sandbox *sb)
-{
-    for (size_t i = 0; sb->dirs != NULL && i < KEPT_MAX; i++) {
-        forget(&sb->dirs->kept[i]);
+    struct sl_dirs_state *s = state;
+    for (size_t i = 0; i < KEPT_MAX; i++) {
+        forget(&s->kept[i]);
     }
-    free(sb->dirs);
-    sb->dirs = NULL;
 }
 
-/* The older form has no reader left; one that it has would not be sorted. */
-static int filter(const sl_policy *policy, sl_bpf_rules *rules)
-{
-    (void)policy;
 #ifdef SYS_getdents
-    return sl_bpf_add(rules,
-                      &(sl_bpf_rule){.nr = SYS_getdents, .action = SECCOMP_RET_ERRNO | ENOSYS});
-#else
-    (void)rules;
-    return 0;
+/* The older form has no reader left; one that it has would not be sorted. */
+static const sl_bpf_rule refused[] = {
+    {.nr = SYS_getdents, .action = SECCOMP_RET_ERRNO | ENOSYS},
+};
 #endif
-}
 
 static const sl_syscall_row rows[] = {
     {.nr = SYS_getdents64, .handler = handle_getdents64},
@@ -291,7 +278,10 @@ const sl_feature sl_feature_dirs = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .filter = filter,
-    .setup = setup,
+#ifdef SYS_getdents
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
+#endif
+    .state_size = sizeof(struct sl_dirs_state),
     .teardown = teardown,
 };

@@ -69,6 +69,11 @@ int sl_image_open(const sl_call *call, sl_image *ret_image)
     return 0;
 }
 
+const struct sl_image_state *sl_image_of(const struct sl_supervisor *sv)
+{
+    return sl_supervisor_state(sv, &sl_feature_image);
+}
+
 /* -ENOENT: the program has put something else there, which is its own affair. */
 static int meet(const sl_call *call)
 {
@@ -77,8 +82,8 @@ static int meet(const sl_call *call)
     if (r < 0) {
         return r;
     }
-    r = sl_vdso_apply(&call->sb->image->plan, image.mem, image.vdso);
-    if (r == 1 && call->sb->random != NULL) {
+    r = sl_vdso_apply(&sl_image_of(call->sv)->plan, image.mem, image.vdso);
+    if (r == 1 && sl_supervisor_state(call->sv, &sl_feature_random) != NULL) {
         r = sl_random_meet(call, &image);
     }
     close(image.mem);
@@ -119,29 +124,20 @@ static int64_t clock_offset(int64_t start_ns)
     return offset >= 0 ? (offset + 999) / 1000 * 1000 : offset / 1000 * 1000;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    const sl_policy *p = sb->policy;
-    sb->image = calloc(1, sizeof(*sb->image));
-    if (sb->image == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
+    struct sl_image_state *s = state;
+    const sl_policy *p = sv->policy;
     if (may_overwrite() < 0) {
         return sl_error_set(err, EACCES,
                             "--time-start and --random-seed need to write over the vDSO of the "
                             "command, which this kernel refuses (proc_mem.force_override)");
     }
     if (p->time_start != NULL) {
-        sb->image->offset_ns = clock_offset(p->time_start_ns);
+        s->offset_ns = clock_offset(p->time_start_ns);
     }
-    return sl_vdso_make_plan(p->time_start != NULL, sb->image->offset_ns, p->random_seed != NULL,
-                             &sb->image->plan, err);
-}
-
-static void teardown(sl_sandbox *sb)
-{
-    free(sb->image);
-    sb->image = NULL;
+    return sl_vdso_make_plan(p->time_start != NULL, s->offset_ns, p->random_seed != NULL, &s->plan,
+                             err);
 }
 
 static const sl_syscall_row rows[] = {
@@ -160,6 +156,6 @@ const sl_feature sl_feature_image = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_image_state),
     .setup = setup,
-    .teardown = teardown,
 };

@@ -13,6 +13,9 @@ struct sl_image_state {
     int64_t offset_ns; /* what the tree's wall clock is ahead of the real one; a multiple of 1000 */
 };
 
+/* What the whole tree shares of it; there is one wherever time_start or random_seed is. */
+const struct sl_image_state *sl_image_of(const struct sl_supervisor *sv);
+
 /* The memory of a caller, as the kernel laid it out at execve(2). */
 typedef struct sl_image {
     int mem;            /* /proc/PID/mem */

@@ -17,6 +17,7 @@
 
 #include "core/clock.h"
 #include "core/util.h"
+#include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -35,8 +36,8 @@ struct loan {
     bool zero_is_off;
 };
 
-struct sl_lend_state {
-    sl_sandbox *sb;
+struct sl_lender {
+    sl_supervisor *sv;
     pthread_mutex_t lock;
     pthread_cond_t more;
     pthread_t thread;
@@ -119,7 +120,7 @@ static bool leave_alone(const struct loan *loan, const struct timespec *t)
            (loan->zero_is_off && t->tv_sec == 0 && t->tv_nsec == 0);
 }
 
-static void lend(sl_sandbox *sb, const struct loan *loan)
+static void lend(sl_supervisor *sv, const struct loan *loan)
 {
     char path[64];
     struct timespec own;
@@ -127,25 +128,25 @@ static void lend(sl_sandbox *sb, const struct loan *loan)
     snprintf(path, sizeof(path), "/proc/%d/mem", (int)loan->call.tid);
     sl_autoclose int mem = open(path, O_RDWR | O_CLOEXEC);
     if (mem < 0 || !sl_call_valid(&loan->call)) {
-        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     if (pread(mem, &own, sizeof(own), (off_t)loan->addr) != (ssize_t)sizeof(own)) {
-        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     if (leave_alone(loan, &own)) {
-        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_PASS);
+        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_PASS);
         return;
     }
     struct timespec lent = earlier(&own, loan->offset_ns);
     if (pwrite(mem, &lent, sizeof(lent), (off_t)loan->addr) != (ssize_t)sizeof(lent)) {
-        sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     struct turns before;
     count_turns(loan->call.tid, &before);
-    sl_sandbox_answer(sb, loan->call.id, &SL_ANSWER_PASS);
+    sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_PASS);
     wait_consumed(loan->call.tid, &before);
     /* Unless the caller has put something else there meanwhile. */
     if (pread(mem, &found, sizeof(found), (off_t)loan->addr) == (ssize_t)sizeof(found) &&
@@ -156,7 +157,7 @@ static void lend(sl_sandbox *sb, const struct loan *loan)
 
 static void *run(void *state)
 {
-    struct sl_lend_state *s = state;
+    struct sl_lender *s = state;
     pthread_mutex_lock(&s->lock);
     while (!s->ending) {
         if (s->count == 0) {
@@ -167,42 +168,34 @@ static void *run(void *state)
         s->first = (s->first + 1) % SL_LEND_MAX;
         s->count--;
         pthread_mutex_unlock(&s->lock);
-        lend(s->sb, &loan);
+        lend(s->sv, &loan);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
 }
 
-/* The first such call of a run; most runs have none. */
-static struct sl_lend_state *begin(sl_sandbox *sb)
+static struct sl_lender *begin(sl_supervisor *sv)
 {
-    struct sl_lend_state *s = calloc(1, sizeof(*s));
-    pthread_attr_t attr;
+    struct sl_lender *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         return NULL;
     }
-    s->sb = sb;
+    s->sv = sv;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    int r = pthread_create(&s->thread, &attr, run, s);
-    pthread_attr_destroy(&attr);
-    if (r != 0) {
+    if (sl_thread_start(STACK, run, s, &s->thread) < 0) {
         free(s);
         return NULL;
     }
     return s;
 }
 
-sl_answer sl_lend(const sl_call *call, uint64_t addr, int64_t offset_ns, bool zero_is_off)
+sl_answer sl_lend(struct sl_lender **lender, const sl_call *call, uint64_t addr, int64_t offset_ns,
+                  bool zero_is_off)
 {
-    sl_sandbox *sb = call->sb;
-    if (sb->lend == NULL) {
-        sb->lend = begin(sb);
-    }
-    struct sl_lend_state *s = sb->lend;
+    struct sl_lender *s = *lender == NULL ? begin(call->sv) : *lender;
+    *lender = s;
     if (s == NULL) {
         return SL_ANSWER_VALUE(-ENOMEM);
     }
@@ -218,9 +211,8 @@ sl_answer sl_lend(const sl_call *call, uint64_t addr, int64_t offset_ns, bool ze
     return room ? SL_ANSWER_DEFER : SL_ANSWER_VALUE(-EAGAIN);
 }
 
-void sl_lend_free(sl_sandbox *sb)
+void sl_lender_free(struct sl_lender *s)
 {
-    struct sl_lend_state *s = sb->lend;
     if (s == NULL) {
         return;
     }
@@ -232,5 +224,4 @@ void sl_lend_free(sl_sandbox *sb)
     pthread_cond_destroy(&s->more);
     pthread_mutex_destroy(&s->lock);
     free(s);
-    sb->lend = NULL;
 }

@@ -56,6 +56,11 @@ struct sl_random_state {
     struct sl_random_pipes *pipes;
 };
 
+static struct sl_random_state *random_of(const sl_supervisor *sv)
+{
+    return sl_supervisor_state(sv, &sl_feature_random);
+}
+
 static bool wanted(const sl_policy *policy)
 {
     return policy->random_seed != NULL;
@@ -70,14 +75,14 @@ struct hand {
 
 static void take(const sl_call *call, struct hand *h)
 {
-    struct sl_random_state *s = call->sb->random;
+    struct sl_random_state *s = random_of(call->sv);
     pid_t pid = sl_call_tgid(call);
     h->image.mem = -1;
     h->stream = &s->lost;
     if (pid < 0 || sl_image_open(call, &h->image) < 0) {
         return;
     }
-    if (sl_vdso_read_state(&call->sb->image->plan, h->image.mem, h->image.vdso, &h->place,
+    if (sl_vdso_read_state(&sl_image_of(call->sv)->plan, h->image.mem, h->image.vdso, &h->place,
                            sizeof(h->place)) < 0) {
         close(h->image.mem);
         h->image.mem = -1;
@@ -97,8 +102,8 @@ static void take(const sl_call *call, struct hand *h)
 static void put(const sl_call *call, struct hand *h)
 {
     if (h->image.mem >= 0) {
-        (void)sl_vdso_write_state(&call->sb->image->plan, h->image.mem, h->image.vdso, &h->place,
-                                  sizeof(h->place));
+        (void)sl_vdso_write_state(&sl_image_of(call->sv)->plan, h->image.mem, h->image.vdso,
+                                  &h->place, sizeof(h->place));
         close(h->image.mem);
     }
 }
@@ -125,7 +130,7 @@ static sl_answer handle_fork(sl_call *call)
  * everything as it was. */
 static sl_answer handle_exec(sl_call *call)
 {
-    struct sl_random_state *s = call->sb->random;
+    struct sl_random_state *s = random_of(call->sv);
     struct hand h;
     take(call, &h);
     if (h.image.mem >= 0) {
@@ -146,7 +151,7 @@ static sl_answer handle_exec(sl_call *call)
 
 int sl_random_meet(const sl_call *call, const sl_image *image)
 {
-    struct sl_random_state *s = call->sb->random;
+    struct sl_random_state *s = random_of(call->sv);
     pid_t pid = sl_call_tgid(call);
     struct place place = {.pid = (uint64_t)pid};
     uint8_t block[SL_STREAM_BLOCK];
@@ -162,7 +167,7 @@ int sl_random_meet(const sl_call *call, const sl_image *image)
         pwrite(image->mem, block, 16, (off_t)image->at_random) != 16) { /* getauxval(3) */
         return -EFAULT;
     }
-    return sl_vdso_write_state(&call->sb->image->plan, image->mem, image->vdso, &place,
+    return sl_vdso_write_state(&sl_image_of(call->sv)->plan, image->mem, image->vdso, &place,
                                sizeof(place));
 }
 
@@ -208,7 +213,7 @@ static sl_answer give_pipe(const sl_call *call)
     take(call, &h);
     sl_stream_derive(h.stream->key, SL_STREAM_OPEN, h.stream->opens++, key);
     put(call, &h);
-    int fd = sl_random_pipe(&call->sb->random->pipes, key);
+    int fd = sl_random_pipe(&random_of(call->sv)->pipes, key);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -ENFILE ? -ENFILE : -ENOMEM);
     }
@@ -258,25 +263,19 @@ static sl_answer handle_open(sl_call *call)
     return sl_vfile_means(call, UUID_PATH) ? give_uuid(call) : SL_ANSWER_PASS;
 }
 
-static int setup(sl_sandbox *sb, sl_error *err)
+static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
-    struct sl_random_state *s = calloc(1, sizeof(*s));
-    if (s == NULL) {
-        return sl_error_set(err, ENOMEM, "not enough memory");
-    }
-    sl_stream_seed(sb->policy->random_seed, s->root);
+    struct sl_random_state *s = state;
+    (void)err;
+    sl_stream_seed(sv->policy->random_seed, s->root);
     sl_stream_derive(s->root, SL_STREAM_LOST, 0, s->lost.key);
-    sb->random = s;
     return 0;
 }
 
-static void teardown(sl_sandbox *sb)
+static void teardown(void *state)
 {
-    if (sb->random != NULL) {
-        sl_random_pipes_free(sb->random->pipes);
-        free(sb->random);
-        sb->random = NULL;
-    }
+    struct sl_random_state *s = state;
+    sl_random_pipes_free(s->pipes);
 }
 
 static const sl_syscall_row rows[] = {
@@ -299,6 +298,7 @@ const sl_feature sl_feature_random = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
+    .state_size = sizeof(struct sl_random_state),
     .setup = setup,
     .teardown = teardown,
 };

@@ -7,7 +7,7 @@
 
 #define SL_RANDOM_OPENS_MAX 1024 /* of /dev/random and /dev/urandom at once; then ENFILE */
 
-struct sl_sandbox;
+struct sl_supervisor;
 struct sl_random_pipes;
 
 /* A new image: its stream and its AT_RANDOM (feat_random.c). */

@@ -13,6 +13,7 @@
 
 #include "core/util.h"
 #include "features/repeat/random.h"
+#include "kernel/thread.h"
 
 #define PIECE     4096
 #define PIPE_SIZE (4 * PIECE)
@@ -108,19 +109,15 @@ static int begin(struct sl_random_pipes **ret_pipes)
 {
     struct sl_random_pipes *p = calloc(1, sizeof(*p));
     struct epoll_event stop = {.events = EPOLLIN};
-    pthread_attr_t attr;
     if (p == NULL) {
         return -ENOMEM;
     }
     pthread_mutex_init(&p->lock, NULL);
     p->epoll = epoll_create1(EPOLL_CLOEXEC);
     p->stop = eventfd(0, EFD_CLOEXEC);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
     int r = p->epoll < 0 || p->stop < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->stop, &stop) < 0
                 ? -errno
-                : -pthread_create(&p->thread, &attr, run, p);
-    pthread_attr_destroy(&attr);
+                : sl_thread_start(STACK, run, p, &p->thread);
     if (r < 0) {
         sl_close(p->epoll);
         sl_close(p->stop);

@@ -28,6 +28,10 @@
 #define NR_FUTEX_WAIT  455
 #define TIMERS_MAX     65536 /* bytes of /proc/PID/timers that are looked at */
 
+struct sl_time_state {
+    struct sl_lender *lender; /* dispatcher thread only */
+};
+
 static bool wanted(const sl_policy *policy)
 {
     return policy->time_start != NULL;
@@ -46,7 +50,7 @@ static int now(const sl_call *call, clockid_t clock, struct timespec *ret)
     if (clock_gettime(clock, &t) < 0) {
         return -errno;
     }
-    int64_t ns = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec + call->sb->image->offset_ns;
+    int64_t ns = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec + sl_image_of(call->sv)->offset_ns;
     *ret = (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
     return 0;
 }
@@ -93,13 +97,15 @@ static sl_answer handle_time(sl_call *call)
 
 static sl_answer lend(const sl_call *call, size_t arg)
 {
-    return sl_lend(call, call->args[arg], call->sb->image->offset_ns, false);
+    struct sl_time_state *s = sl_supervisor_state(call->sv, &sl_feature_time);
+    return sl_lend(&s->lender, call, call->args[arg], sl_image_of(call->sv)->offset_ns, false);
 }
 
 static sl_answer lend_timer(const sl_call *call, size_t arg)
 {
     uint64_t value = call->args[arg] + offsetof(struct itimerspec, it_value);
-    return sl_lend(call, value, call->sb->image->offset_ns, true);
+    struct sl_time_state *s = sl_supervisor_state(call->sv, &sl_feature_time);
+    return sl_lend(&s->lender, call, value, sl_image_of(call->sv)->offset_ns, true);
 }
 
 static sl_answer handle_clock_nanosleep(sl_call *call)
@@ -176,32 +182,27 @@ static sl_answer handle_timerfd_settime(sl_call *call)
 }
 
 /* Clocks that stay, and the calls of our own code in the vDSO, which adds the offset itself. */
-static int filter(const sl_policy *policy, sl_bpf_rules *rules)
-{
 #define LET(call, ...)                                                                             \
     {                                                                                              \
         .nr = SYS_##call, .action = SECCOMP_RET_ALLOW, .conds = { __VA_ARGS__ }                    \
     }
-    static const sl_bpf_rule allowed[] = {
-        LET(clock_gettime, SL_ARG_EQ(2, SL_VDSO_TIME_MAGIC)),
-        LET(gettimeofday, SL_ARG_EQ(2, SL_VDSO_TIME_MAGIC)),
-        LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC)),
-        LET(clock_gettime, SL_ARG_MASK_EQ(0, ~1u, CLOCK_PROCESS_CPUTIME_ID)), /* thread's, too */
-        LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC_COARSE)),
-        LET(clock_gettime, SL_ARG_MASK_NE(0, 0x80000000u, 0)), /* of other processes */
-        LET(futex, SL_ARG_MASK_EQ(1, FUTEX_CLOCK_REALTIME, 0),
-            SL_ARG_MASK_NE(1, (uint32_t)FUTEX_CMD_MASK, FUTEX_LOCK_PI)),
-        /* no C library has it; its absolute times would need a row */
-        {.nr = NR_FUTEX_WAIT, .action = SECCOMP_RET_ERRNO | ENOSYS},
-    };
-    (void)policy;
-    for (size_t i = 0; i < SL_ARRAY_LEN(allowed); i++) {
-        int r = sl_bpf_add(rules, &allowed[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
+static const sl_bpf_rule settled[] = {
+    LET(clock_gettime, SL_ARG_EQ(2, SL_ARCH_VDSO_MAGIC)),
+    LET(gettimeofday, SL_ARG_EQ(2, SL_ARCH_VDSO_MAGIC)),
+    LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC)),
+    LET(clock_gettime, SL_ARG_MASK_EQ(0, ~1u, CLOCK_PROCESS_CPUTIME_ID)), /* thread's, too */
+    LET(clock_gettime, SL_ARG_EQ(0, CLOCK_MONOTONIC_COARSE)),
+    LET(clock_gettime, SL_ARG_MASK_NE(0, 0x80000000u, 0)), /* of other processes */
+    LET(futex, SL_ARG_MASK_EQ(1, FUTEX_CLOCK_REALTIME, 0),
+        SL_ARG_MASK_NE(1, (uint32_t)FUTEX_CMD_MASK, FUTEX_LOCK_PI)),
+    /* no C library has it; its absolute times would need a row */
+    {.nr = NR_FUTEX_WAIT, .action = SECCOMP_RET_ERRNO | ENOSYS},
+};
+
+static void teardown(void *state)
+{
+    struct sl_time_state *s = state;
+    sl_lender_free(s->lender);
 }
 
 #define ROW(number, handle, ...)                                                                   \
@@ -234,6 +235,8 @@ const sl_feature sl_feature_time = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .filter = filter,
-    .teardown = sl_lend_free,
+    .refused = settled,
+    .refused_count = SL_ARRAY_LEN(settled),
+    .state_size = sizeof(struct sl_time_state),
+    .teardown = teardown,
 };

@@ -18,98 +18,6 @@
 
 #define MARK "sl" /* in the padding of e_ident */
 
-#ifdef __x86_64__
-
-/* The code keeps to what a leaf function of the ABI may change. The two words before it are the
- * offset: seconds, and nanoseconds from 0 to 999999999. */
-__asm__(".pushsection .rodata\n"
-        ".balign 16\n"
-        "sl_vdso_code:\n"
-        "1:  .quad 0\n" /* seconds */
-        "2:  .quad 0\n" /* nanoseconds */
-        "3:  .quad 0\n" /* microseconds */
-
-        "sl_vdso_clock_gettime:\n" /* (clockid edi, timespec rsi) */
-        "    mov $0x736c746d, %edx\n"
-        "    mov $228, %eax\n"
-        "    syscall\n"
-        "    test %eax, %eax\n"
-        "    jne 9f\n"
-        "    test %edi, %edi\n" /* CLOCK_REALTIME */
-        "    je 5f\n"
-        "    cmp $5, %edi\n" /* _COARSE */
-        "    je 5f\n"
-        "    cmp $8, %edi\n" /* _ALARM */
-        "    je 5f\n"
-        "    cmp $11, %edi\n" /* CLOCK_TAI */
-        "    jne 9f\n"
-        "5:  mov 1b(%rip), %rax\n"
-        "    mov 2b(%rip), %rcx\n"
-        "    add 8(%rsi), %rcx\n"
-        "    cmp $1000000000, %rcx\n"
-        "    jl 6f\n"
-        "    sub $1000000000, %rcx\n"
-        "    inc %rax\n"
-        "6:  mov %rcx, 8(%rsi)\n"
-        "    add %rax, (%rsi)\n"
-        "    xor %eax, %eax\n"
-        "9:  ret\n"
-
-        "sl_vdso_gettimeofday:\n" /* (timeval rdi or 0, timezone rsi or 0) */
-        "    mov $0x736c746d, %edx\n"
-        "    mov $96, %eax\n"
-        "    syscall\n"
-        "    test %eax, %eax\n"
-        "    jne 9f\n"
-        "    test %rdi, %rdi\n"
-        "    je 9f\n"
-        "    mov 1b(%rip), %rax\n"
-        "    mov 3b(%rip), %rcx\n"
-        "    add 8(%rdi), %rcx\n"
-        "    cmp $1000000, %rcx\n"
-        "    jl 6f\n"
-        "    sub $1000000, %rcx\n"
-        "    inc %rax\n"
-        "6:  mov %rcx, 8(%rdi)\n"
-        "    add %rax, (%rdi)\n"
-        "    xor %eax, %eax\n"
-        "9:  ret\n"
-
-        "sl_vdso_time:\n" /* (time_t rdi or 0) */
-        "    mov %rdi, %r8\n"
-        "    sub $24, %rsp\n"
-        "    mov %rsp, %rsi\n"
-        "    xor %edi, %edi\n"
-        "    call sl_vdso_clock_gettime\n"
-        "    mov (%rsp), %rax\n"
-        "    add $24, %rsp\n"
-        "    test %r8, %r8\n"
-        "    je 9f\n"
-        "    mov %rax, (%r8)\n"
-        "9:  ret\n"
-
-        "sl_vdso_getrandom:\n" /* -ENOSYS: every libc then asks the kernel */
-        "    mov $-38, %rax\n"
-        "    ret\n"
-        "sl_vdso_code_end:\n"
-        ".popsection\n");
-
-extern const uint8_t sl_vdso_code[], sl_vdso_code_end[];
-extern const uint8_t sl_vdso_clock_gettime[], sl_vdso_gettimeofday[], sl_vdso_time[],
-    sl_vdso_getrandom[];
-
-/* The two spellings of a function are one address: the jump is written twice, and is the same. */
-static const struct {
-    const char *name;
-    const uint8_t *code;
-    bool random;
-} replaced[] = {
-    {"__vdso_clock_gettime", sl_vdso_clock_gettime, false},
-    {"__vdso_gettimeofday", sl_vdso_gettimeofday, false},
-    {"__vdso_time", sl_vdso_time, false},
-    {"__vdso_getrandom", sl_vdso_getrandom, true},
-};
-
 struct symbols {
     const Elf64_Sym *table;
     const char *names;
@@ -144,23 +52,20 @@ static int find_symbols(const uint8_t *image, struct symbols *ret)
     return 0;
 }
 
-static int add_jump(sl_vdso_plan *plan, const struct symbols *symbols, const char *name,
-                    const uint8_t *code)
+static int add_jump(sl_vdso_plan *plan, const struct symbols *symbols, const sl_arch_vdso *vdso,
+                    const sl_arch_stand_in *function)
 {
     for (size_t i = 0; i < symbols->count; i++) {
         const Elf64_Sym *s = &symbols->table[i];
-        if (strcmp(symbols->names + s->st_name, name) != 0) {
+        if (strcmp(symbols->names + s->st_name, function->name) != 0) {
             continue;
         }
-        if (s->st_size < SL_VDSO_JUMP || plan->jump_count == SL_VDSO_JUMPS) {
+        if (s->st_size < SL_ARCH_JUMP || plan->jump_count == SL_VDSO_JUMPS) {
             return -ENOEXEC;
         }
         uint32_t at = (uint32_t)s->st_value;
-        int32_t distance = (int32_t)(plan->code_at + (uint32_t)(code - sl_vdso_code) - (at + 5));
-        uint8_t *bytes = plan->jumps[plan->jump_count].bytes;
-        bytes[0] = 0xe9; /* jmp rel32 */
-        memcpy(bytes + 1, &distance, sizeof(distance));
-        memset(bytes + 5, 0xcc, 3);
+        uint32_t to = plan->code_at + (uint32_t)(function->code - vdso->code);
+        vdso->write_jump((int32_t)(to - at), plan->jumps[plan->jump_count].bytes);
         plan->jumps[plan->jump_count++].at = at;
         return 0;
     }
@@ -173,8 +78,9 @@ static int plan_code(bool time, int64_t offset_ns, bool random, const uint8_t *i
     const Elf64_Ehdr *elf = (const Elf64_Ehdr *)image;
     struct symbols symbols = {0};
     int64_t offset[3] = {offset_ns / 1000000000, offset_ns % 1000000000};
-    size_t len = (size_t)(sl_vdso_code_end - sl_vdso_code);
-    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+    const sl_arch_vdso *vdso = sl_arch_vdso_code();
+    size_t len = vdso->code_len;
+    if (len == 0 || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
         (size_t)elf->e_shnum * elf->e_shentsize < SL_VDSO_CODE_MAX + SL_VDSO_STATE + 16 ||
         len > SL_VDSO_CODE_MAX || find_symbols(image, &symbols) < 0) {
         return -ENOEXEC;
@@ -186,31 +92,16 @@ static int plan_code(bool time, int64_t offset_ns, bool random, const uint8_t *i
     offset[2] = offset[1] / 1000;
     plan->code_at = (uint32_t)((elf->e_shoff + 15) & ~(Elf64_Off)15);
     plan->state_at = plan->code_at + SL_VDSO_CODE_MAX;
-    memcpy(plan->code, sl_vdso_code, len);
+    memcpy(plan->code, vdso->code, len);
     memcpy(plan->code, offset, sizeof(offset));
     int r = 0;
-    for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(replaced); i++) {
-        if (replaced[i].random ? random : time) {
-            r = add_jump(plan, &symbols, replaced[i].name, replaced[i].code);
+    for (size_t i = 0; r == 0 && i < vdso->function_count; i++) {
+        if (vdso->functions[i].random ? random : time) {
+            r = add_jump(plan, &symbols, vdso, &vdso->functions[i]);
         }
     }
     return r;
 }
-
-#else
-
-static int plan_code(bool time, int64_t offset_ns, bool random, const uint8_t *image,
-                     sl_vdso_plan *plan)
-{
-    (void)time;
-    (void)offset_ns;
-    (void)random;
-    (void)image;
-    (void)plan;
-    return -ENOEXEC;
-}
-
-#endif
 
 int sl_vdso_make_plan(bool time, int64_t offset_ns, bool random, sl_vdso_plan *ret_plan,
                       sl_error *err)
@@ -250,7 +141,7 @@ int sl_vdso_apply(const sl_vdso_plan *plan, int mem, uint64_t base)
     int r = put(mem, base + plan->code_at, plan->code, sizeof(plan->code));
     r = r < 0 ? r : put(mem, base + plan->state_at, none, sizeof(none));
     for (size_t i = 0; r == 0 && i < plan->jump_count; i++) {
-        r = put(mem, base + plan->jumps[i].at, plan->jumps[i].bytes, SL_VDSO_JUMP);
+        r = put(mem, base + plan->jumps[i].at, plan->jumps[i].bytes, SL_ARCH_JUMP);
     }
     /* No section headers any more, and the mark, last. */
     const uint64_t no_offset = 0;

@@ -8,13 +8,12 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "kernel/arch/arch.h"
 
-#define SL_VDSO_HEAD       16  /* bytes by which an image is recognised: e_ident */
-#define SL_VDSO_CODE_MAX   256 /* of ours */
-#define SL_VDSO_JUMP       8   /* written over the start of a function */
-#define SL_VDSO_JUMPS      8
-#define SL_VDSO_STATE      256         /* room that is ours in every image (image.h) */
-#define SL_VDSO_TIME_MAGIC 0x736c746du /* third argument of our own code's calls: not trapped */
+#define SL_VDSO_HEAD     16  /* bytes by which an image is recognised: e_ident */
+#define SL_VDSO_CODE_MAX 256 /* of ours */
+#define SL_VDSO_JUMPS    8
+#define SL_VDSO_STATE    256 /* room that is ours in every image (image.h) */
 
 /* Every process of one kernel gets the same image: it is planned once, on our own. */
 typedef struct sl_vdso_plan {
@@ -25,7 +24,7 @@ typedef struct sl_vdso_plan {
     uint32_t state_at; /* SL_VDSO_STATE bytes */
     struct {
         uint32_t at;
-        uint8_t bytes[SL_VDSO_JUMP];
+        uint8_t bytes[SL_ARCH_JUMP];
     } jumps[SL_VDSO_JUMPS];
     size_t jump_count;
 } sl_vdso_plan;

@@ -33,19 +33,19 @@ static bool wanted(const sl_policy *policy)
 }
 
 /* True for a process or thread of ours. One that does not exist is nobody's. */
-static bool is_ours(const sl_sandbox *sb, pid_t pid)
+static bool is_ours(const sl_supervisor *sv, pid_t pid)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     long tgid = sl_proc_number(path, "\nTgid:\t");
     return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
-                        (sb->helper_pid != 0 && tgid == sb->helper_pid));
+                        (sv->helper_pid != 0 && tgid == sv->helper_pid));
 }
 
-static bool is_our_group(const sl_sandbox *sb, pid_t pgid)
+static bool is_our_group(const sl_supervisor *sv, pid_t pgid)
 {
     return pgid == getpgid(0) || pgid == getpgid(getppid()) ||
-           (sb->helper_pid != 0 && pgid == getpgid(sb->helper_pid));
+           (sv->helper_pid != 0 && pgid == getpgid(sv->helper_pid));
 }
 
 /* A group that one of ours belongs to (the guardian shares the command's), or (0) everybody: the
@@ -62,7 +62,7 @@ static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
         return SL_ANSWER_VALUE(list == NULL ? -EPERM : -ESRCH);
     }
     int count = 0;
-    size_t n = sl_tree_list(call->sb->helper_pid, list, SL_TREE_MAX);
+    size_t n = sl_tree_list(call->sv->helper_pid, list, SL_TREE_MAX);
     for (size_t i = 0; i < n; i++) {
         bool meant = pgid == 0 ? list[i] != caller : getpgid(list[i]) == pgid;
         if (meant && kill(list[i], sig) == 0) {
@@ -76,13 +76,13 @@ static sl_answer handle_kill(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
     if (pid > 0) {
-        return is_ours(call->sb, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+        return is_ours(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
     }
     pid_t pgid = pid == 0 ? getpgid(call->tid) : pid == -1 ? 0 : -pid;
     if (!sl_call_valid(call) || pgid < 0) {
         return SL_ANSWER_VALUE(-ESRCH);
     }
-    if (pid != -1 && !is_our_group(call->sb, pgid)) {
+    if (pid != -1 && !is_our_group(call->sv, pgid)) {
         return SL_ANSWER_PASS;
     }
     return signal_group(call, pgid, (int)call->args[1]);
@@ -92,12 +92,12 @@ static sl_answer handle_kill(sl_call *call)
 static sl_answer handle_target(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
-    return pid > 0 && is_ours(call->sb, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    return pid > 0 && is_ours(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
 static sl_answer handle_tgkill(sl_call *call)
 {
-    bool ours = is_ours(call->sb, (pid_t)call->args[0]) || is_ours(call->sb, (pid_t)call->args[1]);
+    bool ours = is_ours(call->sv, (pid_t)call->args[0]) || is_ours(call->sv, (pid_t)call->args[1]);
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
@@ -144,10 +144,10 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    if (pid < 0 || is_ours(call->sb, (pid_t)pid) || !sl_call_valid(call)) {
+    if (pid < 0 || is_ours(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
         return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
     }
-    if (call->sb->policy->isolate_signals) {
+    if (call->sv->policy->isolate_signals) {
         return SL_ANSWER_PASS;
     }
     long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
@@ -162,7 +162,7 @@ static sl_answer handle_fcntl(sl_call *call)
     if ((int)call->args[1] != F_SETOWN) {
         return SL_ANSWER_PASS;
     }
-    bool ours = pid > 0 ? is_ours(call->sb, pid) : pid < 0 && is_our_group(call->sb, -pid);
+    bool ours = pid > 0 ? is_ours(call->sv, pid) : pid < 0 && is_our_group(call->sv, -pid);
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
@@ -171,10 +171,10 @@ static sl_answer handle_setpriority(sl_call *call)
     int which = (int)call->args[0];
     pid_t who = (pid_t)call->args[1];
     if (which == PRIO_PROCESS) {
-        return who != 0 && is_ours(call->sb, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+        return who != 0 && is_ours(call->sv, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
     }
     pid_t pgid = who != 0 ? who : getpgid(call->tid);
-    bool ours = which != PRIO_PGRP || is_our_group(call->sb, pgid); /* PRIO_USER is all of us */
+    bool ours = which != PRIO_PGRP || is_our_group(call->sv, pgid); /* PRIO_USER is all of us */
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
@@ -186,28 +186,15 @@ static sl_answer handle_ioprio_set(sl_call *call)
     if ((int)call->args[0] != IOPRIO_WHO_PROCESS) {
         return SL_ANSWER_VALUE(-EPERM);
     }
-    return who != 0 && is_ours(call->sb, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    return who != 0 && is_ours(call->sv, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
 /* Owners that are named through memory could be changed behind the check. */
-static int filter(const sl_policy *policy, sl_bpf_rules *rules)
-{
-    static const sl_bpf_rule refused[] = {
-        {.nr = SYS_fcntl,
-         .action = SECCOMP_RET_ERRNO | EPERM,
-         .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
-        {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
-        {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
-    };
-    (void)policy;
-    for (size_t i = 0; i < SL_ARRAY_LEN(refused); i++) {
-        int r = sl_bpf_add(rules, &refused[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
+static const sl_bpf_rule refused[] = {
+    {.nr = SYS_fcntl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
+    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
+    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
+};
 
 #define ROW(call, handle)                                                                          \
     {                                                                                              \
@@ -245,5 +232,6 @@ const sl_feature sl_feature_signals = {
     .wanted = wanted,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .filter = filter,
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
 };

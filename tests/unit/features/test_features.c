@@ -12,7 +12,7 @@
 
 #include "core/fd.h"
 #include "core/util.h"
-#include "supervisor/feature.h"
+#include "features/features.h"
 
 #define SOURCE_MAX (1u << 20)
 
@@ -68,11 +68,11 @@ static const struct tested {
     {"ports", "connect", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
     {"ports", "getsockname", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
     {"ports", "getpeername", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "open", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
+    {"sockets", "open", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
-    {"ports", "openat", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
+    {"sockets", "openat", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
-    {"ports", "openat2", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
+    {"sockets", "openat2", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
     {"ports", "sendto", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
     {"ports", "sendmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},

@@ -23,8 +23,8 @@
 #include "../tidy.h"
 #include "core/util.h"
 #include "kernel/landlock.h"
-#include "sandbox/fsview.h"
 #include "sandbox/gpu.h"
+#include "sandbox/grants.h"
 #include "sandbox/probe.h"
 
 #define FS_ALL_RIGHTS ((1u << 16) - 1)
@@ -187,7 +187,7 @@ static void expect_live(const char *top, const sl_policy *policy, const struct e
     SL_AUTO(sl_fsview) view = NULL;
     sl_autoclose int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     assert_true(ruleset >= 0);
-    if (sl_fsview_build_dev(policy, top, ruleset, &view, &err) < 0) {
+    if (sl_grants_build_dev(policy, top, ruleset, &view, &err) < 0) {
         fail_msg("%s", err.message);
     }
     pid_t pid = fork();
@@ -285,7 +285,7 @@ static void a_write_grant_around_other_gpus_is_refused(void **state)
     sl_error err = {0};
     set(policy, "fs_writable", top);
     set(policy, "gpu_devices", "0");
-    assert_true(sl_fsview_build_dev(policy, top, -1, &view, &err) < 0);
+    assert_true(sl_grants_build_dev(policy, top, -1, &view, &err) < 0);
     assert_non_null(strstr(err.message, "below the write grant"));
     SL_AUTO(sl_policy) denied = sl_policy_new();
     path_of(top, "nvidia0", path);

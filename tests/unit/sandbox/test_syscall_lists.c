@@ -15,8 +15,8 @@
 #include "bpf_sim.h"
 #include "core/util.h"
 #include "live.h"
+#include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
-#include "supervisor/supervisor.h"
 
 #if defined(__x86_64__)
 #define HERE AUDIT_ARCH_X86_64

@@ -6,6 +6,7 @@
  * (bpf_sim.c); constant answers, unknown numbers and equalities with libseccomp too. */
 #include <errno.h>
 #include <linux/audit.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,8 +23,8 @@
 
 #include "bpf_sim.h"
 #include "core/util.h"
+#include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
-#include "supervisor/supervisor.h"
 
 #if defined(__x86_64__)
 #define HERE AUDIT_ARCH_X86_64

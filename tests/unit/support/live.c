@@ -101,7 +101,7 @@ static int serve(sl_sandbox *sb, pid_t child)
     /* Whatever the program left behind was given to us: the dispatcher ends with the last user. */
     for (pid_t left; (left = waitpid(-1, NULL, 0)) > 0 || errno == EINTR;) {
     }
-    pthread_join(sb->dispatcher, NULL);
+    sl_sandbox_join(sb);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -37,7 +37,7 @@ struct live_run {
     /* Between making the sandbox and starting the child; may be NULL. */
     void (*prepare)(sl_sandbox *sb, void *arg);
     void *arg;
-    sl_sandbox_hooks hooks; /* `decided` is filled by us */
+    sl_supervisor_hooks hooks; /* `decided` is filled by us */
     /* what came of it */
     struct live_seen *seen; /* or NULL */
     char error[SL_ERROR_MESSAGE_MAX];

@@ -82,7 +82,7 @@ static void give_names(sl_sandbox *sb, void *arg)
     sl_close(fd);
 }
 
-static const sl_sandbox_hooks gateway = {.flow = on_flow, .dns = on_dns};
+static const sl_supervisor_hooks gateway = {.flow = on_flow, .dns = on_dns};
 
 static bool is_peer(const struct sockaddr_in *sa, const char *addr, uint16_t port)
 {

@@ -27,7 +27,7 @@
 
 #include "core/util.h"
 #include "live.h"
-#include "supervisor/supervisor.h"
+#include "sandbox/sandbox_int.h"
 
 #define PAST      "1000000000"
 #define FUTURE    "4102444800"

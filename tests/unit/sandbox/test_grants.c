@@ -19,7 +19,7 @@
 #include "../tidy.h"
 #include "core/util.h"
 #include "live.h"
-#include "sandbox/fsview.h"
+#include "sandbox/grants.h"
 
 /* A tree under a fresh directory: open/a, open/deep/b, open/deep/secret, open/beside/c, w/. */
 struct tree {

@@ -1,6 +1,6 @@
 /* Owns the mapping of user and group ids between the command and its host: one of each. Grants
  * nothing: the capabilities of the namespace are given up before the program starts (child.c). */
-#include "sandbox/identity.h"
+#include "supervisor/identity.h"
 
 #include <stdio.h>
 #include <unistd.h>

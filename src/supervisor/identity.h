@@ -1,7 +1,7 @@
 /* Who the command seems to be: one user and one group of a user namespace, both of them the
  * caller's own outside. */
-#ifndef SANDLOCK_SANDBOX_IDENTITY_H
-#define SANDLOCK_SANDBOX_IDENTITY_H
+#ifndef SANDLOCK_SUPERVISOR_IDENTITY_H
+#define SANDLOCK_SUPERVISOR_IDENTITY_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -1,7 +1,7 @@
 /* Owns the computing of file grants. A denied path below a read grant is carved out: its siblings
  * are granted along the way instead of their parent. A carve-out below a write grant is impossible
  * in Landlock, so it is refused rather than pretended. */
-#include "sandbox/fsview.h"
+#include "sandbox/grants.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,63 +37,6 @@ static const struct {
     {"/dev/urandom", SL_LANDLOCK_DEVICE}, {"/dev/tty", SL_LANDLOCK_DEVICE},
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
-
-bool sl_fsview_is_below(const char *path, const char *top)
-{
-    size_t n = strlen(top);
-    if (n == 1) {
-        return true; /* "/" */
-    }
-    return strncmp(path, top, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
-
-/* True if one of the write grants lies above `path`, at it or below it. */
-static bool reaches(const sl_fsview *view, const char *path)
-{
-    for (size_t i = 0; i < view->writable.count; i++) {
-        if (sl_fsview_is_below(path, view->writable.items[i]) ||
-            sl_fsview_is_below(view->writable.items[i], path)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool sl_fsview_writes_type(const sl_fsview *view, const char *type)
-{
-    char line[2 * PATH_MAX];
-    struct mntent entry;
-    bool found = false;
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    if (mounts == NULL) {
-        return true;
-    }
-    while (!found && getmntent_r(mounts, &entry, line, sizeof(line)) != NULL) {
-        found = strcmp(entry.mnt_type, type) == 0 && reaches(view, entry.mnt_dir);
-    }
-    endmntent(mounts);
-    return found;
-}
-
-bool sl_fsview_writable(const sl_fsview *view, const char *path)
-{
-    for (size_t i = 0; i < view->writable.count; i++) {
-        if (sl_fsview_is_below(path, view->writable.items[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool sl_fsview_denied(const sl_fsview *view, const char *path)
-{
-    for (size_t i = 0; i < view->denied.count; i++) {
-        if (sl_fsview_is_below(path, view->denied.items[i])) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* The path of an open object as the kernel names it. 0 or -errno. */
 static int real_path(int fd, char out[PATH_MAX])
@@ -203,11 +146,11 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
         return 0;
     }
-    if (++b->carved > SL_FSVIEW_RULES_MAX) {
+    if (++b->carved > SL_GRANTS_RULES_MAX) {
         return sl_error_set(err, E2BIG,
                             "too many entries beside denied paths (over %d, last in '%s'); grant "
                             "narrower directories with -r",
-                            SL_FSVIEW_RULES_MAX, path);
+                            SL_GRANTS_RULES_MAX, path);
     }
     return add_rule(b, fd, SL_LANDLOCK_READ, below, err);
 }
@@ -503,7 +446,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
         }
     }
     r = r < 0 ? r : grant_gpus(b, err);
-    if (r == 0 && b->carved > SL_FSVIEW_RULES_SAY) {
+    if (r == 0 && b->carved > SL_GRANTS_RULES_SAY) {
         char *note = NULL;
         if (asprintf(&note, "%zu rules stand in for directories around denied paths", b->carved) >=
             0) {
@@ -513,12 +456,12 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
     return r;
 }
 
-int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err)
+int sl_grants_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err)
 {
-    return sl_fsview_build_dev(policy, "/dev", ruleset, ret_view, err);
+    return sl_grants_build_dev(policy, "/dev", ruleset, ret_view, err);
 }
 
-int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,
+int sl_grants_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,
                         sl_error *err)
 {
     SL_AUTO(sl_fsview) view = calloc(1, sizeof(*view));
@@ -534,14 +477,4 @@ int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, s
     }
     *ret_view = sl_steal(&view);
     return 0;
-}
-
-void sl_fsview_free(sl_fsview *view)
-{
-    if (view != NULL) {
-        sl_strv_done(&view->writable);
-        sl_strv_done(&view->denied);
-        sl_strv_done(&view->notes);
-        free(view);
-    }
 }

@@ -1,16 +1,11 @@
-/* Which paths a policy grants, as rules of a Landlock ruleset. */
-#ifndef SANDLOCK_SANDBOX_FSVIEW_H
-#define SANDLOCK_SANDBOX_FSVIEW_H
+/* Which paths a policy grants, as plain data: built once by who makes the rules. */
+#ifndef SANDLOCK_SUPERVISOR_FSVIEW_H
+#define SANDLOCK_SUPERVISOR_FSVIEW_H
 
 #include <stdbool.h>
 
-#include "core/err.h"
 #include "core/strv.h"
 #include "core/util.h"
-#include "policy/policy.h"
-
-#define SL_FSVIEW_RULES_MAX 4096 /* rules that carve-outs may take */
-#define SL_FSVIEW_RULES_SAY 256  /* past this many one line is said */
 
 /* What was granted, resolved once at the start: later changes of the tree do not move it. */
 typedef struct sl_fsview {
@@ -21,12 +16,6 @@ typedef struct sl_fsview {
     sl_strv notes;    /* lines worth telling the user: grants not given and why */
 } sl_fsview;
 
-/* Adds the rules. Explicit grants, or the default view: read all but the well-known secrets and
- * devices, write the current directory and /tmp. */
-int sl_fsview_build(const sl_policy *policy, int ruleset, sl_fsview **ret_view, sl_error *err);
-/* The same with GPU nodes in another place than /dev, for tests. */
-int sl_fsview_build_dev(const sl_policy *policy, const char *dev, int ruleset, sl_fsview **ret_view,
-                        sl_error *err);
 void sl_fsview_free(sl_fsview *view);
 SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
 

@@ -13,8 +13,8 @@
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/util.h"
-#include "features/procfs/pids_int.h"
-#include "features/remap/remap.h"
+#include "features/features.h"
+#include "features/procfs/sockets_int.h"
 #include "kernel/tree.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"
@@ -104,7 +104,7 @@ static bool is_own(const struct sockets *s, const char *line, unsigned column)
 }
 
 /* The first line, which names the columns, and the tree's own. */
-static int keep_own_lines(sl_sandbox *sb, FILE *from, const struct sockets *s, size_t which,
+static int keep_own_lines(sl_supervisor *sv, FILE *from, const struct sockets *s, size_t which,
                           sl_buf *out)
 {
     unsigned column = lists[which].column;
@@ -114,7 +114,7 @@ static int keep_own_lines(sl_sandbox *sb, FILE *from, const struct sockets *s, s
     int r = 0;
     for (ssize_t n; r == 0 && (n = getline(&line, &cap, from)) > 0; first = false) {
         if (first || is_own(s, line, column)) {
-            sl_ports_rename_line(sb, lists[which].name, line);
+            sl_sockets_rename_line(sv, lists[which].name, line);
             r = sl_buf_append(out, line, (size_t)n);
         }
     }
@@ -122,14 +122,14 @@ static int keep_own_lines(sl_sandbox *sb, FILE *from, const struct sockets *s, s
 }
 
 /* The sockets that the tree has open now. */
-static int list_sockets(const sl_sandbox *sb, struct sockets *ret)
+static int list_sockets(const sl_supervisor *sv, struct sockets *ret)
 {
     sl_autofree pid_t *list = malloc(PROCESSES_MAX * sizeof(*list));
     ret->inodes = malloc(SOCKETS_MAX * sizeof(*ret->inodes));
     if (list == NULL || ret->inodes == NULL) {
         return -ENOMEM;
     }
-    size_t count = sl_tree_list(sb->helper_pid, list, PROCESSES_MAX);
+    size_t count = sl_tree_list(sv->helper_pid, list, PROCESSES_MAX);
     for (size_t i = 0; i < count; i++) {
         add_of_process(ret, list[i]);
     }
@@ -147,32 +147,33 @@ struct wanted {
 static bool resume_list(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
 {
     const struct wanted *wanted = d->data;
-    struct sockets s = {0};
+    struct sl_sockets_state *s = sl_supervisor_state(d->call.sv, &sl_feature_sockets);
+    struct sockets sockets = {0};
     sl_buf out;
     uint64_t start = sl_clock_now_ns();
     (void)why;
-    if (start < d->call.sb->lists_from_ns) {
+    if (start < s->next_ns) {
         sl_deferred_park(d);
         return false;
     }
     sl_buf_init(&out, TEXT_MAX);
     FILE *from = fdopen(d->fd, "re");
-    int r = from == NULL ? -ENOMEM : list_sockets(d->call.sb, &s);
+    int r = from == NULL ? -ENOMEM : list_sockets(d->call.sv, &sockets);
     if (from != NULL) {
         d->fd = -1;
-        r = r < 0 ? r : keep_own_lines(d->call.sb, from, &s, wanted->which, &out);
+        r = r < 0 ? r : keep_own_lines(d->call.sv, from, &sockets, wanted->which, &out);
         fclose(from);
     }
-    free(s.inodes);
+    free(sockets.inodes);
     sl_autoclose int memfd = r < 0 ? -1 : sl_fd_memfd("net", sl_buf_head(&out), out.len);
     sl_buf_done(&out);
     *ret_answer = memfd < 0 ? SL_ANSWER_VALUE(-EIO) : sl_vfile_inject(memfd, wanted->cloexec);
     uint64_t end = sl_clock_now_ns();
-    d->call.sb->lists_from_ns = end + (end - start);
+    s->next_ns = end + (end - start);
     return true;
 }
 
-bool sl_pids_is_net(const char *path)
+bool sl_sockets_is_net(const char *path)
 {
     return net_file(path) != NULL;
 }
@@ -197,7 +198,7 @@ static sl_answer give_list(sl_call *call, size_t which, int fd, bool cloexec)
 }
 
 /* The engine's own: it lives in the network that the tree lives in. */
-sl_answer sl_pids_give_ports(sl_call *call, const char *path, bool cloexec)
+sl_answer sl_sockets_give(sl_call *call, const char *path, bool cloexec)
 {
     char real[64];
     const char *name = net_file(path);
@@ -214,7 +215,7 @@ sl_answer sl_pids_give_ports(sl_call *call, const char *path, bool cloexec)
     return give_list(call, which, fd, cloexec);
 }
 
-sl_answer sl_pids_open_net(sl_call *call, const char *path, sl_answer opened)
+sl_answer sl_sockets_open_net(sl_call *call, const char *path, sl_answer opened)
 {
     const char *name = net_file(path);
     if (opened.kind != SL_INJECT) {

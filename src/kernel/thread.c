@@ -1,0 +1,19 @@
+/* Owns the starting of threads. */
+#include "kernel/thread.h"
+
+int sl_thread_start(size_t stack_size, void *(*fn)(void *arg), void *arg, pthread_t *ret_thread)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int r = pthread_attr_init(&attr);
+    if (r != 0) {
+        return -r;
+    }
+    r = pthread_attr_setstacksize(&attr, stack_size);
+    r = r != 0 ? r : pthread_create(&thread, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    if (r == 0) {
+        *ret_thread = thread;
+    }
+    return -r;
+}
