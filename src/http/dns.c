@@ -47,7 +47,11 @@ static void note_refusal(sl_gateway *gw, const struct sl_link_process *process, 
     }
     sl_audit_denied(gw->audit, what, allow_with);
     if (!seen_before(name)) {
-        sl_audit_event e = {.process = process, .kind = "dns", .host = name, .reason = "no_rule"};
+        sl_audit_event e = {.kind = "dns",
+                            .host = name,
+                            .reason = "no_rule",
+                            .pid = process->pid,
+                            .exe = process->exe};
         sl_audit_write(gw->audit, &e);
     }
 }

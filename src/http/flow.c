@@ -34,7 +34,8 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
     bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
     sl_audit_event e = {
         .allow = reason == NULL || left,
-        .process = &flow->process,
+        .pid = flow->process.pid,
+        .exe = flow->process.exe,
         .kind = kind,
         .host = sl_flow_host(flow, host),
         .port = flow->target.port,

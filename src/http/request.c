@@ -53,7 +53,8 @@ void sl_request_log(sl_request *r, const char *reason, const char *detail, uint6
                    (strcmp(reason, "address_denied") == 0 || strcmp(reason, "tls_verify") == 0);
     sl_audit_event e = {
         .allow = !refused,
-        .process = &flow->process,
+        .pid = flow->process.pid,
+        .exe = flow->process.exe,
         .kind = r->status == 101 ? "websocket" : "http",
         .method = r->method,
         .url = sl_request_url(r),
@@ -80,7 +81,8 @@ void sl_request_deny(sl_request *r, const sl_judged *j)
     sl_flow *flow = r->flow;
     const char *url = sl_request_url(r);
     sl_audit_event e = {
-        .process = &flow->process,
+        .pid = flow->process.pid,
+        .exe = flow->process.exe,
         .kind = "http",
         .method = r->method,
         .url = url,
