@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 
 #define REFUSED_MAX 1024 /* names that get a line of their own; more are only counted */
@@ -63,10 +64,14 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
         return SL_DNS_LOOPBACK;
     }
     if (!sl_policy_grants_name(gw->policy, name)) {
+        SL_TRACE(SL_TRACE_FLOW, "name '%s': no rule grants it", name);
         note_refusal(gw, tag, name);
         return SL_DNS_NXDOMAIN;
     }
-    return sl_synth_assign(gw->synth, name, ret_addr) == 0 ? SL_DNS_ADDRESS : SL_DNS_SERVFAIL;
+    int r = sl_synth_assign(gw->synth, name, ret_addr);
+    SL_TRACE(SL_TRACE_FLOW, "name '%s': %s", name,
+             r == 0 ? "granted" : "no address is left for it");
+    return r == 0 ? SL_DNS_ADDRESS : SL_DNS_SERVFAIL;
 }
 
 /* ---- the engine's ---- */

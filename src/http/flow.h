@@ -8,6 +8,7 @@
 
 #include "core/addr.h"
 #include "core/buf.h"
+#include "core/trace.h"
 #include "http/upstream.h"
 #include "net/conn.h"
 #include "net/sniff.h"
@@ -65,6 +66,10 @@ struct sl_flow {
     const char *failed; /* why it could not be opened: the first request is answered so */
     char failed_detail[160];
 };
+
+/* A line of the trace about a flow: it begins with which. */
+#define SL_FLOW_TRACE(flow, topic, fmt, ...)                                                       \
+    SL_TRACE(topic, "flow %llu: " fmt, (unsigned long long)(flow)->id, ##__VA_ARGS__)
 
 /* Takes `fd` over, judges the flow, and looks at its first bytes. 0 or -errno, then closed. */
 int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg);

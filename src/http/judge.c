@@ -230,6 +230,10 @@ void sl_judge_request(sl_request *request, const sl_request_words *words, sl_jud
             ask_policy(request, host, j);
         }
     }
+    /* Not the query: secrets stand there. */
+    SL_FLOW_TRACE(flow, SL_TRACE_HTTP, "%s '%s%s': %s, %s '%s'", request->method, j->authority,
+                  j->path != NULL ? j->path : "", j->allow ? "allowed" : "denied",
+                  j->allow ? "by" : j->reason, j->rule != NULL ? j->rule : "no rule");
     if (!j->allow || sl_audit_logging(flow->gw->audit)) {
         write_url(request, words, j);
     }

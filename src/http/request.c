@@ -70,6 +70,9 @@ void sl_request_log(sl_request *r, const char *reason, const char *detail, uint6
         .duration_ms = uv_now(flow->gw->loop) - r->started_ms,
         .timed = true,
     };
+    SL_FLOW_TRACE(flow, SL_TRACE_HTTP, "%s, status %u, %llu bytes up, %llu down",
+                  reason != NULL ? reason : "complete", r->status, (unsigned long long)bytes_out,
+                  (unsigned long long)bytes_in);
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
 }

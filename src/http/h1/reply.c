@@ -29,6 +29,8 @@ static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
                                            : "Connection: keep-alive\r\n");
     struct iovec iov[2] = {{sl_buf_head(head), head->len}, {sl_buf_head(&a->body), a->body.len}};
     x->request.status = a->status;
+    SL_FLOW_TRACE(x->flow, SL_TRACE_HTTP, "an answer of ours, %u, and the connection %s", a->status,
+                  keep ? "goes on" : "ends");
     sl_exchange_down(x, SL_H1_DOWN_DONE);
     if (sl_side_send(&x->client, iov, no_body ? 1 : 2) < 0) {
         sl_exchange_break(x);

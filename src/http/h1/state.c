@@ -2,7 +2,6 @@
  * on a step, but for the deadline that a state has. */
 #include <assert.h>
 
-#include "core/trace.h"
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
 
@@ -87,8 +86,8 @@ static bool may_step(sl_exchange *x, const machine *m, unsigned from, unsigned t
 {
     bool legal = from == to || (m->legal[from] >> to & 1) != 0;
     if (from != to) {
-        SL_TRACE(SL_TRACE_HTTP, "flow %llu: %s %s -> %s%s", (unsigned long long)x->flow->id,
-                 m->name, m->states[from], m->states[to], legal ? "" : ", which must not be");
+        SL_FLOW_TRACE(x->flow, SL_TRACE_HTTP, "%s %s -> %s%s", m->name, m->states[from],
+                      m->states[to], legal ? "" : ", which must not be");
     }
     assert(legal);
     if (!legal) {
