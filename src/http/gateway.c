@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
@@ -87,7 +88,8 @@ static int read_hello(int link, hello *ret, sl_error *err)
     size_t at = 0;
     unsigned flags = in.m.flags;
     size_t expect = 2 + ((flags & SL_LINK_HAS_AUDIT) != 0) + 2 * ((flags & SL_LINK_HAS_CA) != 0) +
-                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0);
+                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0) +
+                    ((flags & SL_LINK_HAS_TRACE) != 0);
     if (count != expect) {
         return sl_error_set(err, EPROTO, "the gateway got %zu descriptors instead of %zu", count,
                             expect);
@@ -100,6 +102,9 @@ static int read_hello(int link, hello *ret, sl_error *err)
     ret->ca_key = (flags & SL_LINK_HAS_CA) != 0 ? fds[at++] : -1;
     ret->upstream_ca = (flags & SL_LINK_HAS_UPSTREAM_CA) != 0 ? fds[at++] : -1;
     ret->bundle = (flags & SL_LINK_HAS_BUNDLE) != 0 ? fds[at++] : -1;
+    if ((flags & SL_LINK_HAS_TRACE) != 0) {
+        sl_trace_adopt(in.m.trace, fds[at++], "gateway");
+    }
     return 0;
 }
 
