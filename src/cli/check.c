@@ -4,7 +4,9 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "cli/cli_int.h"
+#include "cli/mains.h"
+#include "cli/say.h"
+#include "cli/simple.h"
 #include "core/util.h"
 #include "sandbox/probe.h"
 

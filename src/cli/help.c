@@ -1,11 +1,15 @@
 /* Owns the help texts. The options of `run` come from the tables that also read them, so that none
  * can be missing here. */
+#include "cli/help.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli_int.h"
+#include "cli/command.h"
+#include "cli/mains.h"
 #include "cli/options.h"
+#include "cli/say.h"
 #include "core/util.h"
 
 #define HELP_COLUMN 34

@@ -7,7 +7,10 @@
 
 #include "cli/options_int.h"
 #include "cli/profiles.h"
+#include "core/num.h"
 #include "core/util.h"
+
+#define STATUS_FD_MAX 999999999u
 
 /* Where the reading is. */
 struct reader {
@@ -42,17 +45,12 @@ static int take_value(struct reader *r, const char *option, const sl_cli_found *
 
 static int parse_fd(const char *value, int *ret_fd, sl_error *err)
 {
-    size_t len = strlen(value);
-    int fd = 0;
-    bool good = len > 0 && len <= 9 && strspn(value, "0123456789") == len;
-    for (size_t i = 0; good && i < len; i++) {
-        fd = fd * 10 + (value[i] - '0');
-    }
-    if (!good) {
+    uint64_t fd;
+    if (sl_num_parse_str(value, STATUS_FD_MAX, &fd) < 0) {
         return sl_error_usage(err, "option '--status-fd': '%s' is not the number of a descriptor",
                               value);
     }
-    *ret_fd = fd;
+    *ret_fd = (int)fd;
     return 0;
 }
 

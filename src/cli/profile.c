@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli_int.h"
+#include "cli/help.h"
+#include "cli/mains.h"
 #include "cli/profiles.h"
+#include "cli/say.h"
 #include "core/strv.h"
 #include "core/text.h"
 #include "core/util.h"

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli_int.h"
+#include "cli/help.h"
+#include "cli/mains.h"
 #include "cli/options.h"
+#include "cli/say.h"
 #include "core/fd.h"
 #include "core/util.h"
 #include "engine/run.h"

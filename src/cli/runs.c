@@ -9,12 +9,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cli/cli_int.h"
+#include "cli/help.h"
+#include "cli/mains.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "cli/simple.h"
 #include "core/util.h"
 #include "engine/runs.h"
 
-#define WORD_MAX 80   /* bytes of the name of a run */
-#define GRACE_MS 5000 /* to end after SIGTERM; and to be gone after SIGKILL */
+#define LIST_MAX (16u << 20) /* bytes of what runs say of themselves */
+#define NO_RUN   1           /* exit code: there is no such run, or more than one */
+#define WORD_MAX 80          /* bytes of the name of a run */
+#define GRACE_MS 5000        /* to end after SIGTERM; and to be gone after SIGKILL */
 
 /* The words after `inspect` and `kill`. */
 struct words {
@@ -186,7 +192,7 @@ int sl_cli_ps_main(int argc, char **argv)
         rows_done(&rows);
         return sl_cli_fail(&err);
     }
-    sl_buf_init(&out, SL_CLI_LIST_MAX);
+    sl_buf_init(&out, LIST_MAX);
     if (json) {
         json_t *all = json_array();
         for (size_t i = 0; i < rows.runs.count; i++) {
@@ -383,7 +389,7 @@ static int find_and_ask(const struct words *w, enum sl_control_what what, json_t
         if (r < 0 && row != NULL) {
             (void)ask_failed(w->run, row, r, &err);
         }
-        code = r < 0 ? (sl_cli_fail(&err), SL_CLI_NO_RUN) : 0;
+        code = r < 0 ? (sl_cli_fail(&err), NO_RUN) : 0;
     }
     rows_done(&rows);
     if (code == 0) {
@@ -409,7 +415,7 @@ int sl_cli_inspect_main(int argc, char **argv)
     }
     code = find_and_ask(&w, SL_CONTROL_INSPECT, &facts, NULL);
     if (code == 0) {
-        sl_buf_init(&out, SL_CLI_LIST_MAX);
+        sl_buf_init(&out, LIST_MAX);
         if (w.json) {
             (void)json_object_del(facts, "policy_toml"); /* the same, for people */
         }
@@ -430,7 +436,7 @@ static int send_signal(const struct words *w, struct guardian *ret_guardian)
         sl_error err;
         (void)sl_error_set(&err, ESRCH, "run '%s' is over", w->run);
         (void)sl_cli_fail(&err);
-        code = SL_CLI_NO_RUN;
+        code = NO_RUN;
     }
     json_decref(answer);
     return code;

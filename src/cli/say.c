@@ -1,10 +1,11 @@
 /* Owns what the program writes: messages and output. Never lets a byte of the user's words act on
  * it (CWE-117). */
+#include "cli/say.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli_int.h"
 #include "core/fd.h"
 
 /* Length of the printable character at `s`, or 0: control byte, C1, or no UTF-8. */

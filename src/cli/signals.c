@@ -1,10 +1,12 @@
 /* Owns the names of signals. The C library's own names depend on its version. */
+#include "cli/signals.h"
+
 #include <signal.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
-#include "cli/cli_int.h"
+#include "core/num.h"
 #include "core/util.h"
 
 static const struct {
@@ -23,10 +25,9 @@ static const struct {
 
 int sl_cli_signal(const char *word)
 {
-    size_t len = strlen(word);
-    if (len > 0 && len <= 2 && strspn(word, "0123456789") == len) {
-        int number = (int)strtol(word, NULL, 10);
-        return number >= 1 && number <= SIGRTMAX ? number : -1;
+    uint64_t number;
+    if (strlen(word) <= 2 && sl_num_parse_str(word, (uint64_t)SIGRTMAX, &number) == 0) {
+        return number >= 1 ? (int)number : -1;
     }
     const char *name = strncasecmp(word, "SIG", 3) == 0 ? word + 3 : word;
     for (size_t i = 0; i < SL_ARRAY_LEN(signals); i++) {

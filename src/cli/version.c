@@ -1,5 +1,7 @@
 /* Owns `sandlock version`. */
-#include "cli/cli_int.h"
+#include "cli/mains.h"
+#include "cli/say.h"
+#include "cli/simple.h"
 
 int sl_cli_version_main(int argc, char **argv)
 {

@@ -1,7 +1,8 @@
 /* Owns the first process: it waits, passes signals on, and kills what is left if the engine dies.
  * It parses nothing and serves nobody, so that nothing can bring it down; the bytes of an
  * interactive run it moves, unseen. */
-#include <errno.h>
+#include "engine/guardian.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,22 +11,15 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "engine/engine_int.h"
 #include "engine/killall.h"
 #include "engine/report.h"
+#include "engine/say.h"
 
 /* What other processes send us is meant for the command. Terminal signals reach it without us. */
 static const int passed[] = {SIGTERM, SIGINT,  SIGQUIT,  SIGHUP, SIGUSR1,
                              SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
 
-static void pass_on(struct sl_run *run, int sig)
-{
-    unsigned char byte = (unsigned char)sig;
-    ssize_t n = write(run->signal_pipe[1], &byte, 1);
-    (void)n; /* a full pipe: the engine is not keeping up with signals, one more tells it nothing */
-}
-
-static int engine_ended(struct sl_run *run, int status)
+static int engine_ended(const sl_guardian *g, int status)
 {
     if (WIFEXITED(status)) {
         return WEXITSTATUS(status);
@@ -33,11 +27,11 @@ static int engine_ended(struct sl_run *run, int status)
     char message[96];
     snprintf(message, sizeof(message), "the engine was ended by signal %d; the run is over",
              WTERMSIG(status));
-    sl_run_say(message);
-    if (run->options->status_fd >= 0) {
+    sl_say(message);
+    if (g->status_fd >= 0) {
         struct sl_report_end end = {
-            .exit_code = 125, .reason = "error", .message = message, .name = run->policy->name};
-        sl_report_status(NULL, run->options->status_fd, &end);
+            .exit_code = 125, .reason = "error", .message = message, .name = g->name};
+        sl_report_status(NULL, g->status_fd, &end);
     }
     return 125;
 }
@@ -52,7 +46,7 @@ static bool reap(pid_t engine, int *ret_status)
     return pid == engine;
 }
 
-static int wait_plain(struct sl_run *run, pid_t engine, const sigset_t *set)
+static int wait_plain(const sl_guardian *g, const sigset_t *set)
 {
     int status;
     siginfo_t info;
@@ -62,11 +56,11 @@ static int wait_plain(struct sl_run *run, pid_t engine, const sigset_t *set)
             /* What the terminal sends (si_code > 0) reached the whole group, the command included.
              */
             if (info.si_code <= 0) {
-                pass_on(run, sig);
+                sl_wire_pass_on(g->wire, sig);
             }
             continue;
         }
-        if (reap(engine, &status)) {
+        if (reap(g->engine, &status)) {
             return status;
         }
     }
@@ -74,81 +68,79 @@ static int wait_plain(struct sl_run *run, pid_t engine, const sigset_t *set)
 
 /* With a terminal between: what the caller's terminal sends is for us, and the command has its own.
  */
-static void on_signal(struct sl_run *run, const struct signalfd_siginfo *info)
+static void on_signal(const sl_guardian *g, const struct signalfd_siginfo *info)
 {
     int sig = (int)info->ssi_signo;
     if (sig == SIGWINCH) {
-        sl_terminal_resize(run->terminal);
+        sl_terminal_resize(g->terminal);
     } else if (sig == SIGTSTP) {
-        sl_terminal_restore(run->terminal);
+        sl_terminal_restore(g->terminal);
         kill(getpid(), SIGSTOP);
     } else if (sig == SIGHUP || info->ssi_code <= 0) {
-        pass_on(run, sig);
+        sl_wire_pass_on(g->wire, sig);
     }
-    if ((sig == SIGTSTP || sig == SIGCONT) && run->interacts) {
-        sl_terminal_begin(run->terminal);
+    if ((sig == SIGTSTP || sig == SIGCONT) && g->interacts) {
+        sl_terminal_begin(g->terminal);
     }
 }
 
 /* The engine says that the command runs, and that it is gone; its death says so too. Then the
  * terminal is the caller's again, and the engine, which waits for that, may speak. */
-static void on_news(struct sl_run *run)
+static void on_news(sl_guardian *g)
 {
-    char news;
-    ssize_t n = read(run->news_pipe[0], &news, 1); /* the second may be there already */
-    if (n == 1 && news == SL_NEWS_STARTED) {
-        run->interacts = true;
-        sl_terminal_begin(run->terminal);
-    } else if (n >= 0 || errno != EINTR) {
-        run->interacts = false;
-        sl_terminal_drain(run->terminal);
-        sl_terminal_restore(run->terminal);
-        sl_close(sl_steal_fd(&run->news_pipe[0]));
-        pass_on(run, SL_SIGNAL_RESTORED);
+    int news = sl_wire_read_news(g->wire); /* the second may be there already */
+    if (news == SL_NEWS_STARTED) {
+        g->interacts = true;
+        sl_terminal_begin(g->terminal);
+    } else if (news == SL_NEWS_ENDED) {
+        g->interacts = false;
+        sl_terminal_drain(g->terminal);
+        sl_terminal_restore(g->terminal);
+        sl_wire_close_news(g->wire);
+        sl_wire_pass_on(g->wire, SL_WIRE_RESTORED);
     }
 }
 
-static int wait_interactive(struct sl_run *run, pid_t engine, sigset_t *set)
+static int wait_interactive(sl_guardian *g, sigset_t *set)
 {
     enum { SIGNALS = SL_TERMINAL_POLLED, NEWS, COUNT };
     struct pollfd polled[COUNT];
     struct signalfd_siginfo info;
     int status;
-    sl_close(sl_steal_fd(&run->news_pipe[1]));
-    sl_terminal_close_slave(run->terminal);
+    sl_wire_keep_guardian(g->wire);
+    sl_terminal_close_slave(g->terminal);
     sigaddset(set, SIGTSTP);
     sigprocmask(SIG_BLOCK, set, NULL);
     sl_autoclose int signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0) {
-        return wait_plain(run, engine,
-                          set); /* no descriptor left: without keyboard, not without end */
+        return wait_plain(g, set); /* no descriptor left: without keyboard, not without end */
     }
     for (;;) {
-        sl_terminal_poll(run->terminal, polled);
+        sl_terminal_poll(g->terminal, polled);
         polled[SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
-        polled[NEWS] = (struct pollfd){.fd = run->news_pipe[0], .events = POLLIN};
+        polled[NEWS] = (struct pollfd){.fd = g->wire->news[0], .events = POLLIN};
         if (poll(polled, COUNT, -1) < 0) {
             continue;
         }
-        sl_terminal_pump(run->terminal, polled);
+        sl_terminal_pump(g->terminal, polled);
         if (polled[NEWS].revents != 0) {
-            on_news(run);
+            on_news(g);
         }
         while (read(signals, &info, sizeof(info)) == sizeof(info)) {
             if (info.ssi_signo != SIGCHLD) {
-                on_signal(run, &info);
+                on_signal(g, &info);
             }
         }
-        if (reap(engine, &status)) {
-            while (run->news_pipe[0] >= 0) {
-                on_news(run); /* to the end */
+        if (reap(g->engine, &status)) {
+            while (g->wire->news[0] >= 0) {
+                on_news(g); /* to the end */
             }
             return status;
         }
     }
 }
 
-int sl_guardian_main(struct sl_run *run, pid_t engine)
+int sl_guardian_main(sl_guardian *g)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -156,9 +148,8 @@ int sl_guardian_main(struct sl_run *run, pid_t engine)
     for (size_t i = 0; i < SL_ARRAY_LEN(passed); i++) {
         sigaddset(&set, passed[i]);
     }
-    int status =
-        run->terminal != NULL ? wait_interactive(run, engine, &set) : wait_plain(run, engine, &set);
-    int code = engine_ended(run, status);
+    int status = g->terminal != NULL ? wait_interactive(g, &set) : wait_plain(g, &set);
+    int code = engine_ended(g, status);
     sl_killall(0);
     return code;
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define LIST_MAX 65536 /* bytes of the list that one round looks at; the rest comes next round */
@@ -32,12 +33,13 @@ static int kill_children(pid_t spare, pid_t *ret_one)
         return 0;
     }
     list[n] = '\0';
-    char *end;
-    for (char *p = list;; p = end) {
-        pid_t pid = (pid_t)strtol(p, &end, 10);
-        if (end == p || (*end != ' ' && *end != '\n')) {
+    const char *at = list;
+    uint64_t number;
+    for (;;) {
+        if (sl_num_next(&at, &number) < 0 || (*at != ' ' && *at != '\n')) {
             return seen; /* the end, or a number that was cut */
         }
+        pid_t pid = (pid_t)number;
         if (pid == spare || pid <= 0) {
             continue;
         }

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/num.h"
+
 static const char *const run_files[] = {"ca.pem", "bundle.pem"};
 
 /* Opens (and makes) one directory that must be ours and closed to others. */
@@ -156,7 +158,7 @@ static void sweep(int base)
     }
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         if (strncmp(e->d_name, "run-", 4) == 0) {
-            pid_t pid = (pid_t)strtol(e->d_name + 4, NULL, 10);
+            pid_t pid = sl_num_pid(e->d_name + 4);
             if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH && is_abandoned(base, e->d_name)) {
                 remove_run(base, e->d_name);
             }

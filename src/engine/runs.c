@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/num.h"
+
 #define ASK_MS 3000 /* longer than the run takes to turn a slow peer away */
 
 /* "GUARDIAN-RANDOM", and nothing else: the guardian's number, or 0. */
@@ -25,7 +27,7 @@ static int guardian_of(const char *file)
         rest[17] != '\0') {
         return 0;
     }
-    return (int)strtol(file, NULL, 10);
+    return (int)sl_num_pid(file);
 }
 
 static bool is_socket(int dir, const char *file)

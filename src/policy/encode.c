@@ -14,6 +14,10 @@ static bool differs(const sl_policy *policy, const sl_policy *defaults, const sl
 {
     const void *a = sl_field_member(policy, field);
     const void *b = sl_field_member(defaults, field);
+    if (field->given_offset != SIZE_MAX &&
+        *(const bool *)((const char *)policy + field->given_offset)) {
+        return true;
+    }
     switch (field->type) {
     case SL_FIELD_BOOL:
         return *(const bool *)a != *(const bool *)b;
@@ -25,9 +29,7 @@ static bool differs(const sl_policy *policy, const sl_policy *defaults, const sl
     case SL_FIELD_STRING:
         return *(char *const *)a != NULL;
     case SL_FIELD_LIST:
-        return ((const sl_strv *)a)->count > 0 ||
-               (field->given_offset != SIZE_MAX &&
-                *(const bool *)((const char *)policy + field->given_offset));
+        return ((const sl_strv *)a)->count > 0;
     }
     return false;
 }

@@ -139,7 +139,7 @@ static const sl_field fields[] = {
      AT(max_memory), .argument = "SIZE", .group = LIMITS,
      .help = "memory of all its processes together ('512M'); over it the run ends"},
     {.name = "max_processes", .option = "--max-processes", .short_option = 'P',
-     .type = SL_FIELD_COUNT, AT(max_processes), .argument = "N", .group = LIMITS,
+     .type = SL_FIELD_COUNT, AT_GIVEN(max_processes), .argument = "N", .group = LIMITS,
      .help = "processes alive at once (default 64; 0: no limit)"},
     {.name = "max_cpu", .option = "--max-cpu", .short_option = 'c', .type = SL_FIELD_COUNT,
      AT(max_cpu), .argument = "PERCENT", .group = LIMITS,

@@ -214,9 +214,6 @@ static int add_item(sl_policy *policy, const sl_field *field, const char *value,
     if (r == 0 && !none && sl_strv_add(list, value) < 0) {
         r = sl_error_set(err, ENOMEM, "no memory for the policy");
     }
-    if (r == 0 && field->given_offset != SIZE_MAX) {
-        *(bool *)((char *)policy + field->given_offset) = true;
-    }
     return r;
 }
 
@@ -225,13 +222,10 @@ int sl_policy_set(sl_policy *policy, const sl_field *field, const char *value, s
     return sl_policy_set_as(policy, field, value, sl_field_what(field), err);
 }
 
-int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value, const char *what,
-                     sl_error *err)
+static int set_member(sl_policy *policy, const sl_field *field, const char *value, const char *what,
+                      sl_error *err)
 {
     void *member = sl_field_member(policy, field);
-    if (policy->frozen) {
-        return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
-    }
     int r;
     switch (field->type) {
     case SL_FIELD_BOOL:
@@ -250,6 +244,19 @@ int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value
     }
     r = field->take == NULL ? 0 : field->take(policy, value, what, err);
     return r < 0 ? r : set_string(member, value, err);
+}
+
+int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value, const char *what,
+                     sl_error *err)
+{
+    if (policy->frozen) {
+        return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
+    }
+    int r = set_member(policy, field, value, what, err);
+    if (r == 0 && field->given_offset != SIZE_MAX) {
+        *(bool *)((char *)policy + field->given_offset) = true;
+    }
+    return r;
 }
 
 static int add_rule_ports(sl_ports *ports, const sl_http_rule *rules, size_t count)

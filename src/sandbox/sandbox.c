@@ -318,6 +318,17 @@ static struct sl_child_args child_args(sl_sandbox *sb, const sl_spawn *spawn)
     return args;
 }
 
+const char *sl_sandbox_promise(const sl_policy *policy)
+{
+    for (size_t i = 0; i < sl_feature_count; i++) {
+        const sl_feature *f = sl_features[i];
+        if (f->wanted(policy) && (f->promised == NULL || f->promised(policy))) {
+            return f->option != NULL ? f->option : f->name;
+        }
+    }
+    return NULL;
+}
+
 int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err)
 {
     int r = build_filter(sb, sb->sv->policy, false, err);

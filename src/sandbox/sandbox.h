@@ -79,6 +79,10 @@ typedef struct sl_spawn {
  * child's own set-up come back here, with the exit code they mean (126, 127, 125). */
 int sl_sandbox_spawn(sl_sandbox *sb, const sl_spawn *spawn, pid_t *ret_pid, sl_error *err);
 
+/* What of this policy nobody keeps without a supervisor, as the user spells it: by the word of the
+ * features. NULL when the kernel alone keeps all of it. */
+const char *sl_sandbox_promise(const sl_policy *policy);
+
 /* Confines this very process by the kernel's rules alone and becomes the program. Returns only on
  * failure. For policies that need no supervisor (--no-supervisor). */
 int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err);

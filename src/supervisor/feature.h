@@ -26,13 +26,18 @@ typedef struct sl_syscall_row {
     sl_bpf_cond conds[SL_BPF_CONDS_MAX]; /* trap only when these hold */
 } sl_syscall_row;
 
+/* For a feature without which every promise of a policy holds: a means to other features, or
+ * something that only a supervisor can get in the way of. Say which, where it is used. */
+bool sl_feature_promises_nothing(const sl_policy *policy);
+
 typedef struct sl_feature {
     const char *name;
     bool (*wanted)(const sl_policy *policy);
-    /* The option whose promise is lost when nobody supervises, as the user writes it: then a run
-     * without a supervisor is refused. NULL: nothing is lost. A feature with rows or a thread must
-     * have it (a view of things may say that it is one, and always answer NULL). */
-    const char *(*promises)(const sl_policy *policy);
+    /* What of the policy is lost when nobody supervises, as the user spells it (NULL: `name`), and
+     * whether this policy has promised it (NULL: whenever it is wanted). Then a run without a
+     * supervisor is refused; a feature that says nothing of this refuses as well. */
+    const char *option;
+    bool (*promised)(const sl_policy *policy);
     /* What is trapped. */
     const sl_syscall_row *rows;
     size_t row_count;

@@ -15,6 +15,12 @@
 
 #define DISPATCHER_STACK (256u * 1024u)
 
+bool sl_feature_promises_nothing(const sl_policy *policy)
+{
+    (void)policy;
+    return false;
+}
+
 void *sl_supervisor_state(const sl_supervisor *sv, const sl_feature *feature)
 {
     for (size_t i = 0; i < sv->wanted_count; i++) {

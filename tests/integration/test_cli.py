@@ -367,7 +367,8 @@ def test_no_supervisor(sandlock):
     assert done.returncode == 3 and done.stdout == f"{os.getpid()}\n", done.stderr
     assert (sandlock.work / "in").read_text() == "x\n" and not outside.exists()
     for option in ("--http-allow=GET a.test/", "--net-allow=a.test", "-t1", "--audit=-",
-                   "--isolate-pids", "--hostname=box", "--port-remap"):
+                   "--isolate-pids", "--hostname=box", "--port-remap", "--isolate-ipc", "-P64",
+                   "--net-bind=8080"):  # which listen(2) of an unbound socket would get around
         done = sandlock_words(sandlock, "run", "--no-supervisor", option, "--", "touch", "ran")
         assert done.returncode == 2 and "--no-supervisor" in done.stderr, (option, done)
         assert done.stderr.count("\n") == 1 and not (sandlock.work / "ran").exists(), option

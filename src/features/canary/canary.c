@@ -40,6 +40,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_core = {
     .name = "core",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* it asks for us */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_canary_state),

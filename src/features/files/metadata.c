@@ -446,6 +446,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_metadata = {
     .name = "metadata",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .refused = refused,

@@ -68,6 +68,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_ptys = {
     .name = "ptys",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* it only gives */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
 };

@@ -243,6 +243,7 @@ static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
 const sl_feature sl_feature_trust = {
     .name = "trust",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* the network does */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_trust_state),

@@ -87,6 +87,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_ipc = {
     .name = "ipc",
     .wanted = wanted,
+    .option = "--isolate-ipc",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .refused = refused,

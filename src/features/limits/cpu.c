@@ -208,6 +208,7 @@ static void stop(void *state)
 const sl_feature sl_feature_cpu = {
     .name = "cpu",
     .wanted = wanted,
+    .option = "--max-cpu",
     .state_size = sizeof(struct sl_cpu_state),
     .setup = setup,
     .start = start,

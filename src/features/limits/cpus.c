@@ -50,6 +50,11 @@ static bool wanted(const sl_policy *policy)
     return policy->cpu_cores_text.count > 0 || policy->num_cpus > 0;
 }
 
+static bool is_held(const sl_policy *policy)
+{
+    return policy->cpu_cores_text.count > 0;
+}
+
 static bool wants_view(const sl_policy *policy)
 {
     return policy->num_cpus > 0;
@@ -194,6 +199,8 @@ static const sl_syscall_row view_rows[] = {
 const sl_feature sl_feature_cpus = {
     .name = "cpus",
     .wanted = wanted,
+    .option = "--cpu-cores",
+    .promised = is_held,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_cpus_state),
@@ -203,6 +210,7 @@ const sl_feature sl_feature_cpus = {
 const sl_feature sl_feature_cpus_seen = {
     .name = "cpus_seen",
     .wanted = wants_view,
+    .option = "--num-cpus",
     .rows = view_rows,
     .row_count = SL_ARRAY_LEN(view_rows),
 };

@@ -227,6 +227,7 @@ uint64_t sl_memory_peak(const sl_supervisor *sv)
 const sl_feature sl_feature_memory = {
     .name = "memory",
     .wanted = wanted,
+    .option = "--max-memory",
     .state_size = sizeof(struct sl_memory_state),
     .setup = setup,
     .start = start,

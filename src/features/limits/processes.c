@@ -34,6 +34,12 @@ static bool wanted(const sl_policy *policy)
     return policy->max_processes > 0;
 }
 
+/* The default limit is not one that somebody relies on. */
+static bool was_given(const sl_policy *policy)
+{
+    return policy->max_processes_given;
+}
+
 static ssize_t read_small(const char *path, char *out, size_t cap)
 {
     sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -131,6 +137,8 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_processes = {
     .name = "processes",
     .wanted = wanted,
+    .option = "--max-processes",
+    .promised = was_given,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_procs_state),

@@ -139,6 +139,7 @@ static const sl_syscall_row bind_rows[] = {
 const sl_feature sl_feature_bind = {
     .name = "bind",
     .wanted = sl_policy_restricts_bind,
+    .option = "--net-bind",
     .rows = bind_rows,
     .row_count = SL_ARRAY_LEN(bind_rows),
 };

@@ -170,6 +170,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_net = {
     .name = "net",
     .wanted = wanted,
+    .option = "rules that name hosts, addresses or requests",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .refused = refused,

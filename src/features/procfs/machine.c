@@ -180,6 +180,7 @@ static const sl_syscall_row memory_rows[] = {
 const sl_feature sl_feature_cpus_shown = {
     .name = "cpus_shown",
     .wanted = wants_cpus,
+    .option = "--num-cpus",
     .rows = cpu_rows,
     .row_count = SL_ARRAY_LEN(cpu_rows),
 };
@@ -187,6 +188,7 @@ const sl_feature sl_feature_cpus_shown = {
 const sl_feature sl_feature_memory_shown = {
     .name = "memory_shown",
     .wanted = wants_memory,
+    .option = "--max-memory",
     .rows = memory_rows,
     .row_count = SL_ARRAY_LEN(memory_rows),
 };

@@ -115,6 +115,7 @@ static const sl_syscall_row rows[] = {SL_VFILE_ROWS(handle_open)};
 const sl_feature sl_feature_sockets = {
     .name = "sockets",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* ports and pids do */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_sockets_state),

@@ -258,6 +258,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_ports = {
     .name = "ports",
     .wanted = wanted,
+    .option = "--port-remap",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_remap_state),

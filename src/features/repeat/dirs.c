@@ -276,6 +276,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_dirs = {
     .name = "dirs",
     .wanted = wanted,
+    .option = "--deterministic-dirs",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
 #ifdef SYS_getdents

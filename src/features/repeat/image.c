@@ -154,6 +154,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_image = {
     .name = "image",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* by itself: time and random do */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .state_size = sizeof(struct sl_image_state),

@@ -52,6 +52,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_restart = {
     .name = "restart",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* against signs of us */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
 };

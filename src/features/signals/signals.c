@@ -230,6 +230,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_signals = {
     .name = "signals",
     .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* it guards us; Landlock guards others */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .refused = refused,

@@ -1,0 +1,174 @@
+/* Owns the preparing of a run: everything that can fail for the user's words or files fails here,
+ * before anything runs. */
+#include "engine/prepare.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "engine/environ.h"
+#include "engine/helper.h"
+#include "policy/verdict.h"
+#include "sandbox/probe.h"
+
+static bool is_private(void *arg, const char *path)
+{
+    return !sl_sandbox_may_write(arg, path);
+}
+
+static int prepare_dir(sl_prepared *p, sl_error *err)
+{
+    bool trust = sl_policy_needs_trust(p->policy);
+    int r = sl_rundir_open(&p->dir, is_private, p->sandbox, err);
+    if (r < 0) {
+        return trust ? r : 0; /* without trust files only the canary's file question is lost */
+    }
+    r = sl_sandbox_set_canary(p->sandbox, p->dir->canary);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    (void)sl_rundir_name_control(p->dir); /* without it the run is not listed */
+    if (!trust) {
+        return 0;
+    }
+    r = sl_rundir_begin(p->dir, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sl_environ_trust(&p->env, p->dir->ca, p->dir->bundle, &p->trusted);
+    r = r < 0 ? r : sl_sandbox_expect_trust(p->sandbox, p->dir->ca, p->dir->bundle);
+    return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
+static int prepare_cgroup(sl_prepared *p, sl_error *err)
+{
+    bool wanted = p->policy->max_memory > 0 || p->policy->max_cpu > 0;
+    if (!wanted || sl_sandbox_may_write_cgroups(p->sandbox)) {
+        return 0; /* a limit that the command could lift is none */
+    }
+    if (sl_cgroup_new(p->policy->max_memory, p->policy->max_cpu, &p->cgroup) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    sl_sandbox_set_cgroup(p->sandbox, p->cgroup);
+    return 0;
+}
+
+/* Names of features that may be missing. Everything but Landlock is what verdicts are made with. */
+static int check_degraded(const sl_policy *policy, sl_error *err)
+{
+    for (size_t i = 0; i < policy->allow_degraded.count; i++) {
+        if (strcmp(policy->allow_degraded.items[i], "landlock") != 0) {
+            return sl_error_usage(err,
+                                  "--allow-degraded '%s': only 'landlock' can be done without "
+                                  "('sandlock check' lists the features)",
+                                  policy->allow_degraded.items[i]);
+        }
+    }
+    return 0;
+}
+
+/* The command may open its terminal by name, too. */
+static int prepare_terminal(sl_prepared *p, sl_error *err)
+{
+    int r = sl_terminal_new(&p->terminal, err);
+    return r < 0 ? r : sl_sandbox_allow_device(p->sandbox, sl_terminal_slave(p->terminal), err);
+}
+
+/* What is inherited may be opened again by its name (/dev/stderr): that is no new right. Where it
+ * cannot be had the name is all that is missing. */
+static void allow_inherited_terminals(sl_prepared *p)
+{
+    sl_error ignored;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (isatty(fd) == 1) {
+            (void)sl_sandbox_allow_device(p->sandbox, fd, &ignored);
+        }
+    }
+}
+
+static int make(sl_prepared *p, sl_error *err)
+{
+    int r = check_degraded(p->policy, err);
+    if (r == 0 && !p->options->no_supervisor) {
+        r = sl_probe_quick(err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = sl_environ_make(p->policy, p->options->environ, &p->env);
+    if (r < 0) {
+        return sl_error_set(err, -r, "not enough memory");
+    }
+    r = sl_environ_find(p->options->argv[0], &p->env, &p->program, err);
+    r = r < 0 ? r : sl_files_read(p->policy, &p->files, err);
+    r = r < 0 ? r : sl_sandbox_new(p->policy, &p->sandbox, err);
+    r = r < 0 ? r : prepare_dir(p, err);
+    r = r < 0 || p->options->no_supervisor ? r : prepare_cgroup(p, err);
+    if (r == 0 && p->options->interactive && !p->options->no_supervisor) {
+        r = prepare_terminal(p, err);
+    } else if (r == 0) {
+        allow_inherited_terminals(p);
+    }
+    if (r == 0 && sl_policy_needs_gateway(p->policy)) {
+        r = sl_helper_find(&p->gateway_path, err);
+    }
+    return r;
+}
+
+int sl_prepare(const sl_run_options *options, sl_prepared *ret_prepared, sl_error *err)
+{
+    *ret_prepared = (sl_prepared){.options = options, .policy = options->policy};
+    sl_files_init(&ret_prepared->files);
+    sl_caller_remember(&ret_prepared->caller);
+    return make(ret_prepared, err);
+}
+
+void sl_prepared_remove(const sl_prepared *p)
+{
+    sl_rundir_end(p->dir);
+    sl_cgroup_end(p->cgroup);
+}
+
+void sl_prepared_done(sl_prepared *p)
+{
+    sl_rundir_end(p->dir);
+    sl_rundir_free(p->dir);
+    sl_sandbox_free(p->sandbox);
+    sl_cgroup_end(p->cgroup);
+    sl_cgroup_free(p->cgroup);
+    free(p->gateway_path);
+    free(p->program);
+    sl_strv_done(&p->env);
+    sl_strv_done(&p->trusted);
+    sl_files_done(&p->files);
+    sl_terminal_free(p->terminal);
+}
+
+void sl_prepared_spawn(const sl_prepared *p, sl_spawn_limit limits[SL_SPAWN_LIMITS],
+                       sl_spawn *ret_spawn)
+{
+    static char *no_env[] = {NULL};
+    sl_caller_limits(&p->caller, p->policy, limits);
+    *ret_spawn = (sl_spawn){.argv = p->options->argv,
+                            .environ = p->env.items != NULL ? p->env.items : no_env,
+                            .path = p->program,
+                            .ignored = p->caller.ignored,
+                            .mask = p->caller.mask,
+                            .limits = limits};
+    if (p->terminal != NULL) {
+        ret_spawn->terminal_fd = sl_terminal_slave(p->terminal);
+        ret_spawn->terminal_replaces = sl_terminal_replaces(p->terminal);
+    }
+}
+
+void sl_prepared_forget(sl_prepared *p)
+{
+    sl_files_wipe(&p->files);
+    sl_sandbox_free(p->sandbox);
+    p->sandbox = NULL;
+    sl_strv_done(&p->env);
+    sl_strv_done(&p->trusted);
+    malloc_trim(0);
+}
