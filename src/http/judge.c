@@ -208,6 +208,14 @@ static void ask_policy(const sl_request *r, const char *host, sl_judged *j)
     }
 }
 
+static void add_port(const sl_target *t, sl_judged *j)
+{
+    if (t->port != (t->tls ? 443 : 80)) {
+        size_t n = strlen(j->authority);
+        snprintf(j->authority + n, sizeof(j->authority) - n, ":%u", t->port);
+    }
+}
+
 void sl_judge_request(sl_request *request, const sl_request_words *words, sl_judged *ret)
 {
     char host[SL_HOST_NAME_MAX] = "";
@@ -216,14 +224,12 @@ void sl_judge_request(sl_request *request, const sl_request_words *words, sl_jud
     *j = (sl_judged){.allow = false};
     /* Neither has a use inside, and both are tunnels or mirrors (RFC 9110 section 9.3). */
     if (strcmp(request->method, "CONNECT") == 0 || strcmp(request->method, "TRACE") == 0) {
-        (void)sl_flow_host(flow, j->authority);
+        bool v6 = flow->target.name[0] == '\0' && flow->target.addr.family == 6;
+        snprintf(j->authority, sizeof(j->authority), v6 ? "[%s]" : "%s", sl_flow_host(flow, host));
+        add_port(&flow->target, j);
         refuse(j, 405, true, "method");
     } else if (check_authority(request, words, j, host)) {
-        uint16_t usual = flow->target.tls ? 443 : 80;
-        if (flow->target.port != usual) {
-            size_t n = strlen(j->authority);
-            snprintf(j->authority + n, sizeof(j->authority) - n, ":%u", flow->target.port);
-        }
+        add_port(&flow->target, j);
         if (!take_target(flow->gw, &words->path, j)) {
             refuse(j, 400, true, "path that has more than one reading");
         } else {
