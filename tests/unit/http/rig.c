@@ -59,8 +59,8 @@ char *rig_log(rig *r)
 {
     off_t size = lseek(r->log, 0, SEEK_END);
     char *text = calloc(1, (size_t)size + 1);
-    if (text == NULL || pread(r->log, text, (size_t)size, 0) != size ||
-        ftruncate(r->log, 0) < 0 || lseek(r->log, 0, SEEK_SET) != 0) {
+    if (text == NULL || pread(r->log, text, (size_t)size, 0) != size || ftruncate(r->log, 0) < 0 ||
+        lseek(r->log, 0, SEEK_SET) != 0) {
         abort();
     }
     return text;

@@ -22,7 +22,7 @@ typedef struct rig {
     sl_upstream_cb cb;   /* an opening that waits */
     void *arg;
     bool client_ended;
-    bool deaf; /* the upstream reads nothing */
+    bool deaf;        /* the upstream reads nothing */
     const char *name; /* whom the next flow is for; NULL: `addr` */
     sl_addr addr;
     uint16_t port;

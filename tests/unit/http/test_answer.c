@@ -103,7 +103,8 @@ static void what_the_client_wrote_stays_text(void **state)
     sl_answer_denied(&request, &j, &a);
     expect(&a, 403, true,
            "{\"error\":\"denied_by_sandlock\",\"method\":\"GET\","
-           "\"url\":\"http://a.test/\\\",\\\"reason\\\":\\\"none\\\"}\\u000d\\u000a\\u001b[2J\\ufffd\","
+           "\"url\":\"http://a.test/"
+           "\\\",\\\"reason\\\":\\\"none\\\"}\\u000d\\u000a\\u001b[2J\\ufffd\","
            "\"reason\":\"path\",\"rule\":null,\"nearest\":null,\"allow_with\":null}\n");
 }
 
