@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "core/strv.h"
-#include "core/trace.h"
 #include "core/util.h"
 #include "policy/link.h"
 
@@ -61,12 +60,7 @@ static void become_gateway(const char *path, int link, char *const *env)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    char trace[16];
-    char *argv[] = {"sandlock-gateway", NULL, NULL};
-    if (sl_trace_topics() != 0 && dup2(sl_trace_fd(), SL_LINK_TRACE_FD) >= 0) {
-        snprintf(trace, sizeof(trace), "%u", sl_trace_topics());
-        argv[1] = trace;
-    }
+    char *argv[] = {"sandlock-gateway", NULL};
     execve(path, argv, env);
     _exit(125);
 }

@@ -1,25 +1,13 @@
-/* The program sandlock-gateway. Started by the engine only; without its link it has nothing to do.
- */
-#include <fcntl.h>
+/* The program sandlock-gateway, and its table of protocols. Started by the engine only; without its
+ * link it has nothing to do. */
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "core/num.h"
-#include "core/trace.h"
 #include "http/gateway.h"
+#include "http/h1/h1.h"
 #include "policy/link.h"
 
-/* The topics of a trace, whose descriptor is there beside the link. */
-static void adopt_trace(const char *text)
-{
-    uint64_t topics;
-    if (sl_num_parse_str(text, SL_TRACE_ALL, &topics) == 0) {
-        (void)fcntl(SL_LINK_TRACE_FD, F_SETFD, FD_CLOEXEC);
-        sl_trace_adopt((unsigned)topics, SL_LINK_TRACE_FD, "gateway");
-    }
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     int type = 0;
     socklen_t len = sizeof(type);
@@ -27,8 +15,5 @@ int main(int argc, char **argv)
         fputs("sandlock-gateway: started by 'sandlock run', not by hand\n", stderr);
         return 125;
     }
-    if (argc > 1) {
-        adopt_trace(argv[1]);
-    }
-    return sl_gateway_run(SL_LINK_FD);
+    return sl_gateway_run(SL_LINK_FD, &sl_h1_protocol);
 }
