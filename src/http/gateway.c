@@ -12,12 +12,11 @@
 #include <sys/stat.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
-#include "http/h1_chunk.h"
 #include "http/spin.h"
-#include "net/roots.h"
 
 #define POLICY_MAX      (16u << 20)
 #define SWEEP_MS        250
@@ -88,7 +87,8 @@ static int read_hello(int link, hello *ret, sl_error *err)
     size_t at = 0;
     unsigned flags = in.m.flags;
     size_t expect = 2 + ((flags & SL_LINK_HAS_AUDIT) != 0) + 2 * ((flags & SL_LINK_HAS_CA) != 0) +
-                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0);
+                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0) +
+                    ((flags & SL_LINK_HAS_TRACE) != 0);
     if (count != expect) {
         return sl_error_set(err, EPROTO, "the gateway got %zu descriptors instead of %zu", count,
                             expect);
@@ -101,6 +101,9 @@ static int read_hello(int link, hello *ret, sl_error *err)
     ret->ca_key = (flags & SL_LINK_HAS_CA) != 0 ? fds[at++] : -1;
     ret->upstream_ca = (flags & SL_LINK_HAS_UPSTREAM_CA) != 0 ? fds[at++] : -1;
     ret->bundle = (flags & SL_LINK_HAS_BUNDLE) != 0 ? fds[at++] : -1;
+    if ((flags & SL_LINK_HAS_TRACE) != 0) {
+        sl_trace_adopt(in.m.trace, fds[at++], "gateway");
+    }
     return 0;
 }
 
@@ -159,35 +162,29 @@ static int load_policy(sl_gateway *gw, const hello *h, sl_error *err)
 
 static int send_ready(const sl_gateway *gw, const int *fds, size_t count, sl_error *err)
 {
-    struct sl_link_header m = {SL_LINK_READY, sizeof(m)};
+    struct sl_link_ready m = {.header = {SL_LINK_READY, sizeof(m)}, .count = (uint32_t)count};
+    for (uint32_t i = 0; i < count; i++) {
+        m.artefacts[i] = i;
+    }
     int r = sl_fd_send(gw->link, &m, sizeof(m), fds, count, 0);
     return r < 0 ? sl_error_set(err, -r, "the gateway cannot answer the engine") : 0;
 }
 
-/* The merged bundle: what the user had set, the system's, ours. */
 static int send_trust(sl_gateway *gw, int bundle_fd, sl_error *err)
 {
     char *user = NULL;
     size_t user_len = 0;
-    sl_buf bundle;
-    sl_buf_init(&bundle, SL_ROOTS_BUNDLE_MAX + SL_LINK_PEM_MAX);
+    int fds[SL_ARTEFACTS];
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        fds[i] = -1;
+    }
     int r = read_content(bundle_fd, SL_LINK_PEM_MAX, &user, &user_len, err);
-    if (r == 0 && user_len > 0) { /* its certificates: a key beside them is not for the child */
-        r = sl_roots_add_pem(&bundle, user, user_len);
+    r = r == 0 ? sl_trust_artefacts(gw, user, user_len, fds, err) : r;
+    r = r == 0 ? send_ready(gw, fds, SL_ARTEFACTS, err) : r;
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        sl_close(fds[i]);
     }
-    const char *pem = sl_ca_pem(gw->ca);
-    r = r == 0 ? sl_roots_bundle(NULL, 0, pem, &bundle, err) : r;
     free(user);
-    int fds[2] = {-1, -1};
-    if (r == 0) {
-        fds[0] = sl_fd_memfd("sandlock-ca", pem, strlen(pem));
-        fds[1] = sl_fd_memfd("sandlock-bundle", sl_buf_head(&bundle), bundle.len);
-        r = fds[0] < 0 || fds[1] < 0 ? sl_error_set(err, EMFILE, "no descriptor for certificates")
-                                     : send_ready(gw, fds, 2, err);
-    }
-    sl_close(fds[0]);
-    sl_close(fds[1]);
-    sl_buf_done(&bundle);
     return r;
 }
 
@@ -395,8 +392,6 @@ static int set_up(service *s, int link, sl_error *err)
     gw->link = link;
     gw->open = sl_upstream_open;
     gw->loop = &s->loop;
-    sl_buf_init(&gw->wire, 4 * SL_HEAD_MAX);
-    sl_buf_init(&gw->tail, 2 * SL_H1_TRAILER_MAX);
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
         uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0) {
         return sl_error_set(err, EMFILE, "the gateway cannot make its event loop");
@@ -421,7 +416,7 @@ static void let_child_start(int link)
     (void)poll(&p, 1, PATIENCE_MS);
 }
 
-int sl_gateway_run(int link)
+int sl_gateway_run(int link, const sl_protocol *http1)
 {
     service *s = calloc(1, sizeof(*s));
     hello h = {.policy = -1};
@@ -445,6 +440,7 @@ int sl_gateway_run(int link)
     r = r == 0 ? sl_confine_self(&err) : r;
     s->hello = h;
     s->gw.trust = ensure_trust;
+    s->gw.http1 = http1;
     if (r == 0 && must_answer_now(&s->gw, &h)) {
         r = make_trust(&s->gw, &h, &err);
     }

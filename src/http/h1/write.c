@@ -1,6 +1,6 @@
 /* Owns the serialising of HTTP/1 heads and trailers. Never writes a byte that the raw check did not
  * accept, and never a field that belongs to the other connection. */
-#include "http/h1_write.h"
+#include "http/h1/write.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Owns the raw-byte check of HTTP/1 heads. Never repairs anything: a form that is not exactly the
  * grammar's is refused. */
-#include "http/head.h"
+#include "http/h1/head.h"
 
 #include <string.h>
 #include <strings.h>

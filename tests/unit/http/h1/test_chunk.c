@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "http/h1_chunk.h"
+#include "http/h1/chunk.h"
 
 /* Feeds `text` in pieces; returns the result and what was carried. */
 static int feed(const char *text, size_t len, size_t step, char *body, size_t *ret_len,

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "http/head.h"
+#include "http/h1/head.h"
 
 /* Fields that mean something to an intermediary. */
 enum sl_h1_id {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "core/buf.h"
-#include "http/h1_parse.h"
+#include "http/h1/parse.h"
 
 /* How the body that follows is framed. */
 typedef struct sl_h1_framing {

@@ -1,5 +1,5 @@
 /* Owns the reading of chunked bodies. Never passes a byte of the coding itself on. */
-#include "http/h1_chunk.h"
+#include "http/h1/chunk.h"
 
 #include <errno.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "http/head.h"
+#include "http/h1/head.h"
 
 /* Scans byte strings as they would come, `step` bytes at a time, then checks the head. */
 static enum sl_head_result judge_steps(const char *text, size_t len, bool response, size_t step)

@@ -2,8 +2,8 @@
  *
  * Pure. It refuses every form on which two parsers have ever disagreed; what it accepts has one
  * reading. It finds the head's end, counts and bounds; it does not give meaning to fields. */
-#ifndef SANDLOCK_HTTP_HEAD_H
-#define SANDLOCK_HTTP_HEAD_H
+#ifndef SANDLOCK_HTTP_H1_HEAD_H
+#define SANDLOCK_HTTP_H1_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

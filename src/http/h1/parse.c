@@ -1,6 +1,6 @@
 /* Owns the meaning of HTTP/1 heads: llhttp reads, and its answer is compared with what the raw
  * check allows. Never forwards and never judges. */
-#include "http/h1_parse.h"
+#include "http/h1/parse.h"
 
 #include <errno.h>
 #include <llhttp.h>

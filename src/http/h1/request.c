@@ -6,25 +6,8 @@
 
 #include "core/clock.h"
 #include "core/util.h"
-#include "http/exchange_int.h"
-
-/* Methods that may be sent a second time (RFC 9110 section 9.2.2). */
-static bool is_idempotent(const char *method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"};
-    for (size_t i = 0; i < SL_ARRAY_LEN(methods); i++) {
-        if (strcmp(method, methods[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_body_by_rights(const char *method)
-{
-    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-           strcmp(method, "OPTIONS") != 0;
-}
+#include "http/h1/exchange_int.h"
+#include "http/judge.h"
 
 /* RFC 6455 section 4.1; every other protocol is struck out. */
 static bool is_websocket(const sl_h1_head *h)
@@ -34,92 +17,113 @@ static bool is_websocket(const sl_h1_head *h)
            strcmp(h->method, "GET") == 0 && !h->chunked && (!h->has_length || h->length == 0);
 }
 
+static sl_h1_facts facts_of(const sl_h1_head *h)
+{
+    const sl_h1_field *expect = sl_h1_find(h, SL_H1_EXPECT);
+    bool body = h->chunked || (h->has_length && h->length > 0);
+    return (sl_h1_facts){
+        .one_one = h->one_one,
+        .keep = h->keep_alive,
+        .idempotent = sl_request_is_idempotent(h->method),
+        .websocket = is_websocket(h),
+        .expects = expect != NULL,
+        /* RFC 9110 section 10.1.1: one expectation exists */
+        .unexpected = expect != NULL && !sl_h1_value_is(expect, "100-continue"),
+        .odd_body = body && !sl_request_takes_body(h->method),
+        .binds = h->binding_auth,
+    };
+}
+
 static void begin_exchange(sl_exchange *x, const sl_h1_head *h)
 {
-    x->running = true;
-    x->method = h->method;
-    x->client_one_one = h->one_one;
-    x->client_keep = h->keep_alive;
-    x->idempotent = is_idempotent(h->method);
-    x->websocket = is_websocket(h);
-    x->expects = false;
-    x->rule = NULL;
-    x->status = 0;
+    enum sl_body_kind kind = h->chunked      ? SL_BODY_CHUNKED
+                             : h->has_length ? SL_BODY_LENGTH
+                                             : SL_BODY_NONE;
+    sl_request_begin(&x->request, h->method);
+    x->facts = facts_of(h);
     x->interim = 0;
-    x->response_begun = x->head_sent = x->retried = x->closing = x->req_dropped = x->switching =
-        false;
-    x->started_ms = uv_now(x->gw->loop);
     sl_body_done(&x->req);
     sl_body_done(&x->resp);
-    sl_body_init(&x->req,
-                 h->chunked      ? SL_BODY_CHUNKED
-                 : h->has_length ? SL_BODY_LENGTH
-                                 : SL_BODY_NONE,
-                 h->length);
+    sl_body_init(&x->req, kind, h->length);
     sl_body_init(&x->resp, SL_BODY_NONE, 0);
-    x->resp.done = false;
     memset(&x->response_scan, 0, sizeof(x->response_scan));
+    sl_exchange_up(x, x->req.done ? SL_H1_UP_DONE : SL_H1_UP_BODY);
+    if (!x->facts.keep) {
+        sl_exchange_end_client(x, SL_CLIENT_LAST);
+    }
 }
 
 /* The request as it goes up, kept until the response begins. */
 static int write_request(sl_exchange *x, const sl_h1_head *h, const sl_judged *j)
 {
-    bool odd_body = !x->req.done && !has_body_by_rights(h->method);
     sl_h1_framing framing = {
         .chunked = x->req.kind == SL_BODY_CHUNKED,
         .has_length = h->has_length,
         .length = h->length,
-        .upgrade = x->websocket,
+        .upgrade = x->facts.websocket,
         /* A server that overlooks this body must not take it for a request (HTTP-14). */
-        .close = odd_body,
+        .close = x->facts.odd_body,
     };
     x->req.chunk_out = framing.chunked;
-    x->request_keep = !odd_body;
     sl_buf_consume(&x->wire, x->wire.len);
     return sl_h1_write_request(&x->wire, h, j->authority, j->path, j->query, &framing);
 }
 
-/* RFC 9110 section 10.1.1: one expectation exists. */
-static bool expectation_ok(sl_exchange *x, const sl_h1_head *h)
+/* RFC 9112 section 3.2: origin, absolute and asterisk form; the others are no targets here. */
+static void say_words(const sl_h1_head *h, bool tls, sl_request_words *ret)
 {
-    const sl_h1_field *f = sl_h1_find(h, SL_H1_EXPECT);
-    if (f == NULL) {
-        return true;
+    const sl_h1_field *host = sl_h1_find(h, SL_H1_HOST);
+    const char *t = h->target;
+    const char *end = t + h->target_len;
+    const char *scheme = tls ? "https://" : "http://";
+    size_t n = strlen(scheme);
+    *ret = (sl_request_words){.target = {t, h->target_len}};
+    if (host != NULL) {
+        ret->authority = (sl_slice){host->value, host->value_len};
     }
-    x->expects = true;
-    return sl_h1_value_is(f, "100-continue");
+    if (t[0] == '/' || (h->target_len == 1 && t[0] == '*')) {
+        ret->path = ret->target;
+        return;
+    }
+    if (h->target_len < n || strncasecmp(t, scheme, n) != 0) {
+        return;
+    }
+    const char *p = t + n;
+    while (p < end && *p != '/' && *p != '?') {
+        p++;
+    }
+    ret->again = (sl_slice){t + n, (size_t)(p - (t + n))};
+    ret->path = (sl_slice){p, (size_t)(end - p)};
 }
 
 static void take_request(sl_exchange *x, const uint8_t *data, size_t len)
 {
-    sl_gateway *gw = x->gw;
-    sl_h1_head *h = &gw->head;
+    sl_h1_head *h = &x->room->head;
     const char *why = "malformed request";
     enum sl_head_result r = sl_head_check_request(data, len, &why);
     if (r != SL_HEAD_OK) {
-        sl_answer_malformed(x, r == SL_HEAD_VERSION ? 505 : 400, why);
+        sl_reply_malformed(x, r == SL_HEAD_VERSION ? 505 : 400, why);
         return;
     }
     if (sl_h1_parse(data, len, false, h) < 0) {
-        sl_answer_malformed(x, 400, "malformed request");
+        sl_reply_malformed(x, 400, "malformed request");
         return;
     }
     begin_exchange(x, h);
-    bool expected = expectation_ok(x, h);
     sl_judged j;
-    sl_judge_request(x->flow, h, &j, &x->url);
+    sl_request_words words;
+    say_words(h, x->flow->target.tls, &words);
+    sl_judge_request(&x->request, &words, &j);
     if (!j.allow) {
-        x->running = false; /* logged as a denial */
-        sl_answer_denied(x, h, &j);
+        sl_reply_denied(x, &j);
         return;
     }
-    if (!expected) {
-        x->running = false;
-        sl_answer_status(x, 417, "unknown expectation");
+    if (x->facts.unexpected) {
+        sl_reply_status(x, 417, "unknown expectation");
         return;
     }
-    x->rule = j.rule;
-    x->bound |= h->binding_auth;
+    x->request.rule = j.rule;
+    x->bound |= x->facts.binds;
     if (write_request(x, h, &j) < 0) {
         sl_exchange_break(x);
         return;
@@ -173,7 +177,7 @@ bool sl_exchange_step_head(sl_exchange *x)
                           : h == SL_HEAD_LARGE   ? 431
                           : h == SL_HEAD_VERSION ? 505
                                                  : 400;
-        sl_answer_malformed(x, status, why);
+        sl_reply_malformed(x, status, why);
         return true;
     }
     /* What follows the head is kept first: the scratch may be used again while judging. */
@@ -191,130 +195,34 @@ bool sl_exchange_step_head(sl_exchange *x)
     return true;
 }
 
-/* ---- the upstream connection ---- */
-
-static void send_request(sl_exchange *x)
-{
-    struct iovec iov = {sl_buf_head(&x->wire), x->wire.len};
-    x->upstream_keep = x->request_keep;
-    sl_exchange_go(x, SL_EXCHANGE_RELAY);
-    if (sl_side_send(&x->upstream, &iov, 1) < 0) {
-        sl_exchange_upstream_failed(x, "protocol", "the connection broke");
-        return;
-    }
-    if (x->req.done && (!x->reused || !x->idempotent)) {
-        sl_buf_consume(&x->wire, x->wire.len); /* it will not be needed again */
-    }
-}
-
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail);
-
-static void use_upstream(sl_exchange *x, sl_conn *conn, const sl_addr *peer, bool reused)
-{
-    sl_side_done(&x->upstream);
-    sl_side_init(&x->upstream, conn);
-    x->peer = *peer;
-    x->reused = reused;
-    sl_conn_on_event(conn, (sl_conn_cb)x->flow->protocol->pump, x->flow);
-}
-
-static void open_fresh(sl_exchange *x)
-{
-    sl_exchange_go(x, SL_EXCHANGE_OPENING);
-    const char *failed = x->gw->open(x->gw, &x->flow->target, on_opened, x, &x->opening);
-    if (failed != NULL) {
-        sl_answer_failed(x, failed, "refused before dialling");
-    }
-}
-
-/* Finds the connection that the request goes up on: this flow's own, an idle one, or a new one. */
-void sl_exchange_acquire(sl_exchange *x, bool fresh)
-{
-    sl_flow *flow = x->flow;
-    bool plain = x->req.done && x->idempotent && !x->websocket;
-    if (!fresh && x->upstream.conn != NULL) {
-        if (x->upstream.in.len == 0 && sl_conn_is_quiet(x->upstream.conn)) {
-            x->reused = true;
-            send_request(x);
-            return;
-        }
-    }
-    sl_exchange_drop_upstream(x);
-    if (!fresh && flow->upstream != NULL) {
-        sl_conn *conn = flow->upstream;
-        flow->upstream = NULL;
-        use_upstream(x, conn, &flow->peer, true);
-        send_request(x);
-        return;
-    }
-    if (flow->failed != NULL) {
-        const char *reason = flow->failed;
-        flow->failed = NULL;
-        sl_answer_failed(x, reason, flow->failed_detail);
-        return;
-    }
-    sl_addr peer;
-    sl_conn *idle =
-        plain && !fresh && !x->bound ? sl_pool_take(x->gw->pool, &flow->target, &peer) : NULL;
-    if (idle != NULL) {
-        use_upstream(x, idle, &peer, true);
-        send_request(x);
-        return;
-    }
-    open_fresh(x);
-}
-
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail)
-{
-    sl_exchange *x = arg;
-    sl_flow *flow = x->flow;
-    x->opening = NULL;
-    if (conn == NULL) {
-        x->peer = *peer;
-        sl_answer_failed(x, reason, detail);
-    } else {
-        use_upstream(x, conn, peer, false);
-        send_request(x);
-    }
-    flow->protocol->pump(flow);
-}
-
-/* The upstream broke before its response was complete. */
-void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char *detail)
-{
-    bool again = x->reused && !x->retried && !x->response_begun && x->idempotent && x->req.done &&
-                 x->req.bytes == 0 && x->wire.len > 0;
-    sl_exchange_drop_upstream(x);
-    if (again) {
-        x->retried = true;
-        sl_exchange_acquire(x, true);
-    } else if (!x->head_sent) {
-        sl_answer_failed(x, reason, detail);
-    } else {
-        sl_exchange_log(x, "upstream_broke", detail);
-        sl_exchange_break(x);
-    }
-}
-
 /* ---- the body ---- */
 
-/* The upstream stopped reading: it may have answered early, so its response is read all the same.
- * What the client still sends has no taker, and its connection ends behind the response. */
-static void upstream_deaf(sl_exchange *x)
+/* Its end was read: the next byte is another request's. */
+static void note_end(sl_exchange *x)
 {
-    x->req_dropped = true;
+    if (x->req.done) {
+        sl_exchange_up(x, SL_H1_UP_DONE);
+    }
+}
+
+/* It may have answered early, so its response is read all the same. What the client still sends has
+ * no taker, and its connection ends behind the response. */
+void sl_exchange_upstream_deaf(sl_exchange *x)
+{
     x->upstream.blocked = false;
     sl_buf_consume(&x->upstream.out, x->upstream.out.len);
-    x->closing = true;
+    if (x->up == SL_H1_UP_BODY) {
+        sl_exchange_up(x, SL_H1_UP_DROPPED);
+    }
+    sl_exchange_end_client(x, SL_CLIENT_CLOSE);
+    sl_exchange_end_upstream(x, SL_UPSTREAM_CLOSE);
 }
 
 static bool splice_body(sl_exchange *x)
 {
     int r = sl_body_splice(&x->req, &x->client, &x->upstream);
     if (r == -EPIPE) {
-        upstream_deaf(x);
+        sl_exchange_upstream_deaf(x);
         return true;
     }
     if (r < 0) {
@@ -322,6 +230,7 @@ static bool splice_body(sl_exchange *x)
         sl_exchange_break(x);
         return true;
     }
+    note_end(x);
     return r > 0;
 }
 
@@ -329,22 +238,21 @@ static bool splice_body(sl_exchange *x)
 static void refuse_body(sl_exchange *x, unsigned status, const char *why)
 {
     sl_exchange_drop_upstream(x);
-    if (x->head_sent) {
+    if (x->down >= SL_H1_DOWN_BODY) {
         sl_exchange_break(x);
         return;
     }
-    x->running = false;
-    x->client_keep = false;
-    sl_answer_status(x, status, why);
+    sl_exchange_end_client(x, SL_CLIENT_LAST); /* what follows cannot be read as requests */
+    sl_reply_status(x, status, why);
 }
 
 /* HTTP-24. Only what the client alone can hold up is timed: not while we do not read, not once its
  * answer has begun, and not while it waits for the leave to send that it asked for. */
 void sl_exchange_time_body(sl_exchange *x)
 {
-    bool waits = x->expects && x->interim == 0 && x->req.bytes == 0;
-    bool timed = x->state == SL_EXCHANGE_RELAY && !x->req.done && !x->req_dropped &&
-                 !x->head_sent && !x->upstream.blocked && !x->req.sink_full && !waits;
+    bool waits = x->facts.expects && x->interim == 0 && x->req.bytes == 0;
+    bool timed = x->state == SL_EXCHANGE_RELAY && x->up == SL_H1_UP_BODY &&
+                 x->down < SL_H1_DOWN_BODY && !x->upstream.blocked && !x->req.sink_full && !waits;
     if (timed && !x->req_timed) {
         x->req_bytes = x->req.bytes;
         x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_BODY_MS;
@@ -367,7 +275,7 @@ bool sl_exchange_step_body(sl_exchange *x)
     sl_view v;
     size_t len;
     size_t used;
-    if (x->req.done || x->req_dropped || x->upstream.blocked || x->upstream.conn == NULL) {
+    if (x->up != SL_H1_UP_BODY || x->upstream.blocked || x->upstream.conn == NULL) {
         return false;
     }
     if (sl_body_may_splice(&x->req, &x->client, &x->upstream)) {
@@ -387,13 +295,14 @@ bool sl_exchange_step_body(sl_exchange *x)
         refuse_body(x, 400, "malformed chunked body");
         return true;
     }
-    r = sl_body_send(x->gw, &x->req, &x->upstream, NULL, v.data, len);
+    r = sl_body_send(x->room, &x->req, &x->upstream, NULL, v.data, len);
     if (r == -EBADMSG) { /* in the trailer, of which nothing was sent */
         refuse_body(x, 400, "malformed chunked body");
         return true;
     }
+    note_end(x);
     if (r < 0) {
-        upstream_deaf(x);
+        sl_exchange_upstream_deaf(x);
     }
     if (sl_side_keep(&x->client, &v, used, false) < 0) {
         sl_exchange_break(x);
@@ -407,7 +316,7 @@ bool sl_exchange_step_drain(sl_exchange *x)
     sl_view v;
     size_t len;
     size_t used;
-    if (x->req.done) {
+    if (x->up == SL_H1_UP_DONE) {
         sl_exchange_finish(x);
         return true;
     }
@@ -421,9 +330,11 @@ bool sl_exchange_step_drain(sl_exchange *x)
         r = -ECONNRESET;
     }
     if (r < 0 || x->req.bytes > SL_DRAIN_MAX || sl_side_keep(&x->client, &v, used, false) < 0) {
-        x->linger = true;
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+        return true;
     }
+    note_end(x);
     return true;
 }
 
@@ -440,7 +351,7 @@ void sl_exchange_watch_client(sl_exchange *x)
         }
     } else if (n == 0) {
         x->client.eof = true; /* it may only have said its last word: give it its answer */
-        x->client_keep = false;
+        sl_exchange_end_client(x, SL_CLIENT_LAST);
         x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_GONE_MS;
     } else if (n != -EAGAIN) {
         sl_exchange_log(x, "client_gone", NULL);

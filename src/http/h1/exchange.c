@@ -6,110 +6,42 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
-#include "http/exchange_int.h"
+#include "http/h1/exchange_int.h"
+#include "http/h1/h1.h"
 #include "net/tls.h"
 
 #define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
 
-/* The one place where the state changes. */
-void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
-{
-    static const unsigned char legal[] = {
-        [SL_EXCHANGE_IDLE] = 1 << SL_EXCHANGE_OPENING | 1 << SL_EXCHANGE_RELAY |
-                             1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_OPENING] =
-            1 << SL_EXCHANGE_RELAY | 1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_RELAY] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_OPENING |
-                              1 << SL_EXCHANGE_DRAIN | 1 << SL_EXCHANGE_FLUSH |
-                              1 << SL_EXCHANGE_TUNNEL,
-        [SL_EXCHANGE_DRAIN] = 1 << SL_EXCHANGE_IDLE | 1 << SL_EXCHANGE_FLUSH,
-        [SL_EXCHANGE_FLUSH] = 1 << SL_EXCHANGE_LINGER,
-    };
-    if (state != SL_EXCHANGE_ENDED && state != x->state &&
-        (x->state >= SL_ARRAY_LEN(legal) || (legal[x->state] >> state & 1) == 0)) {
-        state = SL_EXCHANGE_ENDED; /* a mistake of ours: end, never go on in doubt */
-    }
-    x->state = state;
-    x->req_timed = false;
-    uint64_t now = uv_now(x->gw->loop);
-    switch (state) {
-    case SL_EXCHANGE_IDLE:
-        x->flow->deadline_ms = now + SL_TIMEOUT_IDLE_MS;
-        break;
-    case SL_EXCHANGE_DRAIN:
-        x->flow->deadline_ms = now + SL_TIMEOUT_DRAIN_MS;
-        break;
-    case SL_EXCHANGE_FLUSH:
-        x->flow->deadline_ms = now + SL_TIMEOUT_GONE_MS;
-        break;
-    default:
-        /* Quiet bodies and streams may be quiet for ever, while somebody waits for them. */
-        x->flow->deadline_ms = x->client.eof ? now + SL_TIMEOUT_GONE_MS : 0;
-        break;
-    }
-}
-
-void sl_exchange_drop_upstream(sl_exchange *x)
-{
-    sl_side_done(&x->upstream);
-    sl_splice_close(&x->req.splice);
-    sl_splice_close(&x->resp.splice);
-}
-
 void sl_exchange_break(sl_exchange *x)
 {
-    x->broken = true;
+    sl_exchange_end_client(x, SL_CLIENT_BREAK);
     sl_exchange_go(x, SL_EXCHANGE_ENDED);
 }
 
 void sl_exchange_log(sl_exchange *x, const char *reason, const char *detail)
 {
-    char host[SL_HOST_NAME_MAX];
-    sl_flow *flow = x->flow;
-    if (!x->running) {
-        return;
-    }
-    x->running = false;
-    bool refused = reason != NULL &&
-                   (strcmp(reason, "address_denied") == 0 || strcmp(reason, "tls_verify") == 0);
-    sl_audit_event e = {
-        .allow = !refused,
-        .process = &flow->process,
-        .kind = x->status == 101 ? "websocket" : "http",
-        .method = x->method,
-        .url = x->url.len > 0 ? (const char *)sl_buf_head(&x->url) : NULL,
-        .host = sl_flow_host(flow, host),
-        .port = flow->target.port,
-        .peer = &x->peer,
-        .status = x->status,
-        .rule = x->rule,
-        .reason = reason,
-        .detail = detail,
-        .bytes_out = x->req.bytes + x->relay.up.bytes,
-        .bytes_in = x->resp.bytes + x->relay.down.bytes,
-        .duration_ms = uv_now(x->gw->loop) - x->started_ms,
-        .timed = true,
-    };
-    sl_audit_write(x->gw->audit, &e);
-    sl_audit_count(x->gw->audit, e.allow, e.bytes_out, e.bytes_in);
+    sl_request_log(&x->request, reason, detail, x->req.bytes + x->relay.up.bytes,
+                   x->resp.bytes + x->relay.down.bytes);
 }
 
 void sl_exchange_finish(sl_exchange *x)
 {
     sl_exchange_log(x, NULL, NULL);
-    if (!x->req.done || x->upstream.in.len > 0 || !x->upstream_keep) {
+    sl_exchange_down(x, SL_H1_DOWN_DONE);
+    if (x->up != SL_H1_UP_DONE || x->upstream.in.len > 0 || x->upstream_end == SL_UPSTREAM_CLOSE) {
         sl_exchange_drop_upstream(x);
     }
-    if (x->broken) {
-        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
+    if (x->client_end == SL_CLIENT_KEEP && !x->client.eof) {
+        sl_exchange_up(x, SL_H1_UP_NONE);
+        sl_exchange_down(x, SL_H1_DOWN_NONE);
+        sl_exchange_go(x, SL_EXCHANGE_IDLE);
         return;
     }
-    if (x->closing || !x->client_keep || x->client.eof) {
-        x->linger |= !x->req.done || x->client.in.len > 0 || x->client_keep; /* it may be sending */
-        sl_exchange_go(x, SL_EXCHANGE_FLUSH);
-        return;
+    if (x->client_end != SL_CLIENT_BREAK &&
+        (x->client_end == SL_CLIENT_CLOSE || x->up != SL_H1_UP_DONE || x->client.in.len > 0)) {
+        sl_exchange_end_client(x, SL_CLIENT_LINGER); /* it may be sending */
     }
-    sl_exchange_go(x, SL_EXCHANGE_IDLE);
+    sl_exchange_go(x, SL_EXCHANGE_FLUSH);
 }
 
 /* ---- the steps that belong to no direction ---- */
@@ -128,10 +60,11 @@ static bool step_flush(sl_exchange *x)
     if (x->client.blocked) {
         return false;
     }
-    if (!x->broken && !x->linger && sl_conn_raw_fd(x->client.conn) < 0) {
-        x->linger = sl_conn_shutdown(x->client.conn) == -EAGAIN; /* a close_notify that waits */
+    if (x->client_end < SL_CLIENT_LINGER && sl_conn_raw_fd(x->client.conn) < 0 &&
+        sl_conn_shutdown(x->client.conn) == -EAGAIN) { /* a close_notify that waits */
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
     }
-    sl_exchange_go(x, x->broken || !x->linger ? SL_EXCHANGE_ENDED : SL_EXCHANGE_LINGER);
+    sl_exchange_go(x, x->client_end == SL_CLIENT_LINGER ? SL_EXCHANGE_LINGER : SL_EXCHANGE_ENDED);
     return true;
 }
 
@@ -155,7 +88,6 @@ static void step_tunnel(sl_exchange *x)
     int r = x->tunnel_ready ? 0 : begin_tunnel(x);
     r = r == 0 ? sl_relay_pump(&x->relay) : r;
     if (r != -EAGAIN) {
-        x->upstream_keep = false;
         sl_exchange_log(x, NULL, NULL);
         sl_exchange_go(x, SL_EXCHANGE_ENDED);
     }
@@ -172,7 +104,7 @@ static bool step(sl_exchange *x)
         return false;
     case SL_EXCHANGE_RELAY: {
         bool up = sl_exchange_step_body(x);
-        if (x->state == SL_EXCHANGE_RELAY && x->req.done) {
+        if (x->state == SL_EXCHANGE_RELAY && x->up == SL_H1_UP_DONE) {
             sl_exchange_watch_client(x);
         }
         bool down = x->state == SL_EXCHANGE_RELAY && sl_exchange_step_response(x);
@@ -200,11 +132,13 @@ static void flush_sides(sl_exchange *x)
         return;
     }
     r = x->upstream.blocked ? sl_side_flush(&x->upstream) : 0;
-    if (r < 0 && r != -EAGAIN) {
-        x->req_dropped = true; /* its answer, if it gave one, can still be read */
-        x->closing = true;
-        x->upstream.blocked = false;
-        sl_buf_consume(&x->upstream.out, x->upstream.out.len);
+    if (r == 0 || r == -EAGAIN) {
+        return;
+    }
+    if (x->state == SL_EXCHANGE_RELAY) {
+        sl_exchange_upstream_deaf(x); /* its answer, if it gave one, can still be read */
+    } else {
+        sl_exchange_drop_upstream(x); /* the request was answered: by it, or by us */
     }
 }
 
@@ -213,8 +147,8 @@ static void wish(sl_exchange *x)
     sl_exchange_time_body(x);
     bool relay = x->state == SL_EXCHANGE_RELAY;
     bool want = true; /* from the client */
-    if (relay && !x->req.done) {
-        want = !x->req_dropped && !x->upstream.blocked && !x->req.sink_full;
+    if (relay && x->up != SL_H1_UP_DONE) {
+        want = x->up == SL_H1_UP_BODY && !x->upstream.blocked && !x->req.sink_full;
     } else if (relay || x->state == SL_EXCHANGE_OPENING) {
         want = x->client.in.len == 0 && !x->client.eof;
     } else if (x->state == SL_EXCHANGE_FLUSH || x->state == SL_EXCHANGE_IDLE) {
@@ -276,13 +210,13 @@ static void expire(sl_flow *flow)
     switch (x->state) {
     case SL_EXCHANGE_IDLE:
         if (x->client.in.len > 0) {
-            sl_answer_malformed(x, 408, "the request head took too long");
+            sl_reply_malformed(x, 408, "the request head took too long");
         } else {
             sl_exchange_go(x, SL_EXCHANGE_ENDED);
         }
         break;
     case SL_EXCHANGE_DRAIN:
-        x->linger = true;
+        sl_exchange_end_client(x, SL_CLIENT_LINGER);
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
         break;
     default:
@@ -297,18 +231,47 @@ static void expire(sl_flow *flow)
     pump(flow);
 }
 
+void sl_h1_room_free(void *room)
+{
+    sl_h1_room *shared = room;
+    if (shared != NULL) {
+        sl_buf_done(&shared->wire);
+        sl_buf_done(&shared->tail);
+        free(shared);
+    }
+}
+
+static sl_h1_room *room_of(sl_gateway *gw)
+{
+    if (gw->http1_room == NULL) {
+        sl_h1_room *room = calloc(1, sizeof(*room));
+        if (room != NULL) {
+            sl_buf_init(&room->wire, 4 * SL_HEAD_MAX);
+            sl_buf_init(&room->tail, 2 * SL_H1_TRAILER_MAX);
+        }
+        gw->http1_room = room;
+    }
+    return gw->http1_room;
+}
+
 static int start(sl_flow *flow)
 {
+    sl_h1_room *room = room_of(flow->gw);
+    if (room == NULL) {
+        return -ENOMEM;
+    }
     sl_exchange *x = calloc(1, sizeof(*x));
     if (x == NULL) {
         return -ENOMEM;
     }
     x->flow = flow;
     x->gw = flow->gw;
+    x->room = room;
+    x->upstream_end = SL_UPSTREAM_CLOSE; /* until a request is sent on one */
     sl_side_init(&x->client, flow->client);
     sl_side_init(&x->upstream, NULL);
     sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
-    sl_buf_init(&x->url, 2 * SL_HEAD_TARGET_MAX);
+    sl_request_init(&x->request, flow);
     sl_body_init(&x->req, SL_BODY_NONE, 0);
     sl_body_init(&x->resp, SL_BODY_NONE, 0);
     flow->client = NULL; /* the exchange's from now on */
@@ -334,20 +297,21 @@ static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
     /* Only between two exchanges: half a response on it would be the answer to somebody else. */
-    bool between = !x->running && !x->broken && x->req.done && x->resp.done;
-    bool clean = between && x->upstream.conn != NULL && x->upstream_keep && !x->bound &&
-                 x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0 &&
-                 !x->tunnel_ready;
+    bool between = !x->request.open && x->client_end != SL_CLIENT_BREAK &&
+                   (x->up == SL_H1_UP_NONE || x->up == SL_H1_UP_DONE) &&
+                   (x->down == SL_H1_DOWN_NONE || x->down == SL_H1_DOWN_DONE);
+    bool clean = between && x->upstream.conn != NULL && x->upstream_end == SL_UPSTREAM_POOL &&
+                 x->upstream.in.len == 0 && !x->upstream.blocked && x->upstream.out.len == 0;
     sl_exchange_log(x, "ended", NULL);
     sl_upstream_cancel(x->opening);
-    if (x->broken && x->client.conn != NULL) {
+    if (x->client_end == SL_CLIENT_BREAK && x->client.conn != NULL) {
         break_client(x);
     }
     if (x->tunnel_ready) {
         sl_relay_done(&x->relay);
     }
     if (clean) {
-        sl_pool_put(x->gw->pool, &flow->target, &x->peer, x->upstream.conn);
+        sl_pool_put(x->gw->pool, &flow->target, &x->request.peer, x->upstream.conn);
         x->upstream.conn = NULL;
     }
     sl_body_done(&x->req);
@@ -355,12 +319,12 @@ static void end(sl_flow *flow)
     sl_side_done(&x->client);
     sl_side_done(&x->upstream);
     sl_buf_done(&x->wire);
-    sl_buf_done(&x->url);
+    sl_request_done(&x->request);
     free(x);
     flow->state = NULL;
 }
 
-const sl_protocol sl_protocol_h1 = {
+const sl_protocol sl_h1_protocol = {
     .name = "h1",
     .start = start,
     .pump = pump,
