@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel/landlock.h"
+#include "kernel/proc.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
 
@@ -39,18 +40,6 @@ static const struct {
 };
 
 /* The path of an open object as the kernel names it. 0 or -errno. */
-static int real_path(int fd, char out[PATH_MAX])
-{
-    char link[64];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, out, PATH_MAX - 1);
-    if (n < 0) {
-        return -errno;
-    }
-    out[n] = '\0';
-    return out[0] == '/' ? 0 : -ENOENT;
-}
-
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
     int r = sl_landlock_allow(b->ruleset, fd, rights);
@@ -251,7 +240,7 @@ static int grant(struct builder *b, const char *text, bool write, bool explicit,
     const char *path = optional ? text + 1 : text;
     char real[PATH_MAX];
     sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
-    int r = fd < 0 ? -errno : real_path(fd, real);
+    int r = fd < 0 ? -errno : sl_proc_fd_path(fd, real);
     if (r == -ENOENT && (optional || !explicit)) {
         return 0;
     }
@@ -277,7 +266,7 @@ static int deny_missing(struct builder *b, const char *path)
     snprintf(parent, sizeof(parent), "%.*s%s", (int)dir_len, path,
              slash == NULL ? "." : (dir_len == 0 ? "/" : ""));
     sl_autoclose int fd = open(parent, O_PATH | O_CLOEXEC);
-    if (fd < 0 || real_path(fd, real) < 0) {
+    if (fd < 0 || sl_proc_fd_path(fd, real) < 0) {
         return 0; /* no parent either: nothing can appear there from inside */
     }
     char *text = NULL;
@@ -306,7 +295,7 @@ static int deny(struct builder *b, const char *text, bool explicit, sl_error *er
     char real[PATH_MAX];
     struct stat st;
     sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
-    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : real_path(fd, real);
+    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : sl_proc_fd_path(fd, real);
     if (!explicit && (r < 0 || is_closed_already(path, &st))) {
         return 0;
     }

@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #define SPURIOUS_MAX 8
@@ -189,15 +190,10 @@ static uint64_t status_mask(const char *text, const char *name)
  * (WAIT_KILLABLE_RECV lets only fatal signals through by themselves.) */
 static bool is_interrupted(const sl_deferred *d)
 {
-    char path[64];
     char text[4096];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)d->call.tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0) {
+    if (sl_proc_read(d->call.tid, "status", text, sizeof(text)) <= 0) {
         return false;
     }
-    text[n] = '\0';
     uint64_t pending = status_mask(text, "\nSigPnd:") | status_mask(text, "\nShdPnd:");
     return (pending & status_mask(text, "\nSigCgt:") & ~status_mask(text, "\nSigBlk:")) != 0;
 }

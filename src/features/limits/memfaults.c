@@ -12,6 +12,7 @@
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 
 #define HUGE_PAGES "/sys/kernel/mm/transparent_hugepage"
 #define HUGE_SIZE  ((uint64_t)2 << 20) /* where the machine does not say */
@@ -63,16 +64,15 @@ void sl_memfaults_done(sl_memfaults *f)
 
 uint64_t sl_memfaults_count(pid_t pid)
 {
-    char path[64];
     char text[512];
     unsigned long long own = 0;
     unsigned long long of_children = 0;
     unsigned long long major = 0;
     unsigned long long major_of_children = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    const char *end = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
-    if (end == NULL || /* after the name: state ppid pgrp session tty_nr tpgid flags */
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu", &own, &of_children,
+    (void)sl_proc_read(pid, "stat", text, sizeof(text));
+    const char *fields = sl_proc_stat_fields(text);
+    if (fields == NULL || /* state ppid pgrp session tty_nr tpgid flags */
+        sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu", &own, &of_children,
                &major, &major_of_children) != 4) {
         return 0;
     }

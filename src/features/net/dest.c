@@ -6,6 +6,7 @@
 
 #include "core/util.h"
 #include "features/net/net.h"
+#include "kernel/proc.h"
 
 int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, socklen_t len,
                  sl_dest *ret_dest, char name[SL_HOST_NAME_MAX])
@@ -46,10 +47,7 @@ void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret)
     if (call->sv->policy->audit == NULL) {
         return; /* nobody will read it */
     }
-    char link[64];
     pid_t tgid = sl_call_tgid(call);
     ret->pid = tgid > 0 ? tgid : call->tid;
-    snprintf(link, sizeof(link), "/proc/%d/exe", (int)call->tid);
-    ssize_t n = readlink(link, ret->exe, sizeof(ret->exe) - 1);
-    ret->exe[n > 0 ? n : 0] = '\0';
+    (void)sl_proc_link(call->tid, "exe", ret->exe, sizeof(ret->exe));
 }

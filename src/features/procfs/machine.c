@@ -16,9 +16,10 @@
 #include "features/features.h"
 #include "features/limits/limits.h"
 #include "features/procfs/machine_text.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
-#include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
@@ -91,7 +92,7 @@ static sl_answer handle_getdents(sl_call *call)
     char path[PATH_MAX];
     unsigned shown = call->sv->policy->num_cpus;
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
-    if (fd < 0 || sl_pin_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
+    if (fd < 0 || sl_proc_fd_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
         return SL_ANSWER_PASS;
     }
     return sl_listing_answer(call, fd, keep_shown, &shown);
@@ -102,18 +103,13 @@ static sl_answer handle_getdents(sl_call *call)
 /* What the processes of the tree have to themselves, as far as statm tells: for the eye. */
 static uint64_t used_memory(const sl_supervisor *sv)
 {
-    char path[64];
     char text[128];
     uint64_t pages = 0;
     sl_autofree pid_t *list = malloc(COUNT_MAX * sizeof(*list));
     size_t count = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, COUNT_MAX);
     for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "/proc/%d/statm", (int)list[i]);
-        sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-        if (n > 0) {
+        if (sl_proc_read(list[i], "statm", text, sizeof(text)) > 0) {
             char *at;
-            text[n] = '\0';
             strtoull(text, &at, 10);
             uint64_t resident = strtoull(at, &at, 10);
             uint64_t shared = strtoull(at, &at, 10);

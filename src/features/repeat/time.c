@@ -20,6 +20,7 @@
 #include "features/features.h"
 #include "features/repeat/image.h"
 #include "features/repeat/lend.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -142,10 +143,8 @@ static sl_answer handle_mq(sl_call *call)
  * does not tell; -1 when there is no such timer. */
 static int timer_clock(const sl_call *call, int id)
 {
-    char path[64];
     char head[32];
-    snprintf(path, sizeof(path), "/proc/%d/timers", (int)call->tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    sl_autoclose int fd = sl_proc_open(call->tid, "timers", O_RDONLY);
     sl_autofree char *text = malloc(TIMERS_MAX);
     if (fd < 0 || text == NULL) {
         return CLOCK_REALTIME;
@@ -177,8 +176,8 @@ static sl_answer handle_timerfd_settime(sl_call *call)
         return SL_ANSWER_PASS; /* the kernel says why */
     }
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-    return is_wall_clock((int)sl_proc_number(path, "\nclockid: ")) ? lend_timer(call, 2)
-                                                                   : SL_ANSWER_PASS;
+    return is_wall_clock((int)sl_proc_number(path, "clockid")) ? lend_timer(call, 2)
+                                                               : SL_ANSWER_PASS;
 }
 
 /* Clocks that stay, and the calls of our own code in the vDSO, which adds the offset itself. */
