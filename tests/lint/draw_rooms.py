@@ -40,7 +40,7 @@ STYLE = """
 # ---- what the tree says ----
 
 def place(name):
-    """'features/net/x.c' -> ('features', 'net'); 'core/fd.h' -> ('core', None)."""
+    """'features/net/send.c' -> ('features', 'net'); 'core/fd.h' -> ('core', None)."""
     parts = name.split("/")
     return parts[0], parts[1] if len(parts) > 2 else None
 
