@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define STATUS_MAX 4096
@@ -57,12 +57,12 @@ static long number_after(const char *text, const char *field)
     char line[NAME_ROOM];
     int n = snprintf(line, sizeof(line), "\n%s:", field);
     const char *at = n < 0 || (size_t)n >= sizeof(line) ? NULL : strstr(text, line);
-    char *end;
+    uint64_t value;
     if (at == NULL) {
         return -1;
     }
-    long value = strtol(at + n, &end, 10);
-    return end == at + n ? -1 : value;
+    at += n;
+    return sl_num_next(&at, &value) < 0 || value > LONG_MAX ? -1 : (long)value;
 }
 
 long sl_proc_status(pid_t pid, const char *field)

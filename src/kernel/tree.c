@@ -4,11 +4,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 
@@ -26,21 +28,21 @@ static void add_children(struct lister *l, int tasks, const char *tid)
 {
     char path[300];
     char text[4096];
+    size_t kept = 0; /* of a number that the next read goes on with */
     snprintf(path, sizeof(path), "%s/children", tid);
     sl_autoclose int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    pid_t pid = 0;
     ssize_t n;
-    while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (text[i] >= '0' && text[i] <= '9') {
-                pid = pid * 10 + (text[i] - '0');
-                continue;
-            }
+    while (fd >= 0 && (n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+        text[kept + (size_t)n] = '\0';
+        const char *at = text;
+        for (const char *end; (end = strchr(at, ' ')) != NULL; at = end + 1) {
+            pid_t pid = sl_num_pid(at);
             if (pid > 0 && pid != l->spare && l->count < l->max) {
                 l->list[l->count++] = pid;
             }
-            pid = 0;
         }
+        kept = strlen(at);
+        memmove(text, at, kept);
     }
 }
 

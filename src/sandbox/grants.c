@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "sandbox/gpu.h"
@@ -180,7 +181,7 @@ static int carve(struct builder *b, int dir, const char *path, sl_error *err)
 
 static bool is_own_proc(const struct builder *b, const char *path)
 {
-    return relate_proc(b, path) == COVERED && strtol(path + 6, NULL, 10) == getpid();
+    return relate_proc(b, path) == COVERED && sl_num_pid(path + 6) == getpid();
 }
 
 static int grant_read(struct builder *b, int fd, const char *path, sl_error *err)

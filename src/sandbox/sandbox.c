@@ -192,14 +192,14 @@ size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max)
     return sl_remap_list(sb->sv, list, max);
 }
 
-int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *const paths[SL_ARTEFACTS])
 {
-    return sl_trust_expect(sb->sv, ca_path, bundle_path);
+    return sl_trust_expect(sb->sv, paths);
 }
 
-void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
+void sl_sandbox_set_trust(sl_sandbox *sb, const int fds[SL_ARTEFACTS])
 {
-    sl_trust_set(sb->sv, ca_fd, bundle_fd);
+    sl_trust_set(sb->sv, fds);
 }
 
 void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved)

@@ -13,6 +13,7 @@
 #include <sys/time.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
@@ -182,8 +183,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 static uint64_t status_mask(const char *text, const char *name)
 {
+    uint64_t mask = 0;
     const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 16);
+    if (line != NULL) {
+        line += strlen(name);
+        (void)sl_num_parse_hex(line, strcspn(line, "\n"), UINT64_MAX, &mask);
+    }
+    return mask;
 }
 
 /* A signal with a handler waits for this caller: the call must end with EINTR, as it would bare.
@@ -194,8 +200,8 @@ static bool is_interrupted(const sl_deferred *d)
     if (sl_proc_read(d->call.tid, "status", text, sizeof(text)) <= 0) {
         return false;
     }
-    uint64_t pending = status_mask(text, "\nSigPnd:") | status_mask(text, "\nShdPnd:");
-    return (pending & status_mask(text, "\nSigCgt:") & ~status_mask(text, "\nSigBlk:")) != 0;
+    uint64_t pending = status_mask(text, "\nSigPnd:\t") | status_mask(text, "\nShdPnd:\t");
+    return (pending & status_mask(text, "\nSigCgt:\t") & ~status_mask(text, "\nSigBlk:\t")) != 0;
 }
 
 static void on_sweep(uv_timer_t *timer)

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "kernel/proc.h"
 #include "kernel/thread.h"
 #include "kernel/tree.h"
@@ -147,7 +148,7 @@ static unsigned stop_threads(sl_freeze *z, pid_t pid)
         if (e->d_name[0] == '.' || state_of(dirfd(tasks), e->d_name) != 'R') {
             continue;
         }
-        pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+        pid_t tid = sl_num_pid(e->d_name);
         if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0) {
             ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
             count++;

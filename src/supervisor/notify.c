@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"

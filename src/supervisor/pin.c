@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
@@ -85,7 +86,7 @@ static int jump(struct walk *w, const char *name, const char *rest)
         return r;
     }
     bool known = strncmp(path, "/proc/", 6) == 0; /* else another proc: whose numbers are these? */
-    pid_t pid = known ? (pid_t)strtol(path + 6, NULL, 10) : 0;
+    pid_t pid = known ? sl_num_pid(path + 6) : 0;
     if (!known || (pid > 0 && !sl_tree_has(w->call->sv->helper_pid, pid))) {
         return -EACCES;
     }

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 
-LINK_FD = 3
+LINK_FD, LINK_VERSION = 3, 2
 DEADLINE = 30  # seconds: only ever reached when something hangs
 HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
@@ -55,14 +55,16 @@ class Gateway:
         if upstream_ca is not None:
             flags |= HAS_UPSTREAM_CA
             fds.append(memfd("upstream", upstream_ca))
-        self._send(struct.pack("=IIIIII", HELLO, 24, 1, flags, len(text), 0), fds)
+        self._send(struct.pack("=IIIIII", HELLO, 24, LINK_VERSION, flags, len(text), 0), fds)
         for fd in fds:
             os.close(fd)
         self._send(struct.pack("=II", TRUST, 8), [])  # or READY may wait for the first TLS flow
         kind, data, got = self.receive()
         if kind != READY:
             raise RuntimeError(data[8:].split(b"\0")[0].decode())
-        self.ca_pem, self.bundle = (os.pread(fd, 8 << 20, 0) for fd in got) if got else (b"", b"")
+        count, *artefacts = struct.unpack_from("=III", data, 8)  # policy/artefact.inc
+        made = {a: os.pread(fd, 8 << 20, 0) for a, fd in zip(artefacts[:count], got, strict=True)}
+        self.ca_pem, self.bundle = made.get(0, b""), made.get(1, b"")
         for fd in got:
             os.close(fd)
         self.fronts = []

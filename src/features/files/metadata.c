@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/metadata_int.h"
@@ -25,6 +26,7 @@
 #include "supervisor/supervisor.h"
 
 /* Newer than the headers of the oldest system we build on; the same on every architecture. */
+#define FD_MAX           999999
 #define NR_FCHMODAT2     452
 #define NR_SETXATTRAT    463
 #define NR_REMOVEXATTRAT 466
@@ -57,8 +59,9 @@ static int own_descriptor(const sl_call *call, const char *path)
         size_t n = strlen(heads[i]);
         number = strncmp(path, heads[i], n) == 0 ? path + n : NULL;
     }
-    size_t digits = number == NULL ? 0 : strspn(number, "0123456789");
-    return digits == 0 || digits > 6 || number[digits] != '\0' ? -1 : (int)strtol(number, NULL, 10);
+    uint64_t fd;
+    bool is = number != NULL && sl_num_parse_plain(number, strlen(number), FD_MAX, &fd) == 0;
+    return is ? (int)fd : -1;
 }
 
 /* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */

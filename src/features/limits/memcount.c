@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "features/limits/memcount_int.h"
 #include "features/limits/memfaults.h"
 #include "kernel/proc.h"
@@ -111,8 +112,7 @@ static bool read_proc(pid_t pid, const char *name, char text[STATUS_MAX])
 /* The number of kB behind a name at the beginning of a line, in bytes; 0 when it is not there. */
 static uint64_t kilobytes(const char *text, const char *name)
 {
-    const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10) * 1024;
+    return sl_num_after(text, name, 0) * 1024;
 }
 
 /* What is known of a process. One that another has pushed out is as one never seen. */

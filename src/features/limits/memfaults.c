@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 
@@ -52,7 +53,7 @@ void sl_memfaults_init(sl_memfaults *f)
     uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     f->vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
     bool known = f->vmstat >= 0 && read_text(HUGE_PAGES "/hpage_pmd_size", text, sizeof(text));
-    f->huge_size = known ? strtoull(text, NULL, 10) : HUGE_SIZE;
+    f->huge_size = known ? sl_num_after(text, "", HUGE_SIZE) : HUGE_SIZE;
     f->page_size = known ? largest_between(page_size, f->huge_size) : HUGE_SIZE;
 }
 
@@ -79,12 +80,6 @@ uint64_t sl_memfaults_count(pid_t pid)
     return own + of_children + major + major_of_children;
 }
 
-static uint64_t number_after(const char *text, const char *name)
-{
-    const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10);
-}
-
 uint64_t sl_memfaults_huge(const sl_memfaults *f)
 {
     char text[16384];
@@ -95,5 +90,6 @@ uint64_t sl_memfaults_huge(const sl_memfaults *f)
         len += (size_t)n;
     }
     text[len] = '\0';
-    return number_after(text, "\nthp_fault_alloc ") + number_after(text, "\nthp_collapse_alloc ");
+    return sl_num_after(text, "\nthp_fault_alloc ", 0) +
+           sl_num_after(text, "\nthp_collapse_alloc ", 0);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "features/features.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
@@ -48,8 +49,10 @@ static bool is_unborn(pid_t tid)
     if (sl_proc_read(tid, "syscall", text, sizeof(text)) <= 0) {
         return false; /* gone, and its call with it */
     }
-    long nr = strncmp(text, "running", 7) == 0 ? -1 : strtol(text, NULL, 10);
-    return nr == -1 || nr == SYS_clone || nr == SYS_fork || nr == SYS_vfork;
+    const char *at = text;
+    uint64_t nr; /* "running" or "-1" is no number: perhaps */
+    return sl_num_take(&at, UINT64_MAX, &nr) < 0 || nr == SYS_clone || nr == SYS_fork ||
+           nr == SYS_vfork;
 }
 
 static uint32_t count_tree(struct sl_procs_state *s, sl_supervisor *sv)

@@ -12,6 +12,7 @@
 
 #include "core/buf.h"
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/limits/limits.h"
@@ -84,7 +85,7 @@ static bool keep_shown(const char *name, const void *arg)
     if (strncmp(name, "cpu", 3) != 0 || name[3] < '0' || name[3] > '9') {
         return true;
     }
-    return strtoul(name + 3, NULL, 10) < *shown;
+    return sl_num_after(name, "cpu", UINT64_MAX) < *shown;
 }
 
 static sl_answer handle_getdents(sl_call *call)
@@ -108,13 +109,14 @@ static uint64_t used_memory(const sl_supervisor *sv)
     sl_autofree pid_t *list = malloc(COUNT_MAX * sizeof(*list));
     size_t count = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, COUNT_MAX);
     for (size_t i = 0; i < count; i++) {
-        if (sl_proc_read(list[i], "statm", text, sizeof(text)) > 0) {
-            char *at;
-            strtoull(text, &at, 10);
-            uint64_t resident = strtoull(at, &at, 10);
-            uint64_t shared = strtoull(at, &at, 10);
-            pages += resident > shared ? resident - shared : 0;
-        }
+        const char *at = text;
+        uint64_t size;
+        uint64_t resident;
+        uint64_t shared;
+        bool all = sl_proc_read(list[i], "statm", text, sizeof(text)) > 0 &&
+                   sl_num_next(&at, &size) == 0 && sl_num_next(&at, &resident) == 0 &&
+                   sl_num_next(&at, &shared) == 0;
+        pages += all && resident > shared ? resident - shared : 0;
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/procfs/pids_int.h"
@@ -47,7 +48,7 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
         return SL_PIDS_ELSEWHERE;
     }
     /* Should the number be somebody else's by now, the pinned object is nobody's any more. */
-    pid_t pid = (pid_t)strtol(path + 6, NULL, 10);
+    pid_t pid = sl_num_pid(path + 6);
     return pid == call->tid || sl_tree_has(call->sv->helper_pid, pid) ? SL_PIDS_OWN
                                                                       : SL_PIDS_FOREIGN;
 }
@@ -123,7 +124,7 @@ static bool keep_own(const char *name, const void *arg)
     if (name[0] < '0' || name[0] > '9') {
         return true;
     }
-    long pid = strtol(name, NULL, 10);
+    pid_t pid = sl_num_pid(name);
     for (size_t i = 0; i < own->count; i++) {
         if (own->list[i] == pid) {
             return true;

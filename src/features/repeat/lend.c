@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "kernel/thread.h"
@@ -61,7 +62,10 @@ static void count_turns(pid_t tid, struct turns *ret)
     ret->runs = -1;
     if (sl_proc_read(tid, "schedstat", text, sizeof(text)) > 0) {
         const char *last = strrchr(text, ' ');
-        ret->runs = last == NULL ? -1 : strtol(last, NULL, 10);
+        uint64_t runs;
+        if (last != NULL && sl_num_next(&last, &runs) == 0) {
+            ret->runs = (long)runs;
+        }
     }
 }
 

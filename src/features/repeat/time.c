@@ -6,6 +6,7 @@
  * times that are handed to the kernel. All of it is numbers: going on is always safe. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/repeat/image.h"
@@ -159,7 +161,12 @@ static int timer_clock(const sl_call *call, int id)
     snprintf(head, sizeof(head), "\nID: %d\n", id);
     const char *timer = strstr(text, head);
     const char *clock = timer == NULL ? NULL : strstr(timer, "\nClockID: ");
-    return clock == NULL ? -1 : (int)strtol(clock + strlen("\nClockID: "), NULL, 10);
+    uint64_t number; /* that of a processor's time is negative */
+    if (clock == NULL) {
+        return -1;
+    }
+    clock += strlen("\nClockID: ");
+    return sl_num_take(&clock, INT_MAX, &number) < 0 ? -1 : (int)number;
 }
 
 static sl_answer handle_timer_settime(sl_call *call)
