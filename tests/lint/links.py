@@ -31,7 +31,7 @@ OTHERS = {
     "sandlock/profiles/NAME.toml": "the user, below the configuration directory",
     "x.toml": "an example's", "work.py": "an example's", "src/*.java": "an example's",
 }
-STANDS_FOR = re.compile(r"<[^>]*>|\b(ROOM|FILE|NAME|PARSER)\b|(?<=_)(FILE|PARSER)\b")
+STANDS_FOR = re.compile(r"<[^>]*>|\b(ROOM|FILE|NAME|PARSER)\b|(?<=_)(FILE|PARSER|NAME)\b")
 
 
 def everything():
