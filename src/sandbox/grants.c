@@ -58,7 +58,8 @@ enum relation {
 };
 
 /* How a path stands to the processes in /proc, which isolate_pids takes out of every grant: new
- * ones appear all the time, and a rule for /proc would have them all. feat_pids.c gives the own. */
+ * ones appear all the time, and a rule for /proc would have them all. procfs/pids.c gives the own.
+ */
 static enum relation relate_proc(const struct builder *b, const char *path)
 {
     if (!b->policy->isolate_pids) {
@@ -187,7 +188,7 @@ static int grant_read(struct builder *b, int fd, const char *path, sl_error *err
 {
     const char *denied = NULL;
     switch (relate(b, path, &denied)) {
-    case COVERED: /* -r /proc/self means the command's own, which feat_pids.c gives */
+    case COVERED: /* -r /proc/self means the command's own, which procfs/pids.c gives */
         b->view->proc_read = b->view->proc_read || is_own_proc(b, path);
         return 0;
     case ABOVE:

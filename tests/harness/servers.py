@@ -35,7 +35,7 @@ class Log:
 
 
 class ApiServer:
-    """tests/servers/api_server, with its witness log read through a pipe."""
+    """The program of tests/servers, with its witness log read through a pipe."""
 
     def __init__(self, cert=None, listen="127.0.0.1:0", options=()):
         log_r, log_w = os.pipe()

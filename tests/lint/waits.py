@@ -39,7 +39,7 @@ C_SLEEP = re.compile(r"\b(u?sleep|nanosleep)\s*\(")
 
 
 def dotted(node):
-    """a.b.c, as far as names go."""
+    """The name of a function with its owners, as far as there are names."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -1,5 +1,5 @@
 """PROC: system calls that reach around the layers, and FS-18, FS-21, which are such calls too
-(SECURITY-CASES)."""
+(docs/security-cases.md)."""
 
 import array
 import ctypes

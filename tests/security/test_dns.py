@@ -1,4 +1,5 @@
-"""DNS (SECURITY-CASES): what the child may learn by asking, and what its questions carry out."""
+"""DNS (docs/security-cases.md): what the child may learn by asking, and what its questions carry
+out."""
 
 import socket
 import struct

@@ -1,4 +1,5 @@
-"""RES: memory, processes and processor time beyond what the policy gives (SECURITY-CASES)."""
+"""RES: memory, processes and processor time beyond what the policy gives
+(docs/security-cases.md)."""
 
 import os
 import shutil
@@ -8,8 +9,8 @@ import sys
 
 import pytest
 from harness import build
-from harness.orphans import Orphans
 from harness.neighbour import beside
+from harness.orphans import Orphans
 from harness.sandbox import Roles, descendants, roles_with_gateway, stat_field
 from harness.waiting import TIMEOUT, end, read_line, wait_gone, wait_until
 

@@ -1,5 +1,5 @@
-"""NET: sockets and addresses (SECURITY-CASES). Each case works bare, then is refused, and the
-witness saw nothing."""
+"""NET: sockets and addresses (docs/security-cases.md). Each case works bare, then is refused, and
+the witness saw nothing."""
 
 import os
 import re

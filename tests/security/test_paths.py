@@ -1,5 +1,5 @@
 """FS: every spelling of a file that is denied or outside, descriptors that were left open, names that
-are not there yet, opens that never come back (SECURITY-CASES)."""
+are not there yet, opens that never come back (docs/security-cases.md)."""
 
 import os
 import resource

@@ -1,5 +1,5 @@
 """PROC: signals, limits and scheduling aimed at our own processes; relatives that try to outlive
-the run (SECURITY-CASES)."""
+the run (docs/security-cases.md)."""
 
 import os
 import signal

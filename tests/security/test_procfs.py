@@ -1,4 +1,4 @@
-"""FS-05, FS-06 and FS-07 (SECURITY-CASES): what /proc shows, to whom, by every name."""
+"""FS-05, FS-06 and FS-07 (docs/security-cases.md): what /proc shows, to whom, by every name."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""SUP: the supervisor itself (SECURITY-CASES), as far as the network is concerned."""
+"""SUP: the supervisor itself (docs/security-cases.md), as far as the network is concerned."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TLS (SECURITY-CASES): names, versions and certificates on both sides of the gateway."""
+"""TLS (docs/security-cases.md): names, versions and certificates on both sides of the gateway."""
 
 import ssl
 import subprocess

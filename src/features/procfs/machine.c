@@ -1,6 +1,6 @@
 /* Owns the machine as num_cpus and max_memory show it: how many processors, how much memory. A
- * view: what holds the tree to it is elsewhere (feat_cpus.c, feat_memory.c), and nothing here is
- * secret. */
+ * view: what holds the tree to it is elsewhere (limits/cpus.c, limits/memory.c), and nothing here
+ * is secret. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -193,7 +193,7 @@ bool rig_turn(rig *r)
     if (r->gw.flow_count == 0) {
         r->cb = NULL; /* the exchange that waited is gone */
     }
-    if (r->cb != NULL) {
+    if (r->cb != NULL && !r->hold) {
         open_waiting(r);
         moved = true;
     }

@@ -23,6 +23,7 @@ typedef struct rig {
     void *arg;
     bool client_ended;
     bool deaf;        /* the upstream reads nothing */
+    bool hold;        /* openings wait */
     const char *name; /* whom the next flow is for; NULL: `addr` */
     sl_addr addr;
     uint16_t port;
