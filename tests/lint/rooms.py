@@ -21,6 +21,12 @@ ALLOWED = {
 # The rooms of a room: which of their neighbours they may see. Whatever lies in the room itself is
 # for all of them, and the room sees all of its rooms.
 INNER = {
+    "policy/http": {"policy/text"},
+    "policy/text": {"policy/http"},
+    "net/dns": set(),
+    "net/tls": set(),
+    "engine/runs": set(),
+    "engine/caller": set(),
     "kernel/arch": set(),
     "features/net": set(),
     "features/remap": {"features/net"},
