@@ -9,13 +9,11 @@ ALLOWED = {
     "policy": {"core"},
     "net": {"core"},
     "kernel": {"core"},
-    "cow": {"core"},
     "supervisor": {"kernel", "policy", "core"},
     "features": {"supervisor", "kernel", "policy", "core"},
     "sandbox": {"features", "supervisor", "kernel", "policy", "core"},
     "http": {"net", "kernel", "policy", "core"},
-    "engine": {"sandbox", "kernel", "cow", "policy", "core"},
-    "lib": {"policy", "core"},
+    "engine": {"sandbox", "kernel", "policy", "core"},
     "cli": {"engine", "policy", "core"},
 }
 # The rooms of a room: which of their neighbours they may see. Whatever lies in the room itself is
