@@ -1,5 +1,5 @@
-/* Owns what is told about a run. Whatever a child chose (names, programs) is escaped by the JSON
- * library, and on the terminal by us: one event, one line (SUP-09). */
+/* Owns what is told about a run. Whatever a child chose (names, programs) is escaped, in JSON and
+ * on the terminal: one event, one line (SUP-09). */
 #include "engine/report.h"
 
 #include <fcntl.h>
@@ -13,10 +13,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "policy/audit.h"
 
 struct line {
     uint64_t count;
@@ -79,45 +81,34 @@ static void add_line(sl_report *r, const char *what, const char *allow_with, uin
     }
 }
 
-static const char *proto_name(enum sl_proto proto)
-{
-    return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
-}
-
-static bool is_utf8(const char *text)
-{
-    json_t *value = json_string(text);
-    bool valid = value != NULL;
-    json_decref(value);
-    return valid;
-}
-
 static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                   bool allowed, const char *address)
 {
     char when[SL_CLOCK_ISO_MAX];
     char link[64];
     char exe[PATH_MAX];
+    sl_buf line;
     snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
     ssize_t n = readlink(link, exe, sizeof(exe) - 1);
     exe[n > 0 ? n : 0] = '\0';
-    if (!is_utf8(exe)) {
-        sl_printable(exe); /* the child chose the name: it must not cost the line */
+    sl_audit_event e = {
+        .when = sl_clock_iso(when),
+        .allow = allowed,
+        .kind = "net",
+        .transport = sl_proto_name(dest->proto),
+        .host = address,
+        .ported = true,
+        .port = dest->port,
+        .rule = verdict->rule,
+        .reason = allowed ? NULL : verdict->reason,
+        .pid = pid,
+        .exe = exe,
+    };
+    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
+    if (sl_audit_line(&e, &line) == 0) {
+        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
     }
-    json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s*, s:s*}", "timestamp", sl_clock_iso(when),
-        "sandlock.verdict", allowed ? "allow" : "deny", "sandlock.kind", "net", "network.transport",
-        proto_name(dest->proto), "server.address", address, "server.port", (int)dest->port,
-        "process.pid", (int)pid, "process.executable.path", exe[0] == '\0' ? NULL : exe,
-        "sandlock.rule", verdict->rule, "sandlock.reason", allowed ? NULL : verdict->reason);
-    char *text = line == NULL ? NULL : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
-    json_decref(line);
-    if (text != NULL) {
-        size_t len = strlen(text);
-        text[len] = '\n'; /* in the terminator's place: one write, one line */
-        sl_fd_write_all(r->audit_fd, text, len + 1);
-        free(text);
-    }
+    sl_buf_done(&line);
 }
 
 void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
@@ -138,8 +129,8 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         char what[SL_SUGGESTION_MAX];
         char allow_with[SL_SUGGESTION_MAX];
         bool v6 = strchr(host, ':') != NULL;
-        snprintf(what, sizeof(what), "%s://%s%s%s:%u", proto_name(dest->proto), v6 ? "[" : "", host,
-                 v6 ? "]" : "", dest->port);
+        snprintf(what, sizeof(what), "%s://%s%s%s:%u", sl_proto_name(dest->proto), v6 ? "[" : "",
+                 host, v6 ? "]" : "", dest->port);
         allow_with[0] = '\0';
         if (verdict->rule == NULL) { /* a deny rule would win over any flag */
             sl_policy_suggest_net(dest, allow_with);

@@ -31,6 +31,7 @@ INNER = {
     "features/signals": set(),
     "features/ipc": set(),
     "features/canary": set(),
+    "http/h1": set(),
 }
 # single headers that a room may see of a room that is otherwise closed to it
 ALSO = {
