@@ -12,7 +12,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/conf/completions/_sandlock OPTIONAL
 install(FILES ${CMAKE_SOURCE_DIR}/conf/completions/sandlock.fish OPTIONAL
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 # The tables are compiled in; the copies tell users what is in them.
-install(FILES ${CMAKE_SOURCE_DIR}/conf/secrets ${CMAKE_SOURCE_DIR}/conf/trust-env
+install(FILES ${CMAKE_SOURCE_DIR}/conf/secrets ${CMAKE_SOURCE_DIR}/conf/trust
   ${CMAKE_SOURCE_DIR}/conf/ca-bundles DESTINATION ${CMAKE_INSTALL_DATADIR}/sandlock)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/conf/profiles DESTINATION ${CMAKE_INSTALL_DATADIR}/sandlock)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md

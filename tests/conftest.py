@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -13,9 +14,45 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import build, dns, netns, paths, pki, sandbox, servers  # noqa: E402
 
+DEADLINE = 240  # seconds for the set-up, the call and the tear-down of a test each
+
+
+class Overdue(Exception):
+    """A test that hangs: what it waits for is in the trace."""
+
+
+def _overdue(number, frame):
+    raise Overdue(f"not done within {signal.getitimer(signal.ITIMER_REAL)[1]:.0f} s")
+
+
+def _in_time(item):
+    """Every wait has a deadline of its own; this one is for those that somebody forgot. It fails the
+    test, and says where it was. What even then goes on ends with pytest.ini's faulthandler_timeout,
+    and its stacks are told."""
+    marker = item.get_closest_marker("deadline")
+    seconds = marker.args[0] if marker else DEADLINE
+    before = signal.signal(signal.SIGALRM, _overdue)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from _in_time(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    return (yield from _in_time(item))
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "netns: needs a network namespace of our own")
+    config.addinivalue_line("markers", "deadline(seconds): takes longer than other tests may")
     config._sandlock_dir = Path(tempfile.mkdtemp(prefix="sandlock-test-", dir="/var/tmp"))
     config._sandlock_dir.chmod(0o755)
     pki.directory()  # made outside, while there may be other users of the tree
@@ -32,9 +69,11 @@ def pytest_report_header(config):
             f"private network: {'yes' if netns.ACTIVE else netns.REASON}"]
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     if item.get_closest_marker("netns") and not netns.ACTIVE:
         pytest.skip(netns.REASON)
+    return (yield from _in_time(item))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,34 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define ADDR_TEXT_MAX 64 /* "[v6%4294967295]" fits */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Decimal without sign or leading zero, at most `max`. 0 or -EINVAL. */
-static int parse_decimal(const char *text, size_t len, uint32_t max, uint32_t *ret)
-{
-    uint64_t value = 0;
-    if (len == 0 || len > 10 || (len > 1 && text[0] == '0')) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (!is_digit(text[i])) {
-            return -EINVAL;
-        }
-        value = value * 10 + (uint64_t)(text[i] - '0');
-    }
-    if (value > max) {
-        return -EINVAL;
-    }
-    *ret = (uint32_t)value;
-    return 0;
-}
 
 /* Four decimal numbers: inet_aton(3)'s octal, hex and short forms are how filters get fooled
  * (CVE-2021-29921). */
@@ -45,8 +21,8 @@ static int parse_v4(const char *text, size_t len, uint8_t out[4])
     for (int i = 0; i < 4; i++) {
         const char *dot = memchr(text, '.', len);
         size_t n = dot == NULL ? len : (size_t)(dot - text);
-        uint32_t value;
-        if ((i == 3) != (dot == NULL) || n > 3 || parse_decimal(text, n, 255, &value) < 0) {
+        uint64_t value;
+        if ((i == 3) != (dot == NULL) || sl_num_parse_plain(text, n, 255, &value) < 0) {
             return -EINVAL;
         }
         out[i] = (uint8_t)value;
@@ -80,11 +56,11 @@ static int parse_v6(const char *text, size_t len, sl_addr *ret)
 {
     char copy[ADDR_TEXT_MAX];
     uint8_t bytes[16];
-    uint32_t scope = 0;
+    uint64_t scope = 0;
     const char *percent = memchr(text, '%', len);
     if (percent != NULL) { /* RFC 4007 section 11.2; zones by number, names differ by host */
         size_t at = (size_t)(percent - text);
-        if (parse_decimal(percent + 1, len - at - 1, UINT32_MAX, &scope) < 0 || scope == 0) {
+        if (sl_num_parse_plain(percent + 1, len - at - 1, UINT32_MAX, &scope) < 0 || scope == 0) {
             return -EINVAL;
         }
         len = at;
@@ -105,7 +81,7 @@ static int parse_v6(const char *text, size_t len, sl_addr *ret)
     if (inet_pton(AF_INET6, copy, bytes) != 1 || (scope != 0 && is_mapped(bytes))) {
         return -EINVAL;
     }
-    set_v6(ret, bytes, scope);
+    set_v6(ret, bytes, (uint32_t)scope);
     return 0;
 }
 
@@ -198,16 +174,16 @@ int sl_cidr_parse(const char *text, sl_cidr *ret)
     if (sl_addr_parse(host, &cidr.addr) < 0) {
         return -EINVAL;
     }
-    uint32_t prefix = addr_bits(&cidr.addr);
+    uint64_t prefix = addr_bits(&cidr.addr);
     if (slash != NULL) {
         bool mapped = cidr.addr.family == 4 && memchr(host, ':', n) != NULL;
-        if (parse_decimal(slash + 1, strlen(slash + 1), mapped ? 128 : prefix, &prefix) < 0 ||
+        if (sl_num_parse_plain(slash + 1, strlen(slash + 1), mapped ? 128 : prefix, &prefix) < 0 ||
             (mapped && prefix < 96)) {
             return -EINVAL;
         }
         prefix -= mapped ? 96 : 0;
     }
-    if (!low_bits_zero(&cidr.addr, prefix)) {
+    if (!low_bits_zero(&cidr.addr, (unsigned)prefix)) {
         return -EINVAL;
     }
     cidr.prefix = (uint8_t)prefix;

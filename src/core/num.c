@@ -79,6 +79,21 @@ int sl_num_take(const char **at, uint64_t max, uint64_t *ret)
     return n > 0 ? 0 : (int)n;
 }
 
+int sl_num_take_fraction(const char **at, unsigned digits, uint64_t *ret)
+{
+    uint64_t value;
+    ssize_t n = read_digits(*at, digits, 10, UINT64_MAX, &value);
+    if (n < 0) {
+        return (int)n;
+    }
+    *at += n;
+    for (; n < (ssize_t)digits; n++) {
+        value *= 10;
+    }
+    *ret = value;
+    return 0;
+}
+
 int sl_num_next(const char **at, uint64_t *ret)
 {
     const char *digits = *at + strspn(*at, " \t");

@@ -21,6 +21,10 @@ int sl_num_parse_plain(const char *text, size_t len, uint64_t max, uint64_t *ret
  * `*at` and `*ret` are untouched on failure. */
 int sl_num_take(const char **at, uint64_t max, uint64_t *ret);
 
+/* The digits behind a decimal point, in parts of 10^`digits` (at most 19): "25" is 250 of 1000.
+ * Takes no more than `digits` of them; what follows is the caller's to judge. */
+int sl_num_take_fraction(const char **at, unsigned digits, uint64_t *ret);
+
 /* What the kernel writes into the files of /proc and /sys. `sl_num_next` is sl_num_take behind
  * spaces and tabs; `sl_num_after` the number, behind spaces and tabs, that follows the first `name`
  * in the text, or `otherwise` where there is none. */

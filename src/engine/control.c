@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "kernel/tree.h"
+#include "kernel/proc.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* newer than the headers of the oldest system we build on */
@@ -45,10 +45,8 @@ struct sl_control {
  * run's own engine stands for an unconfined one. Anything that cannot be read: no. */
 static bool is_unconfined(pid_t pid)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    long filters = sl_proc_number(path, "\nSeccomp_filters:\t");
-    long ours = sl_proc_number("/proc/self/status", "\nSeccomp_filters:\t");
+    long filters = sl_proc_status(pid, "Seccomp_filters");
+    long ours = sl_proc_status(SL_PROC_SELF, "Seccomp_filters");
     return filters >= 0 && filters <= ours;
 }
 

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "core/clock.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "engine/control.h"
 #include "engine/describe.h"
@@ -355,6 +356,7 @@ static int serve(struct engine *e, int guardian_fd, int child_fd)
 
 int sl_engine_main(sl_prepared *prepared, sl_wire *wire, pid_t guardian)
 {
+    sl_trace_rename("engine");
     struct engine e = {.prepared = prepared, .wire = wire};
     sl_error err = {.kind = SL_ERROR_SYSTEM, .code = ENOMEM, .message = "not enough memory"};
     int guardian_fd = (int)syscall(SYS_pidfd_open, guardian, 0);

@@ -15,17 +15,6 @@
 
 static const char *const clean_names[] = {"PATH", "HOME", "USER", "TERM", "LANG"};
 
-__asm__(".section .rodata,\"a\"\n"
-        ".local trust_env_table\n"
-        ".local trust_env_table_end\n"
-        "trust_env_table:\n"
-        ".incbin \"" SANDLOCK_CONF_DIR "/trust-env\"\n"
-        "trust_env_table_end:\n"
-        ".byte 0\n"
-        ".previous\n");
-extern const char trust_env_table[] __attribute__((visibility("hidden")));
-extern const char trust_env_table_end[] __attribute__((visibility("hidden")));
-
 static int set_pair(sl_strv *env, const char *pair)
 {
     const char *equals = strchr(pair, '=');
@@ -98,26 +87,18 @@ int sl_environ_read_trust(const sl_strv *files, sl_buf *ret_pem)
     return r == -ENOBUFS ? 0 : r;
 }
 
-int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_strv *ret_files)
+int sl_environ_trust(sl_strv *env, const char *const files[SL_ARTEFACTS], sl_strv *ret_before)
 {
+    size_t count;
+    const sl_artefact_variable *variables = sl_artefact_variables(&count);
     int r = 0;
-    const char *end;
-    for (const char *p = trust_env_table; r == 0 && p < trust_env_table_end; p = end + 1) {
-        char name[64];
-        end = memchr(p, '\n', (size_t)(trust_env_table_end - p));
-        end = end == NULL ? trust_env_table_end : end;
-        const char *space = memchr(p, ' ', (size_t)(end - p));
-        if (p[0] == '#' || space == NULL || (size_t)(space - p) >= sizeof(name)) {
-            continue;
-        }
-        memcpy(name, p, (size_t)(space - p));
-        name[space - p] = '\0';
-        const char *before = sl_strv_env_get(env, name);
-        if (before != NULL && before[0] == '/' && !sl_strv_has(ret_files, before)) {
-            r = sl_strv_add(ret_files, before);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const char *before = sl_strv_env_get(env, variables[i].name);
+        if (before != NULL && before[0] == '/' && !sl_strv_has(ret_before, before)) {
+            r = sl_strv_add(ret_before, before);
         }
         if (r == 0) {
-            r = sl_strv_env_set(env, name, end - space == 3 ? ca : bundle);
+            r = sl_strv_env_set(env, variables[i].name, files[variables[i].artefact]);
         }
     }
     return r;

@@ -5,6 +5,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/strv.h"
+#include "policy/artefact.h"
 #include "policy/policy.h"
 
 #define SL_ENVIRON_BUNDLE_MAX (8u << 20) /* bytes of the user's own bundles together */
@@ -12,9 +13,9 @@
 /* The caller's environment with clean_env and env applied. 0 or -ENOMEM. */
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env);
 
-/* Points the trust variables (conf/trust-env) at the run's files. The files they named before are
- * listed in `ret_files`, each once: they stay believed. 0 or -ENOMEM. */
-int sl_environ_trust(sl_strv *env, const char *ca, const char *bundle, sl_strv *ret_files);
+/* Points the trust variables at the run's files. What they named before is listed in `ret_before`,
+ * each file once: it stays believed. 0 or -ENOMEM. */
+int sl_environ_trust(sl_strv *env, const char *const files[SL_ARTEFACTS], sl_strv *ret_before);
 
 /* Appends the content of those files that can be read. 0 or -ENOMEM. */
 int sl_environ_read_trust(const sl_strv *files, sl_buf *ret_pem);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 
 #define READY_TIMEOUT_MS 20000
@@ -42,6 +43,8 @@ struct sl_link {
     uv_poll_t poll;
     uv_async_t wake; /* there is something to write */
     bool attached;
+    bool waiting; /* for the first answer */
+    bool ready;
     bool failed;
 };
 
@@ -135,6 +138,11 @@ int sl_link_hello(sl_link *l, const sl_policy *policy, const sl_files *files, sl
     r = r < 0 ? r
               : add_memfd(&files->upstream_ca, SL_LINK_HAS_UPSTREAM_CA, &hello.flags, fds, &count);
     r = r < 0 ? r : add_memfd(&files->bundle, SL_LINK_HAS_BUNDLE, &hello.flags, fds, &count);
+    if (sl_trace_topics() != 0) {
+        fds[count++] = dup(sl_trace_fd());
+        hello.flags |= SL_LINK_HAS_TRACE;
+        hello.trace = sl_trace_topics();
+    }
     if (r == 0) {
         r = sl_fd_send(l->fd, &hello, sizeof(hello), fds, count, 0);
     }
@@ -155,60 +163,117 @@ static void fail(sl_link *l, const char *message)
     }
 }
 
+/* ---- what is believed ---- */
+
 static bool is_terminated(const char *text, size_t cap)
 {
     return memchr(text, '\0', cap) != NULL;
 }
 
-/* Descriptors that a message of this kind may not carry are closed by the caller. */
+/* Every artefact once, or none at all: false when it is anything else. `ret_fds` is borrowed. */
+static bool sort_artefacts(const struct sl_link_ready *m, const int *fds, size_t nfds,
+                           int ret_fds[SL_ARTEFACTS])
+{
+    if (m->count != nfds || (nfds != 0 && nfds != SL_ARTEFACTS)) {
+        return false;
+    }
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        ret_fds[i] = -1;
+    }
+    for (size_t i = 0; i < nfds; i++) {
+        if (m->artefacts[i] >= SL_ARTEFACTS || ret_fds[m->artefacts[i]] >= 0) {
+            return false;
+        }
+        ret_fds[m->artefacts[i]] = fds[i];
+    }
+    return true;
+}
+
+static bool take_ready(sl_link *l, const void *data, int *fds, size_t nfds)
+{
+    int sorted[SL_ARTEFACTS];
+    if (l->ready || !sort_artefacts(data, fds, nfds, sorted)) {
+        return false;
+    }
+    l->ready = true;
+    for (size_t i = 0; i < nfds; i++) {
+        fds[i] = -1; /* whoever is told owns them */
+    }
+    l->events.on_ready(l->events.arg, sorted);
+    return true;
+}
+
+static bool take_resolved(sl_link *l, const void *data, int *fds, size_t nfds)
+{
+    const struct sl_link_resolved *m = data;
+    (void)fds;
+    if (nfds != 0 || m->count > SL_LINK_ADDRS_MAX || !is_terminated(m->reason, sizeof(m->reason))) {
+        return false;
+    }
+    l->events.on_resolved(l->events.arg, m);
+    return true;
+}
+
+static bool take_denied(sl_link *l, const void *data, int *fds, size_t nfds)
+{
+    const struct sl_link_denied *m = data;
+    (void)fds;
+    if (nfds != 0 || !is_terminated(m->what, sizeof(m->what)) ||
+        !is_terminated(m->allow_with, sizeof(m->allow_with))) {
+        return false;
+    }
+    l->events.on_denied(l->events.arg, m);
+    return true;
+}
+
+static bool take_bye(sl_link *l, const void *data, int *fds, size_t nfds)
+{
+    (void)fds;
+    if (nfds != 0) {
+        return false;
+    }
+    l->events.on_bye(l->events.arg, data);
+    return true;
+}
+
+static bool take_failed(sl_link *l, const void *data, int *fds, size_t nfds)
+{
+    const struct sl_link_failed *m = data;
+    (void)fds;
+    if (nfds != 0 || !is_terminated(m->message, sizeof(m->message))) {
+        return false;
+    }
+    fail(l, m->message);
+    return true;
+}
+
+/* Descriptors that are not taken are closed by the caller. */
+static const struct {
+    uint32_t type;
+    size_t length;
+    bool is_first; /* may come while the engine waits for READY */
+    bool (*take)(sl_link *l, const void *data, int *fds, size_t nfds);
+} kinds[] = {
+    {SL_LINK_READY, sizeof(struct sl_link_ready), true, take_ready},
+    {SL_LINK_RESOLVED, sizeof(struct sl_link_resolved), false, take_resolved},
+    {SL_LINK_DENIED, sizeof(struct sl_link_denied), false, take_denied},
+    {SL_LINK_BYE, sizeof(struct sl_link_bye), false, take_bye},
+    {SL_LINK_FAILED, sizeof(struct sl_link_failed), true, take_failed},
+};
+
 static bool handle(sl_link *l, const void *data, size_t len, int *fds, size_t nfds)
 {
     const struct sl_link_header *header = data;
     if (len < sizeof(*header) || header->length != len) {
         return false;
     }
-    switch (header->type) {
-    case SL_LINK_READY: {
-        int ca = nfds == 2 ? sl_steal_fd(&fds[0]) : -1;
-        int bundle = nfds == 2 ? sl_steal_fd(&fds[1]) : -1;
-        l->events.on_ready(l->events.arg, ca, bundle);
-        return true;
-    }
-    case SL_LINK_RESOLVED: {
-        const struct sl_link_resolved *m = data;
-        if (len != sizeof(*m) || m->count > SL_LINK_ADDRS_MAX ||
-            !is_terminated(m->reason, sizeof(m->reason))) {
-            return false;
+    for (size_t i = 0; i < SL_ARRAY_LEN(kinds); i++) {
+        if (kinds[i].type == header->type) {
+            return kinds[i].length == len && (kinds[i].is_first || !l->waiting) &&
+                   kinds[i].take(l, data, fds, nfds);
         }
-        l->events.on_resolved(l->events.arg, m);
-        return true;
     }
-    case SL_LINK_DENIED: {
-        const struct sl_link_denied *m = data;
-        if (len != sizeof(*m) || !is_terminated(m->what, sizeof(m->what)) ||
-            !is_terminated(m->allow_with, sizeof(m->allow_with))) {
-            return false;
-        }
-        l->events.on_denied(l->events.arg, m);
-        return true;
-    }
-    case SL_LINK_BYE:
-        if (len != sizeof(struct sl_link_bye)) {
-            return false;
-        }
-        l->events.on_bye(l->events.arg, data);
-        return true;
-    case SL_LINK_FAILED: {
-        const struct sl_link_failed *m = data;
-        if (len != sizeof(*m) || !is_terminated(m->message, sizeof(m->message))) {
-            return false;
-        }
-        fail(l, m->message);
-        return true;
-    }
-    default:
-        return false;
-    }
+    return false;
 }
 
 /* One message; false when there is none (yet, or ever again). */
@@ -241,11 +306,11 @@ struct first_answer {
     char message[1024];
 };
 
-static void first_ready(void *arg, int ca_fd, int bundle_fd)
+static void first_ready(void *arg, const int fds[SL_ARTEFACTS])
 {
     struct first_answer *first = arg;
     first->ready = true;
-    first->events->on_ready(first->events->arg, ca_fd, bundle_fd);
+    first->events->on_ready(first->events->arg, fds);
 }
 
 static void first_failed(void *arg, const char *message)
@@ -265,7 +330,9 @@ int sl_link_wait_ready(sl_link *l, const sl_link_events *events, sl_error *err)
     if (poll(&p, 1, READY_TIMEOUT_MS) <= 0) {
         return sl_error_set(err, ETIMEDOUT, "the gateway does not answer");
     }
+    l->waiting = true;
     receive(l, 0);
+    l->waiting = false;
     if (!first.ready) {
         return sl_error_set(err, EINVAL, "%s", first.message);
     }

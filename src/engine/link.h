@@ -20,7 +20,8 @@ typedef struct sl_link sl_link;
 
 typedef struct sl_link_events {
     void *arg;
-    void (*on_ready)(void *arg, int ca_fd, int bundle_fd); /* taken over; -1: no trust is needed */
+    /* Taken over, one an artefact; all -1: no trust is needed. Called once. */
+    void (*on_ready)(void *arg, const int fds[SL_ARTEFACTS]);
     void (*on_resolved)(void *arg, const struct sl_link_resolved *resolved);
     void (*on_denied)(void *arg, const struct sl_link_denied *denied);
     void (*on_bye)(void *arg, const struct sl_link_bye *bye);

@@ -37,8 +37,12 @@ static int prepare_dir(sl_prepared *p, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = sl_environ_trust(&p->env, p->dir->ca, p->dir->bundle, &p->trusted);
-    r = r < 0 ? r : sl_sandbox_expect_trust(p->sandbox, p->dir->ca, p->dir->bundle);
+    const char *files[SL_ARTEFACTS];
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        files[i] = p->dir->trust[i];
+    }
+    r = sl_environ_trust(&p->env, files, &p->trusted);
+    r = r < 0 ? r : sl_sandbox_expect_trust(p->sandbox, files);
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 

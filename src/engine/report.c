@@ -81,11 +81,6 @@ static void add_line(sl_report *r, const char *what, const char *allow_with, uin
     }
 }
 
-static const char *proto_name(enum sl_proto proto)
-{
-    return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
-}
-
 static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                   bool allowed, const char *address)
 {
@@ -100,7 +95,7 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
         .when = sl_clock_iso(when),
         .allow = allowed,
         .kind = "net",
-        .transport = proto_name(dest->proto),
+        .transport = sl_proto_name(dest->proto),
         .host = address,
         .ported = true,
         .port = dest->port,
@@ -134,8 +129,8 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         char what[SL_SUGGESTION_MAX];
         char allow_with[SL_SUGGESTION_MAX];
         bool v6 = strchr(host, ':') != NULL;
-        snprintf(what, sizeof(what), "%s://%s%s%s:%u", proto_name(dest->proto), v6 ? "[" : "", host,
-                 v6 ? "]" : "", dest->port);
+        snprintf(what, sizeof(what), "%s://%s%s%s:%u", sl_proto_name(dest->proto), v6 ? "[" : "",
+                 host, v6 ? "]" : "", dest->port);
         allow_with[0] = '\0';
         if (verdict->rule == NULL) { /* a deny rule would win over any flag */
             sl_policy_suggest_net(dest, allow_with);

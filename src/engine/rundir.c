@@ -17,8 +17,6 @@
 
 #include "core/num.h"
 
-static const char *const run_files[] = {"ca.pem", "bundle.pem"};
-
 /* Opens (and makes) one directory that must be ours and closed to others. */
 static int open_private(int at, const char *name)
 {
@@ -134,8 +132,8 @@ int sl_rundir_open(sl_rundir **ret_dir, bool (*usable)(void *arg, const char *pa
 static void remove_run(int base, const char *name)
 {
     sl_autoclose int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && i < SL_ARRAY_LEN(run_files); i++) {
-        unlinkat(fd, run_files[i], 0);
+    for (size_t i = 0; fd >= 0 && i < SL_ARTEFACTS; i++) {
+        unlinkat(fd, sl_artefact_file(i), 0);
     }
     unlinkat(base, name, AT_REMOVEDIR);
 }
@@ -167,6 +165,20 @@ static void sweep(int base)
     closedir(d);
 }
 
+/* The empty file of one artefact. */
+static int make_trust(sl_rundir *dir, enum sl_artefact artefact, sl_error *err)
+{
+    const char *name = sl_artefact_file(artefact);
+    int len = snprintf(dir->trust[artefact], PATH_MAX, "%s/%s/%s", dir->base, dir->run_name, name);
+    sl_autoclose int fd = openat(dir->run_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0 || len < 0 || len >= PATH_MAX) {
+        int error = fd < 0 ? errno : ENAMETOOLONG;
+        return sl_error_set(err, error, "cannot make '%s' in '%s': %s", name, dir->base,
+                            strerror(error));
+    }
+    return 0;
+}
+
 int sl_rundir_begin(sl_rundir *dir, sl_error *err)
 {
     unsigned char salt[8];
@@ -185,19 +197,14 @@ int sl_rundir_begin(sl_rundir *dir, sl_error *err)
     dir->run_fd =
         openat(dir->base_fd, dir->run_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     (void)flock(dir->run_fd, LOCK_SH | LOCK_NB); /* held as long as one of us lives */
-    char *paths[] = {dir->ca, dir->bundle};
-    for (size_t i = 0; i < SL_ARRAY_LEN(run_files); i++) {
-        int len = snprintf(paths[i], PATH_MAX, "%s/%s/%s", dir->base, dir->run_name, run_files[i]);
-        sl_autoclose int fd =
-            openat(dir->run_fd, run_files[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (fd < 0 || len < 0 || len >= PATH_MAX) {
-            int error = fd < 0 ? errno : ENAMETOOLONG;
-            sl_rundir_end(dir);
-            return sl_error_set(err, error, "cannot make '%s' in '%s': %s", run_files[i], dir->base,
-                                strerror(error));
-        }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < SL_ARTEFACTS; i++) {
+        r = make_trust(dir, i, err);
     }
-    return 0;
+    if (r < 0) {
+        sl_rundir_end(dir);
+    }
+    return r;
 }
 
 int sl_rundir_name_control(sl_rundir *dir)

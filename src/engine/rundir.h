@@ -7,6 +7,7 @@
 
 #include "core/err.h"
 #include "core/util.h"
+#include "policy/artefact.h"
 
 typedef struct sl_rundir {
     int base_fd;
@@ -15,8 +16,8 @@ typedef struct sl_rundir {
     char canary[PATH_MAX]; /* an empty 0600 file */
     int run_fd;            /* -1: this run has no directory of its own */
     char run_name[64];
-    char ca[PATH_MAX]; /* empty files that the child sees: their content is injected */
-    char bundle[PATH_MAX];
+    /* empty files that the child sees: their content is injected */
+    char trust[SL_ARTEFACTS][PATH_MAX];
     char control_name[64]; /* of the control socket in "control"; "": none yet */
 } sl_rundir;
 

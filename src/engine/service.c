@@ -87,14 +87,14 @@ static void write_ca(sl_service *s, const char *path, int ca_fd)
     }
 }
 
-static void on_ready(void *arg, int ca_fd, int bundle_fd)
+static void on_ready(void *arg, const int fds[SL_ARTEFACTS])
 {
     sl_service *s = arg;
     const char *out = s->prepared->policy->http_ca_out;
-    if (out != NULL && ca_fd >= 0) {
-        write_ca(s, out, ca_fd);
+    if (out != NULL && fds[SL_ARTEFACT_CA] >= 0) {
+        write_ca(s, out, fds[SL_ARTEFACT_CA]);
     }
-    sl_sandbox_set_trust(s->prepared->sandbox, ca_fd, bundle_fd);
+    sl_sandbox_set_trust(s->prepared->sandbox, fds);
 }
 
 static void on_resolved(void *arg, const struct sl_link_resolved *resolved)
@@ -123,6 +123,14 @@ static void on_failed(void *arg, const char *message)
 }
 
 /* ---- its life ---- */
+
+void sl_service_free(sl_service *s)
+{
+    if (s != NULL) {
+        sl_link_free(s->link);
+        free(s);
+    }
+}
 
 int sl_service_start(sl_service *s, sl_error *err)
 {

@@ -20,6 +20,8 @@ typedef struct sl_service_events {
     void (*on_failed)(void *arg, const char *message); /* it cannot go on. Called once */
 } sl_service_events;
 
+void sl_service_free(sl_service *s);
+
 /* Sets the sandbox's hooks; with a gateway makes the link, and where the user's own certificates
  * must be right before anything runs, starts it and waits for its answer. Both outlive it. Of a
  * failure too `ret_service` may be there, to be killed. */

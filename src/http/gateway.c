@@ -17,7 +17,6 @@
 #include "http/dns.h"
 #include "http/gateway_int.h"
 #include "http/spin.h"
-#include "net/roots.h"
 
 #define POLICY_MAX      (16u << 20)
 #define SWEEP_MS        250
@@ -163,35 +162,29 @@ static int load_policy(sl_gateway *gw, const hello *h, sl_error *err)
 
 static int send_ready(const sl_gateway *gw, const int *fds, size_t count, sl_error *err)
 {
-    struct sl_link_header m = {SL_LINK_READY, sizeof(m)};
+    struct sl_link_ready m = {.header = {SL_LINK_READY, sizeof(m)}, .count = (uint32_t)count};
+    for (uint32_t i = 0; i < count; i++) {
+        m.artefacts[i] = i;
+    }
     int r = sl_fd_send(gw->link, &m, sizeof(m), fds, count, 0);
     return r < 0 ? sl_error_set(err, -r, "the gateway cannot answer the engine") : 0;
 }
 
-/* The merged bundle: what the user had set, the system's, ours. */
 static int send_trust(sl_gateway *gw, int bundle_fd, sl_error *err)
 {
     char *user = NULL;
     size_t user_len = 0;
-    sl_buf bundle;
-    sl_buf_init(&bundle, SL_ROOTS_BUNDLE_MAX + SL_LINK_PEM_MAX);
+    int fds[SL_ARTEFACTS];
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        fds[i] = -1;
+    }
     int r = read_content(bundle_fd, SL_LINK_PEM_MAX, &user, &user_len, err);
-    if (r == 0 && user_len > 0) { /* its certificates: a key beside them is not for the child */
-        r = sl_roots_add_pem(&bundle, user, user_len);
+    r = r == 0 ? sl_trust_artefacts(gw, user, user_len, fds, err) : r;
+    r = r == 0 ? send_ready(gw, fds, SL_ARTEFACTS, err) : r;
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        sl_close(fds[i]);
     }
-    const char *pem = sl_ca_pem(gw->ca);
-    r = r == 0 ? sl_roots_bundle(NULL, 0, pem, &bundle, err) : r;
     free(user);
-    int fds[2] = {-1, -1};
-    if (r == 0) {
-        fds[0] = sl_fd_memfd("sandlock-ca", pem, strlen(pem));
-        fds[1] = sl_fd_memfd("sandlock-bundle", sl_buf_head(&bundle), bundle.len);
-        r = fds[0] < 0 || fds[1] < 0 ? sl_error_set(err, EMFILE, "no descriptor for certificates")
-                                     : send_ready(gw, fds, 2, err);
-    }
-    sl_close(fds[0]);
-    sl_close(fds[1]);
-    sl_buf_done(&bundle);
     return r;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "kernel/clone.h"
 
 #define PREFIX    "sandlock-"
@@ -70,7 +71,7 @@ static uint64_t number_of(int at, const char *file, const char *name)
     }
     for (const char *p = text; p != NULL && *p != '\0';) {
         if (strncmp(p, name, len) == 0 && (len == 0 || p[len] == ' ')) {
-            return strtoull(p + len, NULL, 10);
+            return sl_num_after(p, name, 0);
         }
         p = strchr(p, '\n');
         p = p == NULL ? NULL : p + 1;

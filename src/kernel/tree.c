@@ -4,15 +4,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 
-#define ATTEMPTS   3
-#define STATUS_MAX 2048
+#define ATTEMPTS 3
 
 struct lister {
     pid_t spare;
@@ -26,21 +28,21 @@ static void add_children(struct lister *l, int tasks, const char *tid)
 {
     char path[300];
     char text[4096];
+    size_t kept = 0; /* of a number that the next read goes on with */
     snprintf(path, sizeof(path), "%s/children", tid);
     sl_autoclose int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    pid_t pid = 0;
     ssize_t n;
-    while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (text[i] >= '0' && text[i] <= '9') {
-                pid = pid * 10 + (text[i] - '0');
-                continue;
-            }
+    while (fd >= 0 && (n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+        text[kept + (size_t)n] = '\0';
+        const char *at = text;
+        for (const char *end; (end = strchr(at, ' ')) != NULL; at = end + 1) {
+            pid_t pid = sl_num_pid(at);
             if (pid > 0 && pid != l->spare && l->count < l->max) {
                 l->list[l->count++] = pid;
             }
-            pid = 0;
         }
+        kept = strlen(at);
+        memmove(text, at, kept);
     }
 }
 
@@ -69,34 +71,17 @@ size_t sl_tree_list(pid_t spare, pid_t *list, size_t max)
     return l.count;
 }
 
-static long number_after(const char *text, const char *name)
-{
-    const char *line = strstr(text, name);
-    return line == NULL ? -1 : strtol(line + strlen(name), NULL, 10);
-}
-
-static bool read_status(long pid, char *text, size_t cap)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%ld/status", pid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, cap - 1);
-    text[n < 0 ? 0 : n] = '\0';
-    return n > 0;
-}
-
 /* Up the line of parents. A parent that ends meanwhile leaves a gap, and its children another
  * parent: asked again. */
 bool sl_tree_has(pid_t spare, pid_t pid)
 {
-    char text[STATUS_MAX];
     pid_t own = getpid();
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
         long at = pid;
         for (unsigned depth = 0; at > 1 && depth < SL_TREE_MAX; depth++) {
-            bool known = read_status(at, text, sizeof(text));
-            long tgid = known ? number_after(text, "\nTgid:\t") : -1;
-            long parent = known ? number_after(text, "\nPPid:\t") : -1;
+            long tgid;
+            long parent;
+            sl_proc_family((pid_t)at, &tgid, &parent);
             if (tgid == own || (spare != 0 && (tgid == spare || parent == spare))) {
                 return false;
             }
@@ -110,16 +95,4 @@ bool sl_tree_has(pid_t spare, pid_t pid)
         }
     }
     return false;
-}
-
-long sl_proc_number(const char *path, const char *name)
-{
-    char text[STATUS_MAX];
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0) {
-        return -1;
-    }
-    text[n] = '\0';
-    return number_after(text, name);
 }

@@ -16,7 +16,4 @@ size_t sl_tree_list(pid_t spare, pid_t *list, size_t max);
  * nor below it. */
 bool sl_tree_has(pid_t spare, pid_t pid);
 
-/* The number behind `name` ("\nTgid:\t") in a file of /proc; -1 when it is not there. */
-long sl_proc_number(const char *path, const char *name);
-
 #endif

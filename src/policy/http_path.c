@@ -7,18 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "policy/http_rule.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool is_unreserved(uint8_t c)
 {
@@ -77,8 +67,8 @@ static int normalise_codes(const char *path, size_t len, char *out)
             out[n++] = (char)c;
             continue;
         }
-        int hi = i + 2 < len ? hex_value(path[i + 1]) : -1;
-        int lo = i + 2 < len ? hex_value(path[i + 2]) : -1;
+        int hi = i + 2 < len ? sl_num_hex_digit(path[i + 1]) : -1;
+        int lo = i + 2 < len ? sl_num_hex_digit(path[i + 2]) : -1;
         if (hi < 0 || lo < 0) {
             return -EINVAL;
         }
@@ -213,8 +203,8 @@ int sl_http_path_normalise(const char *path, size_t len, char *out)
 static int next_char(const char **p, enum sl_http_reading reading)
 {
     const char *s = *p;
-    if (s[0] == '%' && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0) {
-        int c = hex_value(s[1]) * 16 + hex_value(s[2]);
+    if (s[0] == '%' && sl_num_hex_digit(s[1]) >= 0 && sl_num_hex_digit(s[2]) >= 0) {
+        int c = sl_num_hex_digit(s[1]) * 16 + sl_num_hex_digit(s[2]);
         *p = s + 3;
         return c == '/' && reading == SL_HTTP_WRITTEN ? CODED_SLASH : c;
     }

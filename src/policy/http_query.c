@@ -7,26 +7,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* The byte at `*p`, decoded; a '%' that begins no code is itself. */
 static uint8_t next_byte(const char **p, const char *end)
 {
     const char *s = *p;
-    if (s[0] == '%' && end - s >= 3 && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0) {
+    if (s[0] == '%' && end - s >= 3 && sl_num_hex_digit(s[1]) >= 0 && sl_num_hex_digit(s[2]) >= 0) {
         *p = s + 3;
-        return (uint8_t)(hex_value(s[1]) * 16 + hex_value(s[2]));
+        return (uint8_t)(sl_num_hex_digit(s[1]) * 16 + sl_num_hex_digit(s[2]));
     }
     *p = s + 1;
     return s[0] == '+' ? ' ' : (uint8_t)s[0];

@@ -8,11 +8,12 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "policy/artefact.h"
 #include "policy/host.h"
 #include "policy/net_rule.h"
 #include "policy/verdict.h"
 
-#define SL_LINK_VERSION     1
+#define SL_LINK_VERSION     2
 #define SL_LINK_FD          3 /* the gateway's end, at exec */
 #define SL_LINK_MESSAGE_MAX 4096
 #define SL_LINK_ADDRS_MAX   16
@@ -30,8 +31,7 @@ enum sl_link_type {
     /* gateway to engine */
     SL_LINK_READY =
         32, /* at once, or, when nobody's certificate is to be checked, once the CA is
-               wanted (TRUST, or the first TLS flow). fds: none, or (when sl_policy_needs_trust) two
-               sealed memfds: the CA certificate as PEM, then the merged bundle as PEM */
+               wanted (TRUST, or the first TLS flow). fds: the sealed memfds that it counts */
     SL_LINK_RESOLVED,
     SL_LINK_DENIED, /* one line of the end summary; sent before BYE, most frequent first */
     SL_LINK_BYE,
@@ -100,6 +100,13 @@ struct sl_link_resolve {
 struct sl_link_addr {
     sl_addr addr;
     uint16_t port; /* --resolve may change it */
+};
+
+/* Every trust artefact once, when sl_policy_needs_trust, or none. */
+struct sl_link_ready {
+    struct sl_link_header header;
+    uint32_t count;                   /* SL_ARTEFACTS or 0; as many descriptors come with it */
+    uint32_t artefacts[SL_ARTEFACTS]; /* enum sl_artefact: what the descriptor at this place is */
 };
 
 struct sl_link_resolved {

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "policy/policy_int.h"
 
 #define SHOWN_MAX       160
 #define DURATION_MAX_MS (3650ull * 24 * 3600 * 1000)
+#define FRACTION_DIGITS 6
+#define FRACTION_ONE    1000000u
 
 sl_policy *sl_policy_new(void)
 {
@@ -82,12 +85,8 @@ static int set_bool(bool *member, const char *value, const char *what, sl_error 
 
 static int set_count(uint32_t *member, const char *value, const char *what, sl_error *err)
 {
-    uint64_t number = 0;
-    size_t n = strspn(value, "0123456789");
-    for (size_t i = 0; i < n && number <= UINT32_MAX; i++) {
-        number = number * 10 + (uint64_t)(value[i] - '0');
-    }
-    if (n == 0 || value[n] != '\0' || number > INT32_MAX) {
+    uint64_t number;
+    if (sl_num_parse_str(value, INT32_MAX, &number) < 0) {
         return sl_error_usage(err, "%s: '%.*s': expected a number from 0 to %d", what, SHOWN_MAX,
                               value, INT32_MAX);
     }
@@ -100,14 +99,13 @@ static const char size_units[] = "KMGT";
 /* "512M", "1g", "4096". 0 or -EINVAL. */
 static int parse_size(const char *text, uint64_t *ret_bytes)
 {
-    uint64_t number = 0;
-    size_t n = strspn(text, "0123456789");
-    const char *unit = text[n] == '\0' ? NULL : strchr(size_units, toupper((unsigned char)text[n]));
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - size_units + 1);
-    for (size_t i = 0; i < n && number <= SL_POLICY_SIZE_MAX; i++) {
-        number = number * 10 + (uint64_t)(text[i] - '0');
+    uint64_t number;
+    if (sl_num_take(&text, SL_POLICY_SIZE_MAX, &number) < 0) {
+        return -EINVAL;
     }
-    if (n == 0 || text[n + (unit != NULL)] != '\0' || number > SL_POLICY_SIZE_MAX >> shift) {
+    const char *unit = *text == '\0' ? NULL : strchr(size_units, toupper((unsigned char)*text));
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - size_units + 1);
+    if (text[unit != NULL] != '\0' || number > SL_POLICY_SIZE_MAX >> shift) {
         return -EINVAL;
     }
     *ret_bytes = number << shift;
@@ -156,28 +154,27 @@ static uint64_t unit_ms(const char *unit)
  * time becomes none. 0 or -EINVAL. */
 static int parse_duration(const char *text, uint64_t *ret_ms)
 {
-    uint64_t number = 0; /* in 1/scale */
-    uint64_t scale = 1;
-    size_t whole = strspn(text, "0123456789");
-    size_t fraction = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
-    const char *unit = text + whole + (text[whole] == '.' ? 1 + fraction : 0);
-    uint64_t ms = unit_ms(unit);
-    if (whole == 0 || whole > 9 || fraction > 6 || ms == 0 ||
-        (text[whole] == '.' && fraction == 0)) {
+    uint64_t whole;
+    uint64_t fraction = 0; /* in 1/FRACTION_ONE */
+    if (sl_num_take(&text, DURATION_MAX_MS, &whole) < 0) {
         return -EINVAL;
     }
-    for (const char *p = text; p < unit; p++) {
-        if (*p != '.') {
-            number = number * 10 + (uint64_t)(*p - '0');
-            scale *= p > text + whole ? 10 : 1;
+    if (*text == '.') {
+        text++;
+        if (sl_num_take_fraction(&text, FRACTION_DIGITS, &fraction) < 0) {
+            return -EINVAL;
         }
     }
-    /* At most 10^15 by 86400000 does not fit in 64 bits. */
-    if (number / scale > DURATION_MAX_MS / ms || number > UINT64_MAX / ms - scale) {
+    uint64_t unit = unit_ms(text);
+    if (unit == 0 || whole > DURATION_MAX_MS / unit) {
         return -EINVAL;
     }
-    *ret_ms = (number * ms + scale - 1) / scale;
-    return *ret_ms <= DURATION_MAX_MS ? 0 : -EINVAL;
+    uint64_t ms = whole * unit + (fraction * unit + FRACTION_ONE - 1) / FRACTION_ONE;
+    if (ms > DURATION_MAX_MS) {
+        return -EINVAL;
+    }
+    *ret_ms = ms;
+    return 0;
 }
 
 static int set_duration(uint64_t *member, const char *value, const char *what, sl_error *err)

@@ -104,8 +104,8 @@ typedef struct sl_policy {
     sl_sysset syscalls_extra;
 
     /* limits */
-    uint64_t max_memory;     /* bytes, of the whole tree; 0: no limit */
-    uint32_t max_processes;  /* alive at once; 0: no limit */
+    uint64_t max_memory;    /* bytes, of the whole tree; 0: no limit */
+    uint32_t max_processes; /* alive at once; 0: no limit */
     bool max_processes_given;
     uint32_t max_cpu;        /* percent of one core, of the whole tree; 0: no limit */
     uint32_t max_open_files; /* of each process; 0: as the caller */

@@ -5,20 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One decimal port without sign, space or leading zero. 0 or -EINVAL. */
+#include "core/num.h"
+
+/* One port, written plainly. 0 or -EINVAL. */
 static int parse_port(const char *text, size_t len, bool zero_ok, uint16_t *ret)
 {
-    unsigned value = 0;
-    if (len == 0 || len > 5 || (len > 1 && text[0] == '0')) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -EINVAL;
-        }
-        value = value * 10 + (unsigned)(text[i] - '0');
-    }
-    if (value > UINT16_MAX || (value == 0 && !zero_ok)) {
+    uint64_t value;
+    if (sl_num_parse_plain(text, len, UINT16_MAX, &value) < 0 || (value == 0 && !zero_ok)) {
         return -EINVAL;
     }
     *ret = (uint16_t)value;

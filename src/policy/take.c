@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "policy/policy_int.h"
 #include "policy/suggest.h"
 #include "policy/when.h"
@@ -14,24 +15,23 @@
 #define HOSTNAME_MAX 64 /* uname(2) */
 #define LABEL_MAX    63 /* RFC 1123 */
 #define SEED_MAX_LEN 256
+#define FD_MAX       999999
 
-/* Room for one more element; NULL with the error set. */
-static void *grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
+/* Room for one more element behind `count` others. 0, -EINVAL or -ENOMEM. */
+static int grow(void **items, size_t count, size_t size, const char *what, sl_error *err)
 {
     if (count >= SL_POLICY_RULES_MAX) {
-        (void)sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
-        return NULL;
+        return sl_error_usage(err, "%s: given more than %d times", what, SL_POLICY_RULES_MAX);
     }
     /* Doubling at powers of two: the capacity follows from the count. */
     if (count == 0 || (count & (count - 1)) == 0) {
         void *more = realloc(*items, (count == 0 ? 1 : count * 2) * size);
         if (more == NULL) {
-            (void)sl_error_set(err, ENOMEM, "no memory for %s", what);
-            return NULL;
+            return sl_error_set(err, ENOMEM, "no memory for %s", what);
         }
         *items = more;
     }
-    return (char *)*items + count * size;
+    return 0;
 }
 
 int sl_take_nonempty(sl_policy *policy, const char *value, const char *what, sl_error *err)
@@ -96,8 +96,8 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
 {
     (void)policy;
     if (strncmp(value, "fd:", 3) == 0) {
-        size_t n = strspn(value + 3, "0123456789");
-        if (n == 0 || n > 6 || value[3 + n] != '\0') {
+        uint64_t fd;
+        if (sl_num_parse_str(value + 3, FD_MAX, &fd) < 0) {
             return sl_error_usage(err, "%s: '%.*s': expected 'fd:' and a descriptor number", what,
                                   SHOWN_MAX, value);
         }
@@ -106,37 +106,24 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
                             : 0;
 }
 
-static bool read_core(const char **text, unsigned *ret_core)
-{
-    size_t n = strspn(*text, "0123456789");
-    unsigned core = 0;
-    for (size_t i = 0; i < n && i < 5; i++) {
-        core = core * 10 + (unsigned)((*text)[i] - '0');
-    }
-    *text += n;
-    *ret_core = core;
-    return n > 0 && n < 5 && core < SL_POLICY_CPUS_MAX;
-}
-
 /* "0,2-3", as the kernel writes lists of processors. */
 int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     const char *p = value;
     for (;;) {
-        unsigned first;
-        unsigned last;
-        bool good = read_core(&p, &first);
-        last = first;
+        uint64_t first = 0;
+        bool good = sl_num_take(&p, SL_POLICY_CPUS_MAX - 1, &first) == 0;
+        uint64_t last = first;
         if (good && *p == '-') {
             p++;
-            good = read_core(&p, &last) && first <= last;
+            good = sl_num_take(&p, SL_POLICY_CPUS_MAX - 1, &last) == 0 && first <= last;
         }
         if (!good || (*p != '\0' && *p != ',')) {
             return sl_error_usage(err,
                                   "%s: '%.*s': expected numbers of cores from 0 to %d ('0,2-3')",
                                   what, SHOWN_MAX, value, SL_POLICY_CPUS_MAX - 1);
         }
-        for (unsigned core = first; core <= last; core++) {
+        for (uint64_t core = first; core <= last; core++) {
             policy->cpu_cores[core / 64] |= UINT64_C(1) << (core % 64);
         }
         if (*p++ == '\0') {
@@ -173,20 +160,18 @@ int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error
         return 0;
     }
     for (;;) {
-        size_t digits = strspn(p, "0123456789");
-        unsigned long number =
-            digits == 0 || digits > 2 ? SL_POLICY_GPUS_MAX : strtoul(p, NULL, 10);
-        if (number >= SL_POLICY_GPUS_MAX || (p[digits] != ',' && p[digits] != '\0')) {
+        uint64_t number;
+        int r = sl_num_take(&p, SL_POLICY_GPUS_MAX - 1, &number);
+        if (r < 0 || (*p != ',' && *p != '\0')) {
             return sl_error_usage(err,
                                   "%s: '%.*s': expected all, or numbers from 0 to %d as in '0,2'",
                                   what, SHOWN_MAX, value, SL_POLICY_GPUS_MAX - 1);
         }
         mask |= (uint64_t)1 << number;
-        if (p[digits] == '\0') {
+        if (*p++ == '\0') {
             policy->gpu_mask |= mask;
             return 0;
         }
-        p += digits + 1;
     }
 }
 
@@ -214,11 +199,8 @@ int sl_take_seed(sl_policy *policy, const char *value, const char *what, sl_erro
 static int add_net(sl_net_rule **rules, size_t *count, const char *value, const char *what,
                    sl_error *err)
 {
-    sl_net_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
-    }
-    int r = sl_net_rule_parse(value, slot, err);
+    int r = grow((void **)rules, *count, sizeof(**rules), what, err);
+    r = r < 0 ? r : sl_net_rule_parse(value, *rules + *count, err);
     if (r == 0) {
         (*count)++;
     }
@@ -238,11 +220,8 @@ int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_
 static int add_http(sl_http_rule **rules, size_t *count, const char *value, const char *what,
                     sl_error *err)
 {
-    sl_http_rule *slot = grow((void **)rules, *count, sizeof(**rules), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
-    }
-    int r = sl_http_rule_parse(value, slot, err);
+    int r = grow((void **)rules, *count, sizeof(**rules), what, err);
+    r = r < 0 ? r : sl_http_rule_parse(value, *rules + *count, err);
     if (r == 0) {
         (*count)++;
     }
@@ -272,12 +251,12 @@ int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_
                               message, SHOWN_MAX, value);
     }
     int r = sl_host_pattern_parse(value, true, message, &host, err);
-    sl_net_rule *rule = NULL;
     if (r == 0) {
-        rule = grow((void **)&policy->net_hosts, policy->net_host_count, sizeof(*rule), what, err);
-        r = rule == NULL ? -EINVAL : 0;
+        r = grow((void **)&policy->net_hosts, policy->net_host_count, sizeof(*policy->net_hosts),
+                 what, err);
     }
     if (r == 0) {
+        sl_net_rule *rule = &policy->net_hosts[policy->net_host_count];
         *rule = (sl_net_rule){.text = strdup(value), .protos = SL_PROTO_TCP, .host = host};
         if (rule->text == NULL) {
             return sl_error_set(err, ENOMEM, "no memory for %s", what);
@@ -304,12 +283,12 @@ int sl_take_http_ports(sl_policy *policy, const char *value, const char *what, s
 
 int sl_take_no_inspect(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
-    sl_host_pattern *slot = grow((void **)&policy->http_no_inspect, policy->http_no_inspect_count,
-                                 sizeof(*slot), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
+    size_t count = policy->http_no_inspect_count;
+    int r =
+        grow((void **)&policy->http_no_inspect, count, sizeof(*policy->http_no_inspect), what, err);
+    if (r == 0) {
+        r = sl_host_pattern_parse(value, false, what, &policy->http_no_inspect[count], err);
     }
-    int r = sl_host_pattern_parse(value, false, what, slot, err);
     if (r == 0) {
         policy->http_no_inspect_count++;
     }
@@ -332,17 +311,13 @@ static int parse_resolved(const char *text, sl_resolve *entry)
     if (strchr(addr, ':') != NULL && addr[0] != '[') {
         return -EINVAL;
     }
-    sl_ports ports = {0};
-    int r = sl_ports_add(&ports, colon + 1, false, "", NULL);
-    if (r == 0 && (ports.count != 1 || ports.ranges[0].lo != ports.ranges[0].hi)) {
-        r = -EINVAL;
+    uint64_t port;
+    if (sl_num_parse_plain(colon + 1, strlen(colon + 1), UINT16_MAX, &port) < 0 || port == 0 ||
+        sl_addr_parse(addr, &entry->addr) < 0) {
+        return -EINVAL;
     }
-    if (r == 0) {
-        entry->port = ports.ranges[0].lo;
-        r = sl_addr_parse(addr, &entry->addr);
-    }
-    sl_ports_done(&ports);
-    return r;
+    entry->port = (uint16_t)port;
+    return 0;
 }
 
 int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_error *err)
@@ -369,14 +344,12 @@ int sl_take_resolve(sl_policy *policy, const char *value, const char *what, sl_e
                               "numbers, or IPv6 in brackets, and a port from 1 to 65535",
                               what, SHOWN_MAX, equals + 1);
     }
-    sl_resolve *slot =
-        grow((void **)&policy->resolve, policy->resolve_count, sizeof(*slot), what, err);
-    if (slot == NULL) {
-        return -EINVAL;
+    int r =
+        grow((void **)&policy->resolve, policy->resolve_count, sizeof(*policy->resolve), what, err);
+    if (r == 0) {
+        policy->resolve[policy->resolve_count++] = entry;
     }
-    *slot = entry;
-    policy->resolve_count++;
-    return 0;
+    return r;
 }
 
 /* Names with commas between them. */

@@ -2,26 +2,26 @@
  * refused, so that it means the same everywhere. */
 #include "policy/when.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-#define NS_PER_S 1000000000
+#include "core/num.h"
+
+#define NS_PER_S  1000000000
+#define NS_DIGITS 9
 
 /* Exactly `n` digits at *at, which is moved behind them; -1 for anything else. */
 static int take_digits(const char **at, size_t n)
 {
-    int number = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!isdigit((unsigned char)(*at)[i])) {
-            return -1;
-        }
-        number = number * 10 + ((*at)[i] - '0');
+    uint64_t number;
+    if (sl_num_parse(*at, n, INT_MAX, &number) < 0) {
+        return -1;
     }
     *at += n;
-    return number;
+    return (int)number;
 }
 
 static bool take_char(const char **at, const char *any)
@@ -34,19 +34,15 @@ static bool take_char(const char **at, const char *any)
 /* ".25", if it is there. Nanoseconds, or -1 for a point without digits. */
 static int64_t take_fraction(const char **at)
 {
-    int64_t ns = 0;
-    int64_t unit = NS_PER_S;
+    uint64_t ns;
     if (!take_char(at, ".")) {
         return 0;
     }
-    if (!isdigit((unsigned char)**at)) {
+    if (sl_num_take_fraction(at, NS_DIGITS, &ns) < 0) {
         return -1;
     }
-    for (; isdigit((unsigned char)**at); (*at)++) {
-        unit /= 10;
-        ns += unit * (**at - '0');
-    }
-    return ns;
+    *at += strspn(*at, "0123456789"); /* finer than a clock */
+    return (int64_t)ns;
 }
 
 /* Days from 1970-01-01 (proleptic Gregorian calendar), or -1 where there is no such day. */
@@ -116,15 +112,12 @@ static int parse_iso(const char *text, int64_t *ret_s, int64_t *ret_ns)
 static int parse_seconds(const char *text, int64_t *ret_s, int64_t *ret_ns)
 {
     const char *at = text;
-    int64_t seconds = 0;
-    for (; isdigit((unsigned char)*at) && seconds <= SL_WHEN_MAX_S; at++) {
-        seconds = seconds * 10 + (*at - '0');
-    }
-    int64_t ns = at == text ? -1 : take_fraction(&at);
+    uint64_t seconds;
+    int64_t ns = sl_num_take(&at, SL_WHEN_MAX_S, &seconds) < 0 ? -1 : take_fraction(&at);
     if (ns < 0 || *at != '\0') {
         return -EINVAL;
     }
-    *ret_s = seconds;
+    *ret_s = (int64_t)seconds;
     *ret_ns = ns;
     return 0;
 }

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define RENDER_FIRST 128 /* of the kernel's render minors */
+#define NUMBER_MAX   9999
 
 struct search {
     const sl_policy *policy;
@@ -32,9 +34,10 @@ enum kind {
 static int number_behind(const char *name, const char *prefix)
 {
     size_t n = strlen(prefix);
-    size_t digits = strncmp(name, prefix, n) == 0 ? strspn(name + n, "0123456789") : 0;
-    return digits == 0 || digits > 4 || name[n + digits] != '\0' ? -1
-                                                                 : (int)strtol(name + n, NULL, 10);
+    uint64_t number;
+    bool found =
+        strncmp(name, prefix, n) == 0 && sl_num_parse_str(name + n, NUMBER_MAX, &number) == 0;
+    return found ? (int)number : -1;
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)

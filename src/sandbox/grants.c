@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "kernel/landlock.h"
+#include "kernel/proc.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
 
@@ -39,18 +41,6 @@ static const struct {
 };
 
 /* The path of an open object as the kernel names it. 0 or -errno. */
-static int real_path(int fd, char out[PATH_MAX])
-{
-    char link[64];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, out, PATH_MAX - 1);
-    if (n < 0) {
-        return -errno;
-    }
-    out[n] = '\0';
-    return out[0] == '/' ? 0 : -ENOENT;
-}
-
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
     int r = sl_landlock_allow(b->ruleset, fd, rights);
@@ -68,7 +58,8 @@ enum relation {
 };
 
 /* How a path stands to the processes in /proc, which isolate_pids takes out of every grant: new
- * ones appear all the time, and a rule for /proc would have them all. feat_pids.c gives the own. */
+ * ones appear all the time, and a rule for /proc would have them all. procfs/pids.c gives the own.
+ */
 static enum relation relate_proc(const struct builder *b, const char *path)
 {
     if (!b->policy->isolate_pids) {
@@ -190,14 +181,14 @@ static int carve(struct builder *b, int dir, const char *path, sl_error *err)
 
 static bool is_own_proc(const struct builder *b, const char *path)
 {
-    return relate_proc(b, path) == COVERED && strtol(path + 6, NULL, 10) == getpid();
+    return relate_proc(b, path) == COVERED && sl_num_pid(path + 6) == getpid();
 }
 
 static int grant_read(struct builder *b, int fd, const char *path, sl_error *err)
 {
     const char *denied = NULL;
     switch (relate(b, path, &denied)) {
-    case COVERED: /* -r /proc/self means the command's own, which feat_pids.c gives */
+    case COVERED: /* -r /proc/self means the command's own, which procfs/pids.c gives */
         b->view->proc_read = b->view->proc_read || is_own_proc(b, path);
         return 0;
     case ABOVE:
@@ -251,7 +242,7 @@ static int grant(struct builder *b, const char *text, bool write, bool explicit,
     const char *path = optional ? text + 1 : text;
     char real[PATH_MAX];
     sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
-    int r = fd < 0 ? -errno : real_path(fd, real);
+    int r = fd < 0 ? -errno : sl_proc_fd_path(fd, real);
     if (r == -ENOENT && (optional || !explicit)) {
         return 0;
     }
@@ -277,7 +268,7 @@ static int deny_missing(struct builder *b, const char *path)
     snprintf(parent, sizeof(parent), "%.*s%s", (int)dir_len, path,
              slash == NULL ? "." : (dir_len == 0 ? "/" : ""));
     sl_autoclose int fd = open(parent, O_PATH | O_CLOEXEC);
-    if (fd < 0 || real_path(fd, real) < 0) {
+    if (fd < 0 || sl_proc_fd_path(fd, real) < 0) {
         return 0; /* no parent either: nothing can appear there from inside */
     }
     char *text = NULL;
@@ -306,7 +297,7 @@ static int deny(struct builder *b, const char *text, bool explicit, sl_error *er
     char real[PATH_MAX];
     struct stat st;
     sl_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
-    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : real_path(fd, real);
+    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : sl_proc_fd_path(fd, real);
     if (!explicit && (r < 0 || is_closed_already(path, &st))) {
         return 0;
     }

@@ -18,13 +18,14 @@
 #include "features/net/net.h"
 #include "kernel/clone.h"
 #include "kernel/landlock.h"
+#include "kernel/proc.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
 #include "sandbox/ruleset.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
-#include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
@@ -117,7 +118,8 @@ bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
 {
     char path[PATH_MAX];
-    if (sb->landlock_fd < 0 || (sl_pin_path(fd, path) == 0 && sl_fsview_denied(sb->view, path))) {
+    if (sb->landlock_fd < 0 ||
+        (sl_proc_fd_path(fd, path) == 0 && sl_fsview_denied(sb->view, path))) {
         return 0;
     }
     int r = sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
@@ -190,14 +192,14 @@ size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max)
     return sl_remap_list(sb->sv, list, max);
 }
 
-int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path)
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *const paths[SL_ARTEFACTS])
 {
-    return sl_trust_expect(sb->sv, ca_path, bundle_path);
+    return sl_trust_expect(sb->sv, paths);
 }
 
-void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd)
+void sl_sandbox_set_trust(sl_sandbox *sb, const int fds[SL_ARTEFACTS])
 {
-    sl_trust_set(sb->sv, ca_fd, bundle_fd);
+    sl_trust_set(sb->sv, fds);
 }
 
 void sl_sandbox_resolved(sl_sandbox *sb, const struct sl_link_resolved *resolved)

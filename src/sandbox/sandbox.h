@@ -16,6 +16,7 @@
 #include "core/util.h"
 #include "features/remap/remap.h"
 #include "kernel/cgroup.h"
+#include "policy/artefact.h"
 #include "policy/link.h"
 #include "policy/policy.h"
 #include "supervisor/supervisor.h"
@@ -49,10 +50,11 @@ void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
 /* The cgroup that the child is born in, which holds what limits it can (may be NULL); outlives the
  * sandbox. Before the spawn. */
 void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup);
-/* Trust: the two per-run files (paths the child sees) and, once the gateway has sent them, their
- * content as sealed memfds (taken over). Opens of known bundles wait until then. */
-int sl_sandbox_expect_trust(sl_sandbox *sb, const char *ca_path, const char *bundle_path);
-void sl_sandbox_set_trust(sl_sandbox *sb, int ca_fd, int bundle_fd);
+/* Trust: the private files of the run (paths the child sees, one an artefact) and, once the gateway
+ * has sent them, their content as sealed memfds (taken over; all or none, -1). Opens of whatever
+ * they stand for wait until then. */
+int sl_sandbox_expect_trust(sl_sandbox *sb, const char *const paths[SL_ARTEFACTS]);
+void sl_sandbox_set_trust(sl_sandbox *sb, const int fds[SL_ARTEFACTS]);
 
 #define SL_SPAWN_LIMITS 2
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 
 #define PASSWD_MAX (1u << 20)
@@ -38,8 +39,9 @@ static char *passwd_home(void)
         while (n < SL_ARRAY_LEN(fields) && line != NULL) {
             fields[n++] = strsep(&line, ":");
         }
-        if (n == SL_ARRAY_LEN(fields) && strtoul(fields[2], NULL, 10) == getuid() &&
-            fields[5][0] == '/') {
+        uint64_t uid;
+        if (n == SL_ARRAY_LEN(fields) && sl_num_parse_str(fields[2], UINT32_MAX, &uid) == 0 &&
+            uid == getuid() && fields[5][0] == '/') {
             return strdup(fields[5]);
         }
     }

@@ -275,7 +275,7 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
 }
 
 /* Our code in the vDSO asks the kernel where the real one does not: what no list refuses outside,
- * none refuses here (feat_time.c). */
+ * none refuses here (features/repeat/time.c). */
 static bool is_vdso_call(int nr)
 {
     return nr == SYS_clock_gettime || nr == SYS_gettimeofday;

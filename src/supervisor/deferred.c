@@ -13,7 +13,9 @@
 #include <sys/time.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #define SPURIOUS_MAX 8
@@ -156,6 +158,7 @@ static bool resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why
     if (!d->resume(d, why, &answer)) {
         return false;
     }
+    sl_supervisor_trace(&d->call, &answer);
     sl_supervisor_answer(q->sv, d->call.id, &answer);
     retire(q, d);
     return true;
@@ -181,25 +184,25 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 static uint64_t status_mask(const char *text, const char *name)
 {
+    uint64_t mask = 0;
     const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 16);
+    if (line != NULL) {
+        line += strlen(name);
+        (void)sl_num_parse_hex(line, strcspn(line, "\n"), UINT64_MAX, &mask);
+    }
+    return mask;
 }
 
 /* A signal with a handler waits for this caller: the call must end with EINTR, as it would bare.
  * (WAIT_KILLABLE_RECV lets only fatal signals through by themselves.) */
 static bool is_interrupted(const sl_deferred *d)
 {
-    char path[64];
     char text[4096];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)d->call.tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0) {
+    if (sl_proc_read(d->call.tid, "status", text, sizeof(text)) <= 0) {
         return false;
     }
-    text[n] = '\0';
-    uint64_t pending = status_mask(text, "\nSigPnd:") | status_mask(text, "\nShdPnd:");
-    return (pending & status_mask(text, "\nSigCgt:") & ~status_mask(text, "\nSigBlk:")) != 0;
+    uint64_t pending = status_mask(text, "\nSigPnd:\t") | status_mask(text, "\nShdPnd:\t");
+    return (pending & status_mask(text, "\nSigCgt:\t") & ~status_mask(text, "\nSigBlk:\t")) != 0;
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -214,6 +217,7 @@ static void on_sweep(uv_timer_t *timer)
         } else if (d->deadline_ms != 0 && now >= d->deadline_ms) {
             resume(q, d, SL_WAKE_TIMEOUT);
         } else if (is_interrupted(d)) {
+            sl_supervisor_trace(&d->call, &SL_ANSWER_VALUE(-EINTR));
             sl_supervisor_answer(q->sv, d->call.id, &SL_ANSWER_VALUE(-EINTR));
             retire(q, d);
         } else if (d->parked) {

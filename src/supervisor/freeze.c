@@ -23,6 +23,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/num.h"
+#include "kernel/proc.h"
 #include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
@@ -55,18 +57,14 @@ static char state_of(int tasks, const char *tid)
     char path[TASK_PATH_MAX];
     char text[512];
     snprintf(path, sizeof(path), "%s/stat", tid);
-    sl_autoclose int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    text[n > 0 ? n : 0] = '\0';
-    const char *end = strrchr(text, ')'); /* the name before it may have any byte */
-    return end == NULL || end[1] != ' ' ? '\0' : end[2];
+    (void)sl_proc_read_at(tasks, path, text, sizeof(text));
+    const char *fields = sl_proc_stat_fields(text);
+    return fields == NULL ? '\0' : fields[0];
 }
 
 static long field_of(pid_t tid, const char *field)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-    return sl_proc_number(path, field);
+    return sl_proc_status(tid, field);
 }
 
 static bool is_thread_of_ours(long tid)
@@ -118,12 +116,12 @@ static void stop_by_signal(sl_freeze *z, pid_t pid)
 static unsigned stop_untouchable(sl_freeze *z, pid_t pid, pid_t tid)
 {
     for (size_t i = 0; i <= z->count; i++) { /* debuggers may debug each other in a ring */
-        long tracer = field_of(tid, "\nTracerPid:\t");
+        long tracer = field_of(tid, "TracerPid");
         if (tracer > 0 && is_thread_of_ours(tracer)) {
             return 0; /* stopped already */
         }
         stop_by_signal(z, pid);
-        pid = tracer > 0 ? (pid_t)field_of((pid_t)tracer, "\nTgid:\t") : -1;
+        pid = tracer > 0 ? (pid_t)field_of((pid_t)tracer, "Tgid") : -1;
         if (pid <= 0 || !is_of_the_tree(z, pid)) {
             return 0;
         }
@@ -150,7 +148,7 @@ static unsigned stop_threads(sl_freeze *z, pid_t pid)
         if (e->d_name[0] == '.' || state_of(dirfd(tasks), e->d_name) != 'R') {
             continue;
         }
-        pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+        pid_t tid = sl_num_pid(e->d_name);
         if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0) {
             ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
             count++;

@@ -12,7 +12,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #ifndef PIDFD_THREAD
@@ -72,9 +74,7 @@ int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap)
  * the check and the write cannot turn it to a newcomer. */
 int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t len)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)call->tid);
-    sl_autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+    sl_autoclose int fd = sl_proc_open(call->tid, "mem", O_RDWR);
     if (fd < 0 || !sl_call_valid(call)) {
         return -EFAULT;
     }
@@ -129,15 +129,6 @@ int sl_call_pin(const sl_call *call, int fd)
 
 pid_t sl_call_tgid(const sl_call *call)
 {
-    char path[64];
-    char text[512];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)call->tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0 || !sl_call_valid(call)) {
-        return -ESRCH;
-    }
-    text[n] = '\0';
-    const char *line = strstr(text, "\nTgid:");
-    return line == NULL ? -ESRCH : (pid_t)strtol(line + 6, NULL, 10);
+    long tgid = sl_proc_status(call->tid, "Tgid");
+    return tgid <= 0 || !sl_call_valid(call) ? -ESRCH : (pid_t)tgid;
 }

@@ -1,33 +1,35 @@
-/* What a path of the caller means: pinned as an object, whatever it is spelt like. */
+/* Which objects a system call names: the one table of all calls that take a path. What such a path
+ * means to the caller is found by pin.h. */
 #ifndef SANDLOCK_SUPERVISOR_PATH_H
 #define SANDLOCK_SUPERVISOR_PATH_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "supervisor/notify.h"
 
-enum sl_pin_flags {
-    SL_PIN_NOFOLLOW = 1 << 0, /* a link at the end is what is meant */
-    SL_PIN_EMPTY = 1 << 1,    /* AT_EMPTY_PATH: "" means dirfd itself */
-};
+/* One object that a call names. Nothing of the caller's memory has been read yet. */
+typedef struct sl_path_arg {
+    int dirfd;        /* AT_FDCWD for calls without one */
+    uint64_t address; /* of the path's text */
+    unsigned at;      /* AT_*: the call's own flags, and AT_SYMLINK_NOFOLLOW where it means so */
+    bool whole;       /* the descriptor itself: there is no path */
+    unsigned next;    /* the argument of the call that comes behind: what is asked or told */
+} sl_path_arg;
 
-/* Finds what `path` means to the caller, from its own directory or `dirfd` (AT_FDCWD), with its own
- * /proc/self and /proc/thread-self. Links that jump to an object (/proc/PID/cwd, fd/N...) are
- * followed for processes of the tree only; others are -EACCES. Returns a descriptor of the object
- * (O_PATH but for SL_PIN_EMPTY), which the caller closes, or the -errno that the plain call would
- * give. The caller still has to be confirmed (sl_call_valid). */
-int sl_pin(const sl_call *call, int dirfd, const char *path, unsigned flags);
+#define SL_PATH_NAMES_MAX 2 /* rename(2) and its kin name two */
 
-/* The same under RESOLVE_* (openat2(2)), which the kernel keeps to: its errors are the caller's
- * own. No link that jumps is followed, asked for or not: -ELOOP. */
-int sl_pin_bounded(const sl_call *call, int dirfd, const char *path, unsigned flags,
-                   uint64_t resolve);
+/* True if this is a call that takes a path, or changes a file by its descriptor. */
+bool sl_path_is_call(int nr);
 
-/* True if the object is on a proc file system. */
-bool sl_pin_is_proc(int fd);
+/* The object at place `which` (0, or 1 for the second) of this call. False when it has none there.
+ * openat2(2)'s flags are in memory: there `at` is 0. */
+bool sl_path_arg_of(const sl_call *call, unsigned which, sl_path_arg *ret_arg);
 
-/* The kernel's name of a pinned object: absolute, without links. 0 or -errno. */
-int sl_pin_path(int fd, char out[PATH_MAX]);
+/* Copies the text; an address of 0 with AT_EMPTY_PATH is an empty one. 0, -EFAULT, -ENAMETOOLONG.
+ */
+int sl_path_read(const sl_call *call, const sl_path_arg *arg, char text[PATH_MAX]);
 
 #endif

@@ -13,7 +13,9 @@
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
 /* The call in hand. Each part is found when it is first asked for. */
@@ -48,35 +50,23 @@ static void tidy(char *path)
     *out = '\0';
 }
 
-/* Where path and flags are in the arguments of each call. */
 static bool copy_open(const sl_call *call, sl_vfile_open *open)
 {
     struct open_how how = {0};
-    uint64_t path_at = call->args[1];
-    open->dirfd = (int)call->args[0];
-    switch (call->nr) {
-#ifdef SYS_open
-    case SYS_open:
-        open->dirfd = AT_FDCWD;
-        path_at = call->args[0];
-        open->flags = call->args[1];
-        break;
-#endif
-    case SYS_openat:
-        open->flags = call->args[2];
-        break;
-    case SYS_openat2:
-        if (call->args[3] < sizeof(how) ||
-            sl_call_read(call, call->args[2], &how, sizeof(how)) < 0) {
-            return false;
-        }
-        open->flags = how.flags;
-        break;
-    default:
+    sl_path_arg arg;
+    if (!sl_path_arg_of(call, 0, &arg)) {
         return false;
     }
+    if (call->nr != SYS_openat2) {
+        how.flags = call->args[call->nr == SYS_openat ? 2 : 1];
+    } else if (call->args[3] < sizeof(how) ||
+               sl_call_read(call, call->args[2], &how, sizeof(how)) < 0) {
+        return false;
+    }
+    open->dirfd = arg.dirfd;
+    open->flags = how.flags;
     open->resolve = how.resolve;
-    return sl_call_read_str(call, path_at, open->given, sizeof(open->given)) == 0;
+    return sl_path_read(call, &arg, open->given) == 0;
 }
 
 static void forget(struct sl_vfile_state *s)
@@ -137,15 +127,13 @@ int sl_vfile_pin(const sl_call *call)
 
 static bool find_path(const sl_call *call, const sl_vfile_open *open, char path[PATH_MAX])
 {
-    char link[64];
+    char name[SL_PROC_FD_NAME_MAX] = "cwd";
     ssize_t n = 0;
     if (open->given[0] != '/') {
-        if (open->dirfd == AT_FDCWD) {
-            snprintf(link, sizeof(link), "/proc/%d/cwd", (int)call->tid);
-        } else {
-            snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)call->tid, open->dirfd);
+        if (open->dirfd != AT_FDCWD) {
+            snprintf(name, sizeof(name), "fd/%d", open->dirfd);
         }
-        n = readlink(link, path, PATH_MAX - 1);
+        n = sl_proc_link(call->tid, name, path, PATH_MAX);
         if (n <= 0 || path[0] != '/') {
             return false;
         }
@@ -179,7 +167,7 @@ const char *sl_vfile_meaning(const sl_call *call)
     }
     if (s->meaning_state == UNTRIED) {
         int fd = sl_vfile_pin(call);
-        s->meaning_state = fd >= 0 && sl_pin_path(fd, s->meaning) == 0 ? FOUND : MISSING;
+        s->meaning_state = fd >= 0 && sl_proc_fd_path(fd, s->meaning) == 0 ? FOUND : MISSING;
     }
     return s->meaning_state == FOUND ? s->meaning : NULL;
 }
@@ -253,11 +241,9 @@ size_t sl_vfile_which(const sl_call *call, const char *const *paths, size_t coun
 
 sl_answer sl_vfile_inject(int memfd, bool cloexec)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
     /* Born with 0777, which programs copy with the content; and whoever has it open may change it.
      */
-    int fd = fchmod(memfd, 0444) < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = fchmod(memfd, 0444) < 0 ? -1 : sl_proc_reopen(memfd, O_RDONLY);
     return fd < 0 ? SL_ANSWER_VALUE(-EACCES)
                   : (sl_answer){.kind = SL_INJECT, .fd = fd, .cloexec = cloexec};
 }

@@ -2,7 +2,7 @@
  * its bounds, every descriptor that would be passed on is one that was pinned, and no address is
  * taken for more than it is. SUP-06.
  *
- * src/sandbox/notify.c is not linked: its functions are here and read the input as the caller's
+ * src/supervisor/notify.c is not linked: its functions are here and read the input as the caller's
  * memory, at MEMORY. First byte: which parser; second: which socket; the rest: the memory. */
 #include <errno.h>
 #include <fcntl.h>

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from .servers import DEADLINE, Log
+from .waiting import TIMEOUT
 
 
 def free_port():
@@ -51,7 +52,7 @@ class Redis(_Server):
     def ask(self, *words):
         """From outside, by the same client."""
         done = subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True,
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, timeout=TIMEOUT)
         return done.stdout.strip()
 
     def connections(self):
@@ -76,7 +77,8 @@ class Postgres(_Server):
             os.chown(self.data, nobody.pw_uid, nobody.pw_gid)
             who.update(user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
         subprocess.run([binaries / "initdb", "-D", self.data, "-A", "trust", "-U", "test", "-N",
-                        "--no-instructions"], check=True, capture_output=True, **who)
+                        "--no-instructions"], check=True, capture_output=True, timeout=TIMEOUT,
+                       **who)
         super().__init__([binaries / "postgres", "-D", self.data, "-p", str(self.port),
                           "-c", "listen_addresses=127.0.0.1,::1", "-c", "log_connections=on",
                           "-c", "unix_socket_directories=", "-c", "fsync=off"],
@@ -90,7 +92,7 @@ class Postgres(_Server):
     def ask(self, sql):
         done = subprocess.run(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.port), "-U",
                                "test", "-d", "postgres", "-c", sql], check=True,
-                              capture_output=True, text=True, cwd="/")
+                              capture_output=True, text=True, cwd="/", timeout=TIMEOUT)
         return done.stdout.strip()
 
     def connections(self):
@@ -99,7 +101,7 @@ class Postgres(_Server):
         mark = f"application_name=asked-{self._asked}"
         subprocess.run(["psql", "-XAtq", "-c", "select 1",
                         f"host=127.0.0.1 port={self.port} user=test dbname=postgres {mark}"],
-                       check=True, capture_output=True, cwd="/")
+                       check=True, capture_output=True, cwd="/", timeout=TIMEOUT)
         self.log.wait(lambda lines: any(mark in line for line in lines), what=mark)
         lines = list(self.log.events)
         received = sum("connection received" in line for line in lines)

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 
-LINK_FD = 3
+LINK_FD, LINK_VERSION = 3, 2
+DEADLINE = 30  # seconds: only ever reached when something hangs
 HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
 HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE, HAS_TRACE = 1, 2, 4, 8, 16
@@ -37,6 +38,7 @@ class Gateway:
             for value in (values if isinstance(values, list) else [values])
         )
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.link.settimeout(DEADLINE)
         self.process = subprocess.Popen(
             [program], pass_fds=[LINK_FD], preexec_fn=lambda: os.dup2(theirs.fileno(), LINK_FD),
             env=env)
@@ -58,14 +60,16 @@ class Gateway:
             flags |= HAS_TRACE
             fds.append(os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
         topics = TRACE_ALL if trace is not None else 0
-        self._send(struct.pack("=IIIIII", HELLO, 24, 1, flags, len(text), topics), fds)
+        self._send(struct.pack("=IIIIII", HELLO, 24, LINK_VERSION, flags, len(text), topics), fds)
         for fd in fds:
             os.close(fd)
         self._send(struct.pack("=II", TRUST, 8), [])  # or READY may wait for the first TLS flow
         kind, data, got = self.receive()
         if kind != READY:
             raise RuntimeError(data[8:].split(b"\0")[0].decode())
-        self.ca_pem, self.bundle = (os.pread(fd, 8 << 20, 0) for fd in got) if got else (b"", b"")
+        count, *artefacts = struct.unpack_from("=III", data, 8)  # policy/artefact.inc
+        made = {a: os.pread(fd, 8 << 20, 0) for a, fd in zip(artefacts[:count], got, strict=True)}
+        self.ca_pem, self.bundle = made.get(0, b""), made.get(1, b"")
         for fd in got:
             os.close(fd)
         self.fronts = []
@@ -117,7 +121,7 @@ class Gateway:
         return listener.getsockname()[1]
 
     def connect(self, name, port):
-        return socket.create_connection(("127.0.0.1", self.front(name, port)), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.front(name, port)), timeout=DEADLINE)
 
     def quit(self):
         """Ends the run. The summary as (count, what, allow_with), and the totals of BYE."""
@@ -134,7 +138,7 @@ class Gateway:
                 totals = struct.unpack_from("=QQQQ", data, 8)
             elif kind == 0:
                 break
-        self.process.wait(timeout=10)
+        self.process.wait(DEADLINE)
         return lines, totals
 
     def __enter__(self):
@@ -144,7 +148,7 @@ class Gateway:
         for listener in self.fronts:
             listener.close()
         self.link.close()
-        self.process.wait(timeout=10)
+        self.process.wait(DEADLINE)
 
 
 def main():

@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .servers import Log, server_context
+from .waiting import TIMEOUT
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
             if field in self.headers:
                 env[name] = self.headers[field]
         done = subprocess.run(["git", "http-backend"], input=body, env=env, check=True,
-                              stdout=subprocess.PIPE)
+                              stdout=subprocess.PIPE, timeout=TIMEOUT)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         fields = [line.split(": ", 1) for line in head.decode().split("\r\n")]
         status = next((value for name, value in fields if name == "Status"), "200 OK")

@@ -55,11 +55,13 @@ class Orphans:
     def end(self):
         """Ends what there is; how many they were."""
         count = 0
+        limit = time.monotonic() + DEADLINE
         while now := self._new():
             for pid in now:
                 os.kill(pid, signal.SIGKILL)
-                self._reap(pid, time.monotonic() + DEADLINE)
+                self._reap(pid, limit)
                 count += 1
+            assert time.monotonic() < limit, "killed, but they did not end: " + describe_tree(now[0])
         return count
 
     @staticmethod

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import paths
+from .waiting import TIMEOUT
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -33,7 +34,8 @@ def directory():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ca.pem").exists():
             script = paths.ROOT / "certs" / "make-test-pki"
-            done = subprocess.run([str(script), str(folder)], capture_output=True, text=True)
+            done = subprocess.run([str(script), str(folder)], capture_output=True, text=True,
+                                  timeout=TIMEOUT)
             if done.returncode != 0:
                 raise RuntimeError(f"certs/make-test-pki: {done.stdout}{done.stderr}")
     return folder

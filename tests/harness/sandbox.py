@@ -2,16 +2,13 @@
 
 import json
 import os
-import select
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import paths
-
-TIMEOUT = 90  # seconds: only ever reached when something hangs
+from .waiting import TIMEOUT, read_line, wait_until
 
 PASSED_ON = ("PATH", "LANG", "TERM", "USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
@@ -73,13 +70,14 @@ class Running:
         if status:
             os.close(status_w)
 
-    def line(self):
+    def line(self, timeout=TIMEOUT):
         """One line of the child's standard output."""
-        return self.process.stdout.readline().decode()
+        what = f"a line of {' '.join(self.words)[:200]}"
+        return read_line(self.process.stdout, what, timeout).decode()
 
     def told(self):
         """The next line of the status, while it runs."""
-        return json.loads(self._status.readline())
+        return json.loads(read_line(self._status, "a line of the status"))
 
     def finish(self, timeout=TIMEOUT, data=None):
         try:
@@ -91,7 +89,7 @@ class Running:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            out, err = self.process.communicate()
+            out, err = self.process.communicate(timeout=TIMEOUT)
             raise AssertionError(f"hung: {' '.join(self.words)}\n{tree}\n--out\n"
                                  f"{out.decode(errors='replace')[-2000:]}\n--err\n"
                                  f"{err.decode(errors='replace')[-2000:]}") from None
@@ -209,23 +207,7 @@ class Roles:
         self.child = rest[0] if rest else None
 
 
-def wait_gone(pids, timeout):
-    """True when every pid has ended (or become a zombie) within `timeout` seconds. Pidfds tell."""
-    fds = []
-    for pid in pids:
-        try:
-            fds.append(os.pidfd_open(pid))
-        except ProcessLookupError:
-            pass
-    poll = select.poll()
-    for fd in fds:
-        poll.register(fd, select.POLLIN)
-    left = set(fds)
-    end = time.monotonic() + timeout
-    while left and (rest := end - time.monotonic()) > 0:
-        for fd, _ in poll.poll(rest * 1000):
-            poll.unregister(fd)
-            left.discard(fd)
-    for fd in fds:
-        os.close(fd)
-    return not left
+def roles_with_gateway(running):
+    """The processes of a run with a gateway, which may come after the command's first line."""
+    return wait_until("the gateway", lambda: (roles := Roles(running.pid)).gateway and roles,
+                      running.process)

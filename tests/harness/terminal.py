@@ -11,7 +11,8 @@ import termios
 import time
 
 from . import paths
-from .sandbox import TIMEOUT, clean_environment, describe_tree, descendants
+from .sandbox import clean_environment, describe_tree, descendants
+from .waiting import TIMEOUT, wait_gone, wait_until
 
 
 def size(rows, columns):
@@ -54,7 +55,8 @@ class Terminal:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            os.waitpid(self.pid, 0)
+            assert wait_gone([self.pid], TIMEOUT), self.story("killed, but did not end")
+            os.waitpid(self.pid, os.WNOHANG)
         for fd in (self.master, self.slave):
             if fd is not None:
                 os.close(fd)
@@ -67,6 +69,9 @@ class Terminal:
 
     def is_raw(self):
         return self.attributes()[3] & (termios.ICANON | termios.ECHO | termios.ISIG) == 0
+
+    def until_raw(self):
+        wait_until("a raw terminal", self.is_raw)
 
     def type(self, keys):
         """All of it, while what is shown meanwhile is taken."""

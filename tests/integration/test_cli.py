@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 
 import pytest
 from harness import netns, paths, pki
 from harness.orphans import children
-from harness.sandbox import TIMEOUT, clean_environment
+from harness.sandbox import clean_environment
+from harness.waiting import TIMEOUT, wait_until
 
 
 def sandlock_words(box, *words, **kw):
@@ -259,10 +259,8 @@ def test_a_fork_bomb_is_held(sandlock):
     running = sandlock.start("-P", "12", cmd=[sys.executable, "-c", bomb], audit=False)
     assert running.line() == "x\n"
     engine = children(running.pid)[0]
-    counts = [0]
-    limit = time.monotonic() + TIMEOUT
-    while counts[-1] < 12 and time.monotonic() < limit:  # nobody ends, so it fills
-        counts.append(count_below(engine))
+    counts = [wait_until("twelve processes", lambda: (n := count_below(engine)) >= 12 and n,
+                         running.process)]  # nobody ends, so it fills
     for _ in range(100):
         counts.append(count_below(engine))
     assert max(counts) == 12, counts
@@ -402,7 +400,7 @@ def test_check_and_version(sandlock, attack):
     assert re.fullmatch(r"sandlock \d+\.\d+\.\d+\S*\n", version)
     assert told["version"] == version.split()[1]
     lacking = subprocess.run([attack("without"), "444", paths.SANDLOCK, "check", "--json"],
-                             capture_output=True, text=True)
+                             capture_output=True, text=True, timeout=TIMEOUT)
     told = json.loads(lacking.stdout)
     assert lacking.returncode == 1 and told["runs"] is False
     assert [r["works"] for r in told["features"] if r["name"] == "landlock"] == [False]

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from harness import build, paths
+from harness.waiting import TIMEOUT
 
 START, STOP = 1582974000, 1582974000 + 3600  # 2020-02-29 11:00 UTC; no run takes an hour
 AT = f"--time-start={START}"
@@ -242,7 +243,8 @@ def test_two_builds_are_identical(sandlock):
         for name in ("p", "p.o"):
             (sandlock.work / name).unlink(missing_ok=True)
         sandlock(*options, cmd=["bash", "-c", script]).ok()
-        said = subprocess.run([sandlock.work / "p"], capture_output=True, text=True).stdout
+        said = subprocess.run([sandlock.work / "p"], capture_output=True, text=True,
+                              timeout=TIMEOUT).stdout
         return digest(sandlock.work / "p.o"), digest(sandlock.work / "p"), said
 
     options = ("--time-start=2020-02-29T11:00:00Z", SEED, "--env=TZ=UTC")

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from harness.sandbox import Roles
+from harness.waiting import TIMEOUT
 
 ROUNDS = int(os.environ.get("SANDLOCK_FLAT_ROUNDS", 400))
 WARM = 100  # until caches and pools have what they will ever hold
@@ -72,6 +74,7 @@ def held(pid):
         return kib, 0
 
 
+@pytest.mark.deadline(300 + 2 * ROUNDS)
 def test_nothing_of_ours_grows(sandlock, api):
     run = sandlock.start("--http-allow=GET api.test/echo/*", *api.options, "--net-bind=0-65535",
                          "--max-memory=2G", "--isolate-signals", cmd=[sys.executable, "-uc", LOOP],
@@ -80,7 +83,7 @@ def test_nothing_of_ours_grows(sandlock, api):
     def loop(rounds):
         run.process.stdin.write(f"{rounds}\n".encode())
         run.process.stdin.flush()
-        line = run.line()
+        line = run.line(TIMEOUT + rounds)
         assert line == "done\n", str(run.finish())
 
     loop(WARM)

@@ -8,6 +8,7 @@ import pytest
 
 from harness import pki
 from harness.gitserver import GitServer
+from harness.waiting import TIMEOUT
 
 IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", "A"), ("EMAIL", "a@example.com"))}
@@ -22,7 +23,7 @@ ENV = {**IDENTITY, "GIT_CONFIG_NOSYSTEM": "1"}
 def git(*words, cwd=None):
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **ENV}
     return subprocess.run(["git", *map(str, words)], cwd=cwd, env=env, check=True,
-                          capture_output=True, text=True).stdout.strip()
+                          capture_output=True, text=True, timeout=TIMEOUT).stdout.strip()
 
 
 class Remote:

@@ -5,12 +5,12 @@ import glob
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from harness import netns
-from harness.sandbox import TIMEOUT, Roles, wait_gone
+from harness.sandbox import Roles, roles_with_gateway
+from harness.waiting import TIMEOUT, wait_gone, wait_until
 
 WHO = ("id -u; id -g; cut -d' ' -f1- /proc/self/uid_map | xargs; grep CapEff /proc/self/status | "
        "cut -f2; grep CapBnd /proc/self/status | cut -f2; touch file; stat -c '%u %g' file; "
@@ -20,7 +20,8 @@ WHO = ("id -u; id -g; cut -d' ' -f1- /proc/self/uid_map | xargs; grep CapEff /pr
 
 @pytest.fixture(autouse=True)
 def namespaces():
-    done = subprocess.run(["unshare", "--user", "true"], capture_output=True, text=True)
+    done = subprocess.run(["unshare", "--user", "true"], capture_output=True, text=True,
+                          timeout=TIMEOUT)
     if done.returncode != 0:
         pytest.skip(f"no user namespace can be made here: {done.stderr.strip()}")
 
@@ -95,15 +96,12 @@ def test_nobody_keeps_a_capability(sandlock, options):
     running = sandlock.start(*options, audit=False, stdin=-1,
                              cmd=["bash", "-c", "echo up; read x"])
     assert running.line() == "up\n"
-    roles = Roles(running.pid)
-    while "--http-allow=GET api.test/*" in options and roles.gateway is None:
-        assert running.process.poll() is None
-        roles = Roles(running.pid)
+    with_gateway = "--http-allow=GET api.test/*" in options
+    roles = roles_with_gateway(running) if with_gateway else Roles(running.pid)
     everybody = [p for p in (roles.guardian, roles.engine, roles.gateway, roles.child) if p]
     assert capabilities(roles.child) == 0
-    until = time.monotonic() + TIMEOUT  # guardian and engine are a step behind the command
-    while any(capabilities(pid) for pid in everybody):
-        assert time.monotonic() < until, roles.__dict__
+    wait_until("nobody's capabilities",  # guardian and engine are a step behind the command
+               lambda: not any(capabilities(pid) for pid in everybody), running.process)
     os.kill(roles.engine, signal.SIGKILL)
     assert wait_gone(everybody, TIMEOUT)
     assert running.finish().rc == 125
@@ -128,7 +126,7 @@ def test_no_namespace_is_a_clear_error(sandlock):
     """Where the limit is used up, one line says what was wanted and who may forbid it."""
     wrap = ["unshare", "-r", "sh", "-c",
             'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh"]
-    if subprocess.run([*wrap, "true"], capture_output=True).returncode != 0:
+    if subprocess.run([*wrap, "true"], capture_output=True, timeout=TIMEOUT).returncode != 0:
         pytest.skip("a namespace's own limit cannot be set here")
     control = sandlock(cmd=["touch", "ran"], wrap=wrap, audit=False)
     assert control.rc == 0 and (sandlock.work / "ran").exists(), str(control)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from harness import paths
 from harness.orphans import Orphans
-from harness.sandbox import Roles, clean_environment, stat_field, wait_gone
+from harness.sandbox import Roles, clean_environment, stat_field
 from harness.terminal import Terminal, interactive
+from harness.waiting import TIMEOUT, wait_gone, wait_until
 
 CTRL_C, CTRL_D, CTRL_Z = b"\x03", b"\x04", b"\x1a"
 
@@ -59,8 +60,7 @@ def test_the_attributes_inside_are_the_caller_s(sandlock):
     with interactive(sandlock, cmd=["bash", "--norc", "-c",
                                     "stty -a; stty -echo raw; read -r line; stty -a"]) as t:
         t.until(rb"erase = \^\?.*\n(.*\n)*.* icanon")
-        while not t.is_raw():
-            pass
+        t.until_raw()
         t.type(b"x\n")
         t.until(rb"-icanon")
         assert t.finish() == 0 and t.attributes() == t.before
@@ -117,8 +117,8 @@ def test_job_control_inside(sandlock):
         t.type(b"fg\n")
         t.until(rb"fg\r\nsh -c .*\r\n")
         shell = Roles(t.pid).child
-        while stat_field(shell, 5) == stat_field(shell, 2):  # said before it is in the foreground
-            pass
+        wait_until("another in the foreground",  # said before it is there
+                   lambda: stat_field(shell, 5) != stat_field(shell, 2))
         t.type(CTRL_C)
         t.until(rb"<0>$")
         t.type(b"exit 7\n")
@@ -252,8 +252,7 @@ def test_what_we_say_comes_last_and_line_by_line(sandlock):
 def test_a_stop_from_outside_gives_the_terminal_back(sandlock):
     """kill -TSTP: the shell gets its terminal as it was; continued, keys are raw again."""
     with interactive(sandlock, cmd=["cat"]) as t:
-        while not t.is_raw():
-            pass
+        t.until_raw()
         t.type(b"one\n")
         t.until(rb"one\r\none\r\n")
         os.kill(t.pid, signal.SIGTSTP)
@@ -261,8 +260,7 @@ def test_a_stop_from_outside_gives_the_terminal_back(sandlock):
         assert t.attributes() == t.before
         t.resize(50, 150)
         os.kill(t.pid, signal.SIGCONT)
-        while not t.is_raw():
-            pass
+        t.until_raw()
         t.type(b"two\n")
         t.until(rb"two\r\ntwo\r\n")
         t.type(CTRL_D)
@@ -281,7 +279,8 @@ def test_a_terminal_that_goes_away_hangs_up_the_command(sandlock):
             os.close(t.slave)
             os.close(t.master)
             t.slave = t.master = None
-            _, status = os.waitpid(t.pid, 0)
+            assert wait_gone([t.pid], TIMEOUT)
+            _, status = os.waitpid(t.pid, os.WNOHANG)
             t.code = os.waitstatus_to_exitcode(status)
             assert t.code == 4 and proof.read_text() == "hup"
         assert orphans.left() == []

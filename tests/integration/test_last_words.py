@@ -7,8 +7,9 @@ import struct
 
 import pytest
 from harness import pki
+from harness.waiting import wait_until
 from test_gateway import NAME, answer_ok, request, start, tls_server, wrap  # noqa: F401
-from test_gateway_faults import reset, wait_for
+from test_gateway_faults import reset
 
 MORE = b"x" * 300000  # more than the gateway reads before it decides
 
@@ -98,7 +99,7 @@ def test_a_client_that_goes_is_not_a_smuggler(start):  # noqa: F811
     stream = connect()
     assert stream.line() == b"220 ready"  # after a moment in which we said nothing
     reset(stream.sock)
-    wait_for(lambda: connect.log())
+    wait_until("the audit line", connect.log)
     line, = connect.log()
     assert line["sandlock.verdict"] == "allow" and line["sandlock.reason"] == "client_gone", line
 
@@ -115,7 +116,7 @@ def test_what_hides_behind_a_greeting_is_refused(start):  # noqa: F811
     assert stream.line() == b"220 ready"
     stream.send(request("DELETE", "/"))
     stream.to_end()
-    wait_for(lambda: seen and connect.log())
+    wait_until("the audit line", lambda: seen and connect.log())
     assert seen == [b""]
     line, = connect.log()
     assert line["sandlock.verdict"] == "deny"

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 import pytest
+from harness.neighbour import beside
 from harness.sandbox import Roles, descendants
 
 FILES = """
@@ -159,32 +160,29 @@ def test_programs_count_the_processors(sandlock, words, given):
 
 
 BURN = """
-import os, sys, time
-print("up", flush=True)
-for i in range(int(sys.argv[1]) - 1):
-    if os.fork() == 0: break
-else: i = -1
-end = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end: pass
-try:
-    while True: os.wait()
-except ChildProcessError: pass
+import os, sys
+processes = int(sys.argv[1])
+pids = []
+for i in range(processes - 1):
+    pid = os.fork()
+    if pid == 0: pids = []; break
+    pids.append(pid)
+for _ in range(20_000_000 // processes): pass
+for pid in pids: os.waitpid(pid, 0)
 """
 
 
-def share(run):
-    """Processor time of the tree, in percent of one core."""
-    status = run.status
-    return (status["user_seconds"] + status["system_seconds"]) / status["wall_seconds"] * 100
-
-
-@pytest.mark.parametrize("percent,processes", [(15, 1), (15, 8), (50, 8)])
+@pytest.mark.parametrize("percent,processes", [(5, 1), (15, 8), (25, 8)])
 def test_processor_time(sandlock, percent, processes):
-    """Never much more than the wish, and not a fraction of what a busy machine would give."""
-    cmd = [sys.executable, "-c", BURN, str(processes), "4"]
-    held = share(sandlock(f"--max-cpu={percent}", cmd=cmd, audit=False).ok())
-    free = share(sandlock(cmd=cmd, audit=False).ok())
-    assert min(percent, free) / 4 < held < percent * 1.25, (held, free)
+    """Held, the same work leaves a neighbour on its core several times as much; but it is not held
+    to a fraction of the wish. How exact it is, ./dev bench tells: nothing but a clock can."""
+    cmd = [sys.executable, "-c", BURN, str(processes)]
+    run, free = beside(sandlock, cmd=cmd, audit=False)
+    run.ok()
+    run, held = beside(sandlock, f"--max-cpu={percent}", cmd=cmd, audit=False)
+    run.ok()
+    left = (100 - percent) / percent * processes  # what it leaves, for each turn it leaves unheld
+    assert 2 * free < held < 4 * left * free, (free, held, left)
 
 
 def test_processor_time_that_is_not_reached(sandlock):
@@ -193,7 +191,7 @@ def test_processor_time_that_is_not_reached(sandlock):
 
 
 STILLNESS = """
-import os, signal, sys, time
+import os, signal, sys
 heard = {"chld": 0, "cont": 0}
 def on(name): return lambda *a: heard.__setitem__(name, heard[name] + 1)
 signal.signal(signal.SIGCHLD, on("chld"))
@@ -202,8 +200,7 @@ held = 0
 pid = os.fork()
 if pid == 0:
     signal.signal(signal.SIGCONT, lambda *a: os._exit(9))
-    end = time.process_time() + 0.3
-    while time.process_time() < end: pass
+    for _ in range(10_000_000): pass
     os._exit(7)
 told = []
 while not told or os.WIFSTOPPED(told[-1]) or os.WIFCONTINUED(told[-1]):
@@ -214,10 +211,12 @@ print([os.WEXITSTATUS(s) for s in told], heard)
 
 def test_nobody_is_told_of_being_held(sandlock):
     """A parent that waits for stops sees none, and no SIGCONT comes; the child was held, though:
-    its 0.3 s of processor time took far longer."""
-    run = sandlock("--max-cpu=10", cmd=[sys.executable, "-c", STILLNESS]).ok()
-    assert run.out == "[7] {'chld': 1, 'cont': 0}\n", str(run)
-    assert share(run) < 20 and run.status["wall_seconds"] > 1, str(run)
+    a neighbour got far more done meanwhile."""
+    words = [sys.executable, "-c", STILLNESS]
+    _, free = beside(sandlock, cmd=words)
+    run, held = beside(sandlock, "--max-cpu=10", cmd=words)
+    assert run.ok().out == "[7] {'chld': 1, 'cont': 0}\n", str(run)
+    assert held > 2 * free, (free, held)
 
 
 def test_a_shell_sees_no_stopped_job(sandlock):

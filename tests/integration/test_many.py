@@ -6,6 +6,7 @@ from pathlib import Path
 from harness import paths
 from harness.orphans import Orphans
 from harness.sandbox import clean_environment
+from harness.waiting import TIMEOUT, read_line
 
 HTTP = "--http-allow=GET api.test/*"
 
@@ -28,7 +29,7 @@ def test_five_hundred_in_a_row(sandlock):
         for i in range(500):
             options = (HTTP,) if i % 10 == 0 else ()
             run = start(sandlock, *options, command=f"echo {i} >>log")
-            run.communicate()
+            run.communicate(timeout=TIMEOUT)
             assert run.returncode == 0
         assert orphans.left() == []
     assert log.read_text().split() == [str(i) for i in range(500)]
@@ -41,9 +42,9 @@ def test_a_hundred_at_once(sandlock):
     with Orphans() as orphans:
         runs = [start(sandlock, *((HTTP,) if i % 4 == 0 else ()), command=f"echo up {i}; read line")
                 for i in range(100)]
-        assert [run.stdout.readline() for run in runs] == [f"up {i}\n" for i in range(100)]
+        assert [read_line(run.stdout) for run in runs] == [f"up {i}\n" for i in range(100)]
         for run in runs:
-            run.communicate("end\n")
+            run.communicate("end\n", TIMEOUT)
         assert [run.returncode for run in runs] == [0] * 100
         assert orphans.left() == []
     assert left_in(sandlock.home) == []

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from harness import netns
+from harness.waiting import TIMEOUT
 
 PY = (sys.executable, "-c")
 REMAP = "--port-remap"
@@ -78,7 +79,7 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as s:
     s.accept()[0].sendall(b"hello")
 """, free_port])
     assert next_port(running) == (free_port, free_port)
-    with socket.create_connection(("127.0.0.1", free_port)) as s:
+    with socket.create_connection(("127.0.0.1", free_port), TIMEOUT) as s:
         assert s.recv(9) == b"hello"
     running.finish().ok()
 
@@ -117,7 +118,8 @@ def test_two_redis_servers_at_once(sandlock):
         for number, running in enumerate(runs):
             for host in ("127.0.0.1", "::1"):
                 seen = subprocess.run(["redis-cli", "-h", host, "-p", str(reals[number]), "get",
-                                       "who"], capture_output=True, text=True, check=True)
+                                       "who"], capture_output=True, text=True, check=True,
+                                      timeout=TIMEOUT)
                 assert seen.stdout == f"{number}\n"
             run = running.finish(data=b"get who\ninfo server\n").ok()
             assert f"{number}\n" in run.out and "tcp_port:6379" in run.out, str(run)

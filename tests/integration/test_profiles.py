@@ -14,6 +14,7 @@ import pytest
 from harness import paths, pki
 from harness.gitserver import GitServer
 from harness.sandbox import clean_environment
+from harness.waiting import TIMEOUT
 
 SHIPPED = ("agent", "build", "ci", "offline", "read-only")
 
@@ -326,7 +327,8 @@ def git(*words, cwd=None):
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
     for who in ("AUTHOR", "COMMITTER"):
         env |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.com"}
-    subprocess.run(["git", *map(str, words)], cwd=cwd, env=env, check=True, capture_output=True)
+    subprocess.run(["git", *map(str, words)], cwd=cwd, env=env, check=True, capture_output=True,
+                   timeout=TIMEOUT)
 
 
 def test_ci(sandlock, outside, tmp_path):

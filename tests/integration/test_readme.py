@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import netns, paths, pki
+from harness.waiting import TIMEOUT, read_line
 
 pytestmark = pytest.mark.netns
 
@@ -70,12 +71,11 @@ def redis(tmp_path):
     server = subprocess.Popen(["redis-server", "--port", "6379", "--bind", "127.0.0.1", "--save",
                                "", "--dir", str(tmp_path), "--daemonize", "no"],
                               stdout=subprocess.PIPE, text=True)
-    for text in server.stdout:
-        if "Ready to accept" in text:
-            break
+    while "Ready to accept" not in (text := read_line(server.stdout, "Redis")):
+        assert text, "redis-server ended"
     yield
     server.terminate()
-    server.communicate()
+    server.communicate(timeout=TIMEOUT)
 
 
 def test_the_tour_is_there():

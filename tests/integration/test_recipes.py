@@ -10,13 +10,12 @@ import stat
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 from harness import build, paths
-from harness.sandbox import TIMEOUT
 from harness.terminal import interactive
+from harness.waiting import TIMEOUT, wait_until
 from test_packages import npm_package, wheel
 
 PAGE = paths.ROOT / "docs" / "recipes.md"
@@ -135,7 +134,8 @@ def test_cargo_with_the_registrys_cache(sandlock):
                                      '[dependencies]\nitoa = "1"\n')
     (work / "src" / "main.rs").write_text(
         'fn main() { println!("{}", itoa::Buffer::new().format(128u64)); }')
-    fetch = subprocess.run(["cargo", "fetch", "-q", "--offline"], cwd=work, check=False)
+    fetch = subprocess.run(["cargo", "fetch", "-q", "--offline"], cwd=work, check=False,
+                           timeout=TIMEOUT)
     if fetch.returncode != 0:
         pytest.skip("the crates of tests/clients/rust are not in ~/.cargo")
     options, command = recipe(sandlock, "cargo build")
@@ -338,7 +338,8 @@ def test_ssh_keygen(sandlock, outside):
     sandlock(*options, cmd=command, audit=False).ok()
     key = sandlock.work / "key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    done = subprocess.run(["ssh-keygen", "-y", "-f", key], capture_output=True, text=True)
+    done = subprocess.run(["ssh-keygen", "-y", "-f", key], capture_output=True, text=True,
+                          timeout=TIMEOUT)
     assert done.stdout.split()[:2] == key.with_suffix(".pub").read_text().split()[:2]
     run = sandlock(*options, cmd=["ssh-keygen", "-y", "-f", sandlock.home / ".ssh" / "id_ed25519"],
                    audit=False)
@@ -347,9 +348,7 @@ def test_ssh_keygen(sandlock, outside):
 
 
 def wait_for_text(path, text):
-    limit = time.monotonic() + TIMEOUT
-    while not path.exists() or text not in path.read_text():
-        assert time.monotonic() < limit, f"no {text!r} in {path}"
+    wait_until(f"{text!r} in {path}", lambda: path.exists() and text in path.read_text())
 
 
 def job_control(t, work):

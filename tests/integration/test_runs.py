@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from harness import paths
 from harness.orphans import Orphans
-from harness.sandbox import TIMEOUT, Roles, clean_environment, stat_field, wait_gone
+from harness.sandbox import Roles, clean_environment, stat_field
+from harness.waiting import TIMEOUT, wait_gone, wait_until
 
 SLEEP = ["sh", "-c", "echo up; exec sleep 1000"]
 MAGIC, LIST = 0x314b4c53, 1
@@ -38,9 +39,13 @@ def sleeping(box, *options, **kw):
     """A run whose command sleeps, and whose control socket is there."""
     run = box.start(*options, cmd=SLEEP, audit=False, **kw)
     assert run.line() == "up\n"
-    while run.pid not in [r["guardian"] for r in ps(box, env=kw.get("env"))]:
-        assert run.process.poll() is None
+    wait_until("the run in ps", lambda: run.pid in [r["guardian"] for r in ps(box, env=kw.get("env"))],
+               run.process)
     return run
+
+
+def until_state(box, state):
+    wait_until(f"one run that is {state}", lambda: [r["state"] for r in ps(box)] == [state])
 
 
 def end(*runs):
@@ -80,11 +85,9 @@ def test_a_stopped_command_is_said_to_be_stopped(sandlock):
     run = sleeping(sandlock, "--name=s")
     child = Roles(run.pid).child
     assert say(sandlock, "kill", "--signal", "STOP", "s").returncode == 0
-    while [r["state"] for r in ps(sandlock)] != ["stopped"]:
-        pass
+    until_state(sandlock, "stopped")
     assert say(sandlock, "kill", "--signal=cont", child).returncode == 0
-    while [r["state"] for r in ps(sandlock)] != ["running"]:
-        pass
+    until_state(sandlock, "running")
     end(run)
 
 
@@ -158,9 +161,12 @@ def test_inspect_counts_allows_and_denies(sandlock, api):
     run = sandlock.start(*api.options, "--http-allow=GET api.test/ok/*", "--name=counted",
                          cmd=[sys.executable, "-c", script], stdin=-1, audit=False)
     assert run.line() == "up\n"
-    facts = {"denied": 0, "allowed": 0}
-    while facts["denied"] < 3 or facts["allowed"] < 2:  # the gateway counts when it is done
+
+    def counted():
         facts = json.loads(say(sandlock, "inspect", "--json", "counted").stdout)
+        return facts if facts["denied"] >= 3 and facts["allowed"] >= 2 else None
+
+    facts = wait_until("three denied and two allowed", counted)  # it counts when it is done
     result = run.finish(data=b"\n")
     assert facts["denied"] == result.status["denied"] == 3, (facts, str(result))
     assert facts["allowed"] <= result.status["allowed"], (facts, str(result))
@@ -173,8 +179,7 @@ def test_kill_ends_a_run(sandlock):
             "bash", "-c", "trap 'echo got; exit 9' TERM; setsid sleep 1000 & echo up; "
             "while :; do sleep 1000 & wait $!; done"])
         assert run.line() == "up\n"
-        while not ps(sandlock):
-            pass
+        wait_until("the run in ps", lambda: ps(sandlock))
         done = say(sandlock, "kill", "k")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         result = run.finish()
@@ -253,8 +258,7 @@ def test_what_a_dead_run_left_is_cleaned(sandlock, victims):
         roles = Roles(run.pid)
         if len(victims) == 2:
             os.kill(roles.guardian, signal.SIGSTOP)  # so that it does not clear up
-            while stat_field(roles.guardian, 0) != "T":
-                pass
+            wait_until("a stopped guardian", lambda: stat_field(roles.guardian, 0) == "T")
         for victim in victims:
             os.kill(getattr(roles, victim), signal.SIGKILL)
         run.finish()
@@ -333,8 +337,7 @@ def test_slow_and_silent_peers_are_dropped(sandlock):
         full.connect(str(path))
         full.send(request(2))
         assert json.loads(ask(path, request(2)))["pid"], "served beside one that does not read"
-        while ask(path, request(LIST)) == b"":
-            pass
+        wait_until("room for one more", lambda: ask(path, request(LIST)))
     end(run)
 
 
@@ -376,8 +379,7 @@ def test_kill_ends_what_ignores_a_signal(sandlock):
 def test_kill_ends_what_is_stopped(sandlock):
     run = sleeping(sandlock, "--name=still")
     assert say(sandlock, "kill", "--signal=STOP", "still").returncode == 0
-    while ps(sandlock)[0]["state"] != "stopped":
-        pass
+    until_state(sandlock, "stopped")
     assert say(sandlock, "kill", "still").returncode == 0 and run.process.poll() is not None
     assert run.finish().rc == 137
 
@@ -400,8 +402,7 @@ def test_an_interactive_run_says_so(sandlock):
     with interactive(sandlock, "--name=tty", cmd=["cat"]) as t:
         t.type(b"a\n")
         t.until(rb"a\r\na\r\n")
-        while not ps(sandlock):
-            pass
+        wait_until("the run in ps", lambda: ps(sandlock))
         assert json.loads(say(sandlock, "inspect", "--json", "tty").stdout)["interactive"] is True
         assert say(sandlock, "kill", "tty").returncode == 0
         assert t.finish() == 143 and t.attributes() == t.before

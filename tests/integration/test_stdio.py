@@ -10,7 +10,8 @@ import threading
 
 import pytest
 from harness import paths
-from harness.sandbox import TIMEOUT, clean_environment
+from harness.sandbox import clean_environment
+from harness.waiting import TIMEOUT, read_line
 
 MIB = 1 << 20
 POLICIES = [(), ("-r", "/", "-w", "/tmp", "--net-allow="), ("--http-allow=GET api.test/*",)]
@@ -54,7 +55,7 @@ def test_a_slow_reader_makes_the_writer_wait(sandlock, options):
               "except BlockingIOError: print(n,file=sys.stderr,flush=True)\n"
               "os.set_blocking(1,True)\nfor i in range(64): os.write(1,bytes([i])*65536)\n")
     run = start(sandlock, *options, cmd=[sys.executable, "-c", script], stdout=-1, stderr=-1)
-    full = int(run.stderr.readline())
+    full = int(read_line(run.stderr))
     assert 0 < full <= MIB
     got = b""
     while piece := os.read(run.stdout.fileno(), 777):
@@ -69,7 +70,7 @@ def test_a_slow_reader_makes_the_writer_wait(sandlock, options):
 def test_a_reader_that_leaves(sandlock, options):
     """SIGPIPE for the command, 141 for the caller."""
     run = start(sandlock, *options, cmd=["yes"], stdout=-1)
-    assert run.stdout.readline() == b"y\n"
+    assert read_line(run.stdout) == b"y\n"
     run.stdout.close()
     assert run.wait(TIMEOUT) == 128 + signal.SIGPIPE
 
@@ -79,7 +80,7 @@ def test_a_command_that_ignores_sigpipe_gets_the_error(sandlock):
               "os.write(1,b'up\\n')\nsys.stdin.readline()\n"
               "try: os.write(1,b'x')\nexcept OSError as e: sys.exit(40+(e.errno==errno.EPIPE))\n")
     run = start(sandlock, cmd=[sys.executable, "-c", script], stdin=-1, stdout=-1)
-    assert run.stdout.readline() == b"up\n"
+    assert read_line(run.stdout) == b"up\n"
     run.stdout.close()
     run.stdin.write(b"\n")
     run.stdin.close()

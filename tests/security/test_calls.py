@@ -1,5 +1,5 @@
 """PROC: system calls that reach around the layers, and FS-18, FS-21, which are such calls too
-(SECURITY-CASES)."""
+(docs/security-cases.md)."""
 
 import array
 import ctypes
@@ -15,7 +15,7 @@ import tty
 
 import pytest
 from harness import build, paths
-from harness.sandbox import TIMEOUT
+from harness.waiting import TIMEOUT, read_line
 
 FILES = ("-r", "/", "-w")
 SYS = {"EPERM", "ENOSYS"}
@@ -70,7 +70,7 @@ def i386_program():
     target = paths.BIN / f"i386-{os.getpid()}"
     done = subprocess.run(["cc", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pie",
                            "-no-pie", "-fno-stack-protector", "-O1", source, "-o", target],
-                          capture_output=True, text=True)
+                          capture_output=True, text=True, timeout=TIMEOUT)
     return target if done.returncode == 0 else None
 
 
@@ -209,7 +209,8 @@ def test_PROC_08_setuid_and_file_capabilities(sandlock, calls):
     bits = (1 << CAP_NET_RAW).to_bytes(4, "little")
     os.setxattr(capable, "security.capability", VFS_CAP + bits + bytes(12))
     assert steps(sandlock.bare([owned, "identity"]).ok())["euid"] == "65534"
-    bare = subprocess.run([capable, "identity"], user=65533, capture_output=True, text=True)
+    bare = subprocess.run([capable, "identity"], user=65533, capture_output=True, text=True,
+                          timeout=TIMEOUT)
     assert f"CapEff {1 << CAP_NET_RAW:016x}" in bare.stdout, bare
     answers = steps(sandlock("-r", "/", cmd=[owned, "identity"]).ok())
     assert answers["euid"] == answers["egid"] == "0", answers
@@ -249,7 +250,7 @@ class Meeting:
         self.name = f"sandlock-test-{os.getpid()}"
         self.process = subprocess.Popen([*words, calls, "make", self.name], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        *self.ids, self.queue, self.key = self.process.stdout.readline().split()
+        *self.ids, self.queue, self.key = read_line(self.process.stdout).split()
         assert "-1" not in self.ids
 
     def words(self, calls):
@@ -327,7 +328,8 @@ def test_FS_21_mounts(sandlock, calls):
 
     words = ["mount", "-t", "tmpfs", "none", str(sandlock.work)]
     try:
-        bare = subprocess.run(words, preexec_fn=unshare, capture_output=True, text=True)
+        bare = subprocess.run(words, preexec_fn=unshare, capture_output=True, text=True,
+                              timeout=TIMEOUT)
         made = bare.returncode == 0
     except subprocess.SubprocessError:
         made = False

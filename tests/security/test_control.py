@@ -11,7 +11,8 @@ import sys
 
 import pytest
 from harness import paths
-from harness.sandbox import TIMEOUT, clean_environment
+from harness.sandbox import clean_environment
+from harness.waiting import TIMEOUT, read_line, wait_until
 
 SLEEP = ["sh", "-c", "echo up; exec sleep 1000"]
 CONTROL_BYTES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
@@ -33,12 +34,16 @@ def control(box):
     return box.home / ".cache/sandlock/control"
 
 
+def sockets_of(box, run):
+    return wait_until("the control socket", lambda: list(control(box).glob(f"{run.pid}-*")),
+                      run.process)
+
+
 def victim(box, *options, cmd=SLEEP):
     """A run that must not be touched, and its socket (no longer than a name of sockets may be)."""
     run = box.start("--name=victim", *options, cmd=cmd, audit=False)
     assert run.line() == "up\n"
-    while not (found := list(control(box).glob(f"{run.pid}-*"))):
-        assert run.process.poll() is None
+    found = sockets_of(box, run)
     link = box.tmp / "s"
     link.unlink(missing_ok=True)
     link.symlink_to(found[0])
@@ -106,9 +111,7 @@ def test_SUP_08_its_own_run(sandlock, attack):
     run = sandlock.start("-P", "0", cmd=[sys.executable, "-c", script, attack("control"), link],
                          stdin=-1, audit=False)
     assert run.line() == "up\n"
-    while not (found := list(control(sandlock).glob(f"{run.pid}-*"))):
-        pass
-    link.symlink_to(found[0])
+    link.symlink_to(sockets_of(sandlock, run)[0])
     result = run.finish(data=b"\n").ok()
     lines = result.out.splitlines()
     assert len(lines) == 6 and not any("answered" in line for line in lines), str(result)
@@ -195,9 +198,8 @@ def test_SUP_09_names_and_words_that_ps_shows(sandlock):
     run = subprocess.Popen([str(paths.SANDLOCK).encode(), b"run", b"--env=E=\x1b[31m\xc2\x9bx\ny",
                             b"--", str(program).encode(), *words], cwd=sandlock.work,
                            env=clean_environment(sandlock.home), stdout=subprocess.PIPE)
-    assert run.stdout.readline() == b"up\n"
-    while not (rows := ps(sandlock)):
-        assert run.poll() is None
+    assert read_line(run.stdout) == b"up\n"
+    rows = wait_until("the run in ps", lambda: ps(sandlock), run)
     assert len(rows) == 1 and rows[0]["command"][2] == "a\nvictim  1  running"
     name = rows[0]["name"]
     assert re.fullmatch(r"na_me__31m_-\d+", name), name

@@ -1,4 +1,5 @@
-"""DNS (SECURITY-CASES): what the child may learn by asking, and what its questions carry out."""
+"""DNS (docs/security-cases.md): what the child may learn by asking, and what its questions carry
+out."""
 
 import socket
 import struct
@@ -241,6 +242,7 @@ def test_DNS_08_empty_datagram(sandlock, upstream):
     assert sandlock(RULE, cmd=[sys.executable, "-c", script]).ok().out.startswith("198.1")
 
 
+@pytest.mark.deadline(330)
 def test_DNS_09_more_names_than_addresses(sandlock, upstream):
     """When the pool is used up the answer is SERVFAIL, and no live mapping changes hands."""
     script = (

@@ -1,5 +1,5 @@
-"""HTTP: requests that try to be two things at once (SECURITY-CASES). Raw bytes are sent from
-inside; the upstream's witness log says what became of them."""
+"""HTTP: requests that try to be two things at once (docs/security-cases.md). Raw bytes are sent
+from inside; the upstream's witness log says what became of them."""
 
 import json
 import re

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness.orphans import Orphans, children
-from harness.sandbox import TIMEOUT
+from harness.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.netns
 
@@ -45,15 +45,18 @@ def roles(guardian):
     return found
 
 
-def wait_for(run, victim):
+def find(run, victim):
     """The victim's pid; None when the run, or the time of newborns, was over before."""
-    while run.process.poll() is None:
+    def look():
+        if run.process.poll() is not None:
+            return (None,)
         found = roles(run.pid)
         if victim in found:
-            return found[victim]
-        if victim == "newborn" and "gateway" in found and "child" in found:
-            return None
-    return None
+            return (found[victim],)
+        late = victim == "newborn" and "gateway" in found and "child" in found
+        return (None,) if late else ()
+
+    return wait_until(victim, look, pause=0)[0]
 
 
 def sockets():
@@ -102,7 +105,7 @@ class Scene:
         requests = 0 if victim == "newborn" else rng.choice((0, 0, 1, 2, 5, 9))
         for _ in range(requests):
             assert run.line() == "answered ok\n"
-        pid = wait_for(run, victim)
+        pid = find(run, victim)
         for _ in range(rng.randrange(400 if victim == "newborn" else 4000)):
             pass
         try:
@@ -165,7 +168,7 @@ def test_the_load_is_refused_and_ended_when_nobody_is_killed(sandlock, outside, 
         assert run.line() == "answered ok\n"
         os.kill(run.pid, signal.SIGTERM)
         assert run.line() == "answered ok\n"
-        os.kill(wait_for(run, "child"), signal.SIGKILL)
+        os.kill(find(run, "child"), signal.SIGKILL)
         result = run.finish(TIMEOUT)
         assert result.rc == 137, str(result)
         assert orphans.left() == []

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from harness import paths
-from harness.sandbox import TIMEOUT
+from harness.waiting import TIMEOUT
 
 SANDLOCK = paths.SANDLOCK
 
@@ -78,7 +78,7 @@ BWRAP = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--die
 def needs_bwrap(*more):
     if shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
-    done = subprocess.run([*BWRAP, *more, "true"], capture_output=True, text=True)
+    done = subprocess.run([*BWRAP, *more, "true"], capture_output=True, text=True, timeout=TIMEOUT)
     if done.returncode != 0:
         pytest.skip(f"bubblewrap does not work here: {done.stderr.strip()}")
 

@@ -1,5 +1,5 @@
-"""NET: sockets and addresses (SECURITY-CASES). Each case works bare, then is refused, and the
-witness saw nothing."""
+"""NET: sockets and addresses (docs/security-cases.md). Each case works bare, then is refused, and
+the witness saw nothing."""
 
 import os
 import re
@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from harness import netns
+from harness.waiting import TIMEOUT
 
 pytestmark = pytest.mark.netns
 
@@ -482,7 +483,8 @@ def test_NET_22_and_23_stranger_races_to_the_steering_listener(sandlock, api, at
         run = sandlock(*api.options, "--http-allow=GET api.test/*", cmd=["python3", "-c", script])
     finally:
         stop.set()
-        thread.join()
+        thread.join(TIMEOUT)
+    assert not thread.is_alive()
     run.ok()
     assert set(api.seen()) == {"GET /own"}
     assert not any(answers)

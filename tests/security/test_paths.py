@@ -1,5 +1,5 @@
 """FS: every spelling of a file that is denied or outside, descriptors that were left open, names that
-are not there yet, opens that never come back (SECURITY-CASES)."""
+are not there yet, opens that never come back (docs/security-cases.md)."""
 
 import os
 import resource
@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import pytest
+from harness.waiting import TIMEOUT
 
 REFUSED = {"EACCES", "EPERM", "ENOENT", "EXDEV", "ELOOP"}
 
@@ -146,7 +147,7 @@ def test_FS_08_descriptors_that_the_invoker_left_open(sandlock, attack):
             made.append(number)
         sup = attack("sup")
         held = subprocess.run([sup, "fds"], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, pass_fds=made)
+                              text=True, pass_fds=made, timeout=TIMEOUT)
         assert len(held.stdout.splitlines()) > 800
         for options in ((), ("--no-supervisor",)):
             run = sandlock(*options, cmd=[sup, "fds"], pass_fds=made, audit=False, status=False)

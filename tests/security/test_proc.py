@@ -1,5 +1,5 @@
 """PROC: signals, limits and scheduling aimed at our own processes; relatives that try to outlive
-the run (SECURITY-CASES)."""
+the run (docs/security-cases.md)."""
 
 import os
 import signal
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from harness import netns
 from harness.orphans import Orphans
-from harness.sandbox import TIMEOUT, Roles
+from harness.sandbox import Roles, roles_with_gateway
+from harness.waiting import TIMEOUT, read_line
 
 pytestmark = pytest.mark.netns
 
@@ -39,7 +40,7 @@ class Bystander:
     def __init__(self, attack):
         self.process = subprocess.Popen([attack("proc"), "watch"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready ok\n"
+        assert read_line(self.process.stdout) == "ready ok\n"
         self.pid = self.process.pid
 
     def heard(self):
@@ -52,18 +53,11 @@ def bystander(attack):
     return Bystander(attack)
 
 
-def all_roles(running):
-    """The processes of a run with a gateway, which comes after the first process."""
-    while (roles := Roles(running.pid)).gateway is None:
-        assert running.process.poll() is None
-    return roles
-
-
 def attack_ours(sandlock, attack, *options, also=()):
     """Everything against guardian, engine and gateway, while the run goes on; what came of it."""
     running = sandlock.start(HTTP, *options, cmd=[attack("proc"), "signals"], stdin=-1)
     assert running.line() == "ready ok\n"
-    roles = all_roles(running)
+    roles = roles_with_gateway(running)
     ours = {"guardian": roles.guardian, "engine": roles.engine, "gateway": roles.gateway}
     before = {who: sched(pid) for who, pid in ours.items()}
     pids = "".join(f"{who} {pid}\n" for who, pid in (*ours.items(), *also))

@@ -1,11 +1,12 @@
-"""FS-05, FS-06 and FS-07 (SECURITY-CASES): what /proc shows, to whom, by every name."""
+"""FS-05, FS-06 and FS-07 (docs/security-cases.md): what /proc shows, to whom, by every name."""
 
 import os
 import subprocess
 import sys
 
 import pytest
-from harness.sandbox import Roles
+from harness.sandbox import roles_with_gateway
+from harness.waiting import TIMEOUT, read_line
 
 pytestmark = pytest.mark.netns
 
@@ -30,7 +31,7 @@ class Bystander:
         self.process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True,
                                         env=dict(os.environ, SECRET="of-the-bystander"))
-        self.tid = int(self.process.stdout.readline())
+        self.tid = int(read_line(self.process.stdout))
         self.pid = self.process.pid
 
 
@@ -38,15 +39,14 @@ class Bystander:
 def bystander():
     other = Bystander()
     yield other
-    other.process.communicate()
+    other.process.communicate(timeout=TIMEOUT)
 
 
 def look(sandlock, attack, options, bystander):
     """Who is tried, and what came of it, while a run with a gateway goes on."""
     running = sandlock.start(HTTP, *options, cmd=[attack("procfs"), "look"], stdin=-1)
     assert running.line() == "ready ok\n"
-    while (roles := Roles(running.pid)).gateway is None:
-        assert running.process.poll() is None
+    roles = roles_with_gateway(running)
     threads = [int(t) for t in os.listdir(f"/proc/{roles.engine}/task") if int(t) != roles.engine]
     assert threads  # the dispatcher, which no listing shows
     pids = {"guardian": roles.guardian, "engine": roles.engine, "gateway": roles.gateway,

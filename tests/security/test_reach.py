@@ -4,7 +4,7 @@ of the same user. Signals, limits and scheduling are in test_proc.py."""
 import subprocess
 
 import pytest
-from harness.sandbox import Roles
+from harness.sandbox import Roles, roles_with_gateway
 
 HTTP = "--http-allow=GET api.test/*"
 WITHIN = {"attach", "seize", "readv", "writev", "getfd", "kcmp", "robust", "environ", "maps"}
@@ -33,10 +33,7 @@ def test_PROC_05_our_processes_and_the_host(sandlock, attack, bystander, options
         assert bare["own.readv"] == "ok", bare  # Yama: strangers are out of reach already
     running = sandlock.start("-r", "/", *options, cmd=[program], stdin=-1)
     assert running.line() == "ready ok\n"
-    roles = Roles(running.pid)
-    while HTTP in options and roles.gateway is None:
-        assert running.process.poll() is None
-        roles = Roles(running.pid)
+    roles = roles_with_gateway(running) if HTTP in options else Roles(running.pid)
     ours = {"guardian": roles.guardian, "engine": roles.engine, "host": bystander.pid}
     if roles.gateway is not None:
         ours["gateway"] = roles.gateway

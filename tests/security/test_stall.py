@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 
+from harness.waiting import TIMEOUT
+
 
 def steps(run):
     return dict(line.split() for line in run.out.splitlines())
@@ -71,7 +73,7 @@ def test_SUP_05_a_connect_that_waits_keeps_nobody(sandlock, outside):
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         port = full.getsockname()[1]
-        first = socket.create_connection(("127.0.0.1", port))
+        first = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         run = sandlock.start(f"--net-allow=127.0.0.1:{port},{free.port}",
                              cmd=[sys.executable, "-c", WAITERS, port, free.port])
         assert run.line() == "others 200 waiters 0\n"
@@ -117,5 +119,6 @@ def test_NET_10_a_stranger_on_a_port_of_the_tree(sandlock, attack):
             done = run.finish(data=b"\n").ok()
             if stranger:
                 host.shutdown(socket.SHUT_RDWR)
-                thread.join()
+                thread.join(TIMEOUT)
+                assert not thread.is_alive()
         assert steps(done) == {"connected": str(int(not stranger)), "strangers": "0"}, str(done)

@@ -1,4 +1,4 @@
-"""SUP: the supervisor itself (SECURITY-CASES), as far as the network is concerned."""
+"""SUP: the supervisor itself (docs/security-cases.md), as far as the network is concerned."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 
 from harness import netns, paths, sandbox
 from harness.orphans import Orphans
+from harness.waiting import TIMEOUT, wait_gone
 
 pytestmark = pytest.mark.netns
 
@@ -54,7 +55,7 @@ def test_SUP_01_supervisor_killed(sandlock, pair, victim):
         tree = sandbox.descendants(running.pid)
         assert len(tree) >= 3
         os.kill(getattr(roles, victim), signal.SIGKILL)
-        assert sandbox.wait_gone([*tree, running.pid], 1), sandbox.describe_tree(running.pid)
+        assert wait_gone([*tree, running.pid], TIMEOUT), sandbox.describe_tree(running.pid)
         result = running.finish()
         assert orphans.left() == []
     assert result.rc == (125 if victim == "engine" else -signal.SIGKILL), str(result)
@@ -70,7 +71,7 @@ def test_SUP_01_relays_close_with_the_engine(sandlock, api):
     assert "first" in running.line()
     roles = sandbox.Roles(running.pid)
     os.kill(roles.engine, signal.SIGKILL)
-    assert sandbox.wait_gone([roles.gateway, roles.child, running.pid], 1)
+    assert wait_gone([roles.gateway, roles.child, running.pid], TIMEOUT)
     assert running.finish().rc == 125
     api.release("sup01")
     api.server.settle()  # every connection of the gateway is closed
@@ -129,7 +130,7 @@ def test_SUP_04_missing_kernel_features(sandlock, attack, missing, tmp_path):
     assert not proof.exists()
     assert run.err.startswith("sandlock: ") and len(run.err.splitlines()) == 1, str(run)
     check = subprocess.run([str(without), str(number), str(paths.SANDLOCK), "check"],
-                           capture_output=True, text=True)
+                           capture_output=True, text=True, timeout=TIMEOUT)
     assert check.returncode == 1, check.stdout
 
 
@@ -208,7 +209,7 @@ def test_SUP_07_attack_works_bare(sandlock, attack):
     run = sandlock.bare([attack("sup"), "attach", target.pid])
     assert dict(steps(run))["seize"] == "ok" and dict(steps(run))["kill"] == "ok", str(run)
     target.stdin.close()
-    assert target.wait() != 0
+    assert target.wait(TIMEOUT) != 0
 
 
 ODD = ["/x%0a%1b[31m", "/x?a=%0d%0ainjected", "/x\\u0041", "/%22%7d%0a%7b"]

@@ -1,4 +1,4 @@
-"""TLS (SECURITY-CASES): names, versions and certificates on both sides of the gateway."""
+"""TLS (docs/security-cases.md): names, versions and certificates on both sides of the gateway."""
 
 import ssl
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from harness import netns, pki, servers
+from harness.waiting import end, read_line
 
 RULE = "--http-allow=GET api.test/*"
 GET = b"GET /x HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n"
@@ -309,9 +310,8 @@ def test_TLS_07_weak_upstream_ciphers(sandlock, ciphers, pair):
                                "-cert_chain", pair.cert], stdout=subprocess.PIPE,
                               stdin=subprocess.PIPE, text=True)
     try:
-        line = server.stdout.readline()
-        while line and not line.startswith("ACCEPT"):
-            line = server.stdout.readline()
+        while not (line := read_line(server.stdout)).startswith("ACCEPT"):
+            assert line, "openssl s_server ended"
         port = line.strip().rpartition(":")[2]
         control = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_2",
                                   "-cipher", ciphers], input=b"", capture_output=True, timeout=30)
@@ -320,8 +320,7 @@ def test_TLS_07_weak_upstream_ciphers(sandlock, ciphers, pair):
                     f"--http-upstream-ca={pki.root()}")
         assert run.out.startswith("200" if "HIGH" in ciphers else "502"), str(run)
     finally:
-        server.kill()
-        server.wait()
+        end(server)
 
 
 @pytest.mark.parametrize("name,data", [

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from harness import paths
 from harness.orphans import Orphans
-from harness.sandbox import Roles, descendants, wait_gone
+from harness.sandbox import Roles, descendants
+from harness.waiting import TIMEOUT, wait_gone, wait_until
 
 MOUNT = Path("/sys/fs/cgroup")
 MEGABYTES = 64
@@ -55,7 +56,8 @@ def child_of(roles):
 
 
 def test_check_says_so():
-    out = subprocess.run([str(paths.SANDLOCK), "check"], capture_output=True, text=True).stdout
+    out = subprocess.run([str(paths.SANDLOCK), "check"], capture_output=True, text=True,
+                         timeout=TIMEOUT).stdout
     row = next(line for line in out.splitlines() if line.startswith("cgroup "))
     assert "works" in row and "memory and processor time" in row, out
 
@@ -97,8 +99,8 @@ def test_who_had_himself_excepted_is_ended_as_well(sandlock):
               "except OSError as e: print(e.strerror, flush=True)\n" + FILL)
     run = sandlock.start(LIMITS[0], "-w", "/proc", "-r", "/", cmd=[sys.executable, "-c", script],
                          audit=False, stdin=subprocess.PIPE)
-    while run.line() != "up\n":
-        pass
+    while (line := run.line()) != "up\n":
+        assert line, str(run.finish())
     pids = descendants(Roles(run.pid).engine)
     run = run.finish(data=b"\n")
     assert run.rc == 137 and run.status["reason"] == "memory", str(run)
@@ -109,8 +111,8 @@ def test_processor_time_is_throttled(sandlock):
     burn = "print('up', flush=True)\nwhile True: pass"
     run, _ = started(sandlock, "--max-cpu=10", cmd=[sys.executable, "-c", burn])
     own = place() / f"sandlock-{run.pid}"
-    while "nr_throttled 0\n" in (own / "cpu.stat").read_text():
-        assert run.process.poll() is None
+    wait_until("a throttled run",
+               lambda: "nr_throttled 0\n" not in (own / "cpu.stat").read_text(), run.process)
     os.kill(run.pid, signal.SIGTERM)
     assert run.finish().rc == 143
 
@@ -123,7 +125,7 @@ def test_RES_02_nobody_gets_out(sandlock, name, value):
     own = place() / f"sandlock-{run.pid}"
     where = own if name == "memory.max" else place() / cgroup_of().rpartition("/")[2]
     control = subprocess.run([sys.executable, "-c", write, str(where)], capture_output=True,
-                             text=True)
+                             text=True, timeout=TIMEOUT)
     assert control.stdout == "done\n", control
     run.finish(data=b"\n").ok()
     script = (f"import os\nown = open('/proc/self/cgroup').read()[3:].strip()\n"
@@ -141,8 +143,8 @@ def test_RES_02_none_where_the_command_may_write(sandlock, grant, request):
     if grant == "another mount":
         if os.getuid() != 0:
             pytest.skip("mounting needs root")
-        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", path], check=True)
-        request.addfinalizer(lambda: subprocess.run(["umount", path], check=True))
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", path], check=True, timeout=TIMEOUT)
+        request.addfinalizer(lambda: subprocess.run(["umount", path], check=True, timeout=TIMEOUT))
     run, roles = started(sandlock, LIMITS[0], "-r", "/", "-w", path,
                          cmd=[sys.executable, "-c", FILL])
     assert left() == [] and cgroup_of(child_of(roles)) == cgroup_of()
@@ -165,7 +167,7 @@ def test_SUP_01_the_next_run_removes_what_was_left(sandlock):
         os.kill(run.pid, signal.SIGSTOP)
         os.kill(roles.engine, signal.SIGKILL)
         os.kill(run.pid, signal.SIGKILL)
-        run.process.communicate()
+        run.process.communicate(timeout=TIMEOUT)
         orphans.end()
     assert left() == [name]
     other, _ = started(sandlock, *LIMITS)

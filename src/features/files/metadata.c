@@ -15,14 +15,18 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/metadata_int.h"
 #include "policy/verdict.h"
 #include "supervisor/identity.h"
+#include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
 /* Newer than the headers of the oldest system we build on; the same on every architecture. */
+#define FD_MAX           999999
 #define NR_FCHMODAT2     452
 #define NR_SETXATTRAT    463
 #define NR_REMOVEXATTRAT 466
@@ -30,19 +34,6 @@
 
 #define ACL "system.posix_acl_"
 
-/* Which object a call names. */
-struct where {
-    int dfd;
-    uint64_t path; /* address; with `whole` not looked at */
-    unsigned at;   /* AT_* */
-    bool whole;    /* the descriptor itself */
-};
-
-#define ON_PATH(address)  ((struct where){.dfd = AT_FDCWD, .path = (address)})
-#define ON_LINK(address)  ((struct where){AT_FDCWD, (address), AT_SYMLINK_NOFOLLOW, false})
-#define ON_FD(descriptor) ((struct where){.dfd = (int)(descriptor), .whole = true})
-#define ON_AT(d, address, flags)                                                                   \
-    ((struct where){.dfd = (int)(d), .path = (address), .at = (unsigned)(flags)})
 #define AT_KNOWN (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 
 static bool wanted(const sl_policy *policy)
@@ -68,16 +59,9 @@ static int own_descriptor(const sl_call *call, const char *path)
         size_t n = strlen(heads[i]);
         number = strncmp(path, heads[i], n) == 0 ? path + n : NULL;
     }
-    size_t digits = number == NULL ? 0 : strspn(number, "0123456789");
-    return digits == 0 || digits > 6 || number[digits] != '\0' ? -1 : (int)strtol(number, NULL, 10);
-}
-
-static int open_cwd(const sl_call *call)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/cwd", (int)call->tid);
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -EACCES : fd;
+    uint64_t fd;
+    bool is = number != NULL && sl_num_parse_plain(number, strlen(number), FD_MAX, &fd) == 0;
+    return is ? (int)fd : -1;
 }
 
 /* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */
@@ -96,9 +80,9 @@ static bool is_xattr(const sl_meta_change *c)
     return c->kind == SL_META_XATTR_SET || c->kind == SL_META_XATTR_REMOVE;
 }
 
-static int find(const sl_call *call, const struct where *where, sl_meta_job *job)
+static int find(const sl_call *call, const sl_path_arg *where, sl_meta_job *job)
 {
-    int fd = where->dfd;
+    int fd = where->dirfd;
     if (where->whole) {
         job->at = pin_plain(call, fd);
         return SL_MIN(job->at, 0);
@@ -106,7 +90,7 @@ static int find(const sl_call *call, const struct where *where, sl_meta_job *job
     if ((where->at & ~(unsigned)AT_KNOWN) != 0) {
         return -EINVAL;
     }
-    int r = sl_call_read_str(call, where->path, job->path, sizeof(job->path));
+    int r = sl_call_read_str(call, where->address, job->path, sizeof(job->path));
     if (r < 0) {
         return r;
     }
@@ -122,12 +106,12 @@ static int find(const sl_call *call, const struct where *where, sl_meta_job *job
         return 0;
     }
     bool plain = own < 0 && job->path[0] == '\0' && is_xattr(&job->change);
-    job->at = fd == AT_FDCWD ? open_cwd(call) : plain ? pin_plain(call, fd) : sl_call_pin(call, fd);
+    job->at = plain ? pin_plain(call, fd) : sl_pin_start(call, fd);
     return SL_MIN(job->at, 0);
 }
 
 /* Takes the change's value over. */
-static sl_answer start(sl_call *call, const struct where *where, sl_meta_change *change)
+static sl_answer start_on(sl_call *call, const sl_path_arg *where, sl_meta_change *change)
 {
     sl_meta_job *job = malloc(sizeof(*job));
     if (job == NULL) {
@@ -150,75 +134,80 @@ static sl_answer start(sl_call *call, const struct where *where, sl_meta_change 
     return sl_meta_start(job);
 }
 
-/* ---- mode and owner ---- */
-
-static sl_answer mode(sl_call *call, struct where where, uint64_t bits)
+/* On the object that the call names. */
+static sl_answer start(sl_call *call, sl_meta_change *change)
 {
-    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)bits};
-    return start(call, &where, &c);
+    sl_path_arg where;
+    if (!sl_path_arg_of(call, 0, &where)) {
+        free(change->value);
+        return SL_ANSWER_VALUE(-ENOSYS);
+    }
+    return start_on(call, &where, change);
 }
 
-static sl_answer owner(sl_call *call, struct where where, const uint64_t ids[2])
+/* What the call says behind the object. */
+static const uint64_t *said(const sl_call *call)
+{
+    sl_path_arg where;
+    return sl_path_arg_of(call, 0, &where) ? &call->args[where.next] : NULL;
+}
+
+/* ---- mode and owner ---- */
+
+static sl_answer handle_mode(sl_call *call)
+{
+    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)said(call)[0]};
+    return start(call, &c);
+}
+
+static sl_answer handle_owner(sl_call *call)
 {
     sl_meta_change c = {.kind = SL_META_OWNER};
     const sl_policy *policy = call->sv->policy;
+    const uint64_t *ids = said(call);
     if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
         !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    return start(call, &where, &c);
-}
-
-static sl_answer handle_fchmod(sl_call *call)
-{
-    return mode(call, ON_FD(call->args[0]), call->args[1]);
-}
-
-static sl_answer handle_fchmodat(sl_call *call)
-{
-    return mode(call, ON_AT(call->args[0], call->args[1], 0), call->args[2]);
-}
-
-static sl_answer handle_fchmodat2(sl_call *call)
-{
-    return mode(call, ON_AT(call->args[0], call->args[1], call->args[3]), call->args[2]);
-}
-
-static sl_answer handle_fchown(sl_call *call)
-{
-    return owner(call, ON_FD(call->args[0]), &call->args[1]);
-}
-
-static sl_answer handle_fchownat(sl_call *call)
-{
-    return owner(call, ON_AT(call->args[0], call->args[1], call->args[4]), &call->args[2]);
+    return start(call, &c);
 }
 
 /* ---- times ---- */
 
-static sl_answer handle_utimensat(sl_call *call)
+/* futimens(3) and futimes(3): no path at all means the descriptor itself. */
+static sl_answer start_times(sl_call *call, sl_meta_change *c)
 {
-    sl_meta_change c = {.kind = SL_META_TIMES, .now = call->args[2] == 0};
-    if (!c.now && sl_call_read(call, call->args[2], c.times, sizeof(c.times)) < 0) {
-        return SL_ANSWER_VALUE(-EFAULT);
+    sl_path_arg where;
+    if (!sl_path_arg_of(call, 0, &where)) {
+        return SL_ANSWER_VALUE(-ENOSYS);
     }
-    if (!c.now && c.times[0].tv_nsec == UTIME_OMIT && c.times[1].tv_nsec == UTIME_OMIT) {
-        return SL_ANSWER_VALUE(0); /* as the kernel: before anything is looked at */
-    }
-    struct where where = ON_AT(call->args[0], call->args[1], call->args[3]);
-    if (where.path == 0 && where.dfd != AT_FDCWD) { /* futimens(3) */
+    if (where.address == 0 && where.dirfd != AT_FDCWD) {
         if (where.at != 0) {
             return SL_ANSWER_VALUE(-EINVAL);
         }
         where.whole = true;
     }
-    return start(call, &where, &c);
+    return start_on(call, &where, c);
+}
+
+static sl_answer handle_utimensat(sl_call *call)
+{
+    uint64_t address = said(call)[0];
+    sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
+    if (!c.now && sl_call_read(call, address, c.times, sizeof(c.times)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    if (!c.now && c.times[0].tv_nsec == UTIME_OMIT && c.times[1].tv_nsec == UTIME_OMIT) {
+        return SL_ANSWER_VALUE(0); /* as the kernel: before anything is looked at */
+    }
+    return start_times(call, &c);
 }
 
 #ifdef SYS_utimes
-static sl_answer timevals(sl_call *call, struct where where, uint64_t address)
+static sl_answer handle_timevals(sl_call *call)
 {
     struct timeval tv[2];
+    uint64_t address = said(call)[0];
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, tv, sizeof(tv)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -229,34 +218,22 @@ static sl_answer timevals(sl_call *call, struct where where, uint64_t address)
         }
         c.times[i] = (struct timespec){tv[i].tv_sec, tv[i].tv_usec * 1000};
     }
-    return start(call, &where, &c);
-}
-
-static sl_answer handle_utimes(sl_call *call)
-{
-    return timevals(call, ON_PATH(call->args[0]), call->args[1]);
-}
-
-static sl_answer handle_futimesat(sl_call *call)
-{
-    struct where where = ON_AT(call->args[0], call->args[1], 0);
-    where.whole = where.path == 0 && where.dfd != AT_FDCWD;
-    return timevals(call, where, call->args[2]);
+    return start_times(call, &c);
 }
 
 static sl_answer handle_utime(sl_call *call)
 {
     struct utimbuf buf;
-    struct where where = ON_PATH(call->args[0]);
-    sl_meta_change c = {.kind = SL_META_TIMES, .now = call->args[1] == 0};
-    if (!c.now && sl_call_read(call, call->args[1], &buf, sizeof(buf)) < 0) {
+    uint64_t address = said(call)[0];
+    sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
+    if (!c.now && sl_call_read(call, address, &buf, sizeof(buf)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
     if (!c.now) {
         c.times[0].tv_sec = buf.actime;
         c.times[1].tv_sec = buf.modtime;
     }
-    return start(call, &where, &c);
+    return start(call, &c);
 }
 #endif
 
@@ -268,7 +245,8 @@ static int read_name(const sl_call *call, uint64_t address, sl_meta_change *c)
     return r == -ENAMETOOLONG || (r == 0 && c->name[0] == '\0') ? -ERANGE : r;
 }
 
-static sl_answer set_xattr(sl_call *call, struct where where, const uint64_t args[4])
+/* Name, value, size and flags. */
+static sl_answer set_xattr(sl_call *call, const uint64_t args[4])
 {
     sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
     int r = read_name(call, args[0], &c);
@@ -288,44 +266,24 @@ static sl_answer set_xattr(sl_call *call, struct where where, const uint64_t arg
         free(c.value);
         return SL_ANSWER_VALUE(r);
     }
-    return start(call, &where, &c);
+    return start(call, &c);
 }
 
-static sl_answer remove_xattr(sl_call *call, struct where where, uint64_t name)
+static sl_answer remove_xattr(sl_call *call, uint64_t name)
 {
     sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
     int r = read_name(call, name, &c);
-    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &where, &c);
+    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &c);
 }
 
 static sl_answer handle_setxattr(sl_call *call)
 {
-    return set_xattr(call, ON_PATH(call->args[0]), &call->args[1]);
-}
-
-static sl_answer handle_lsetxattr(sl_call *call)
-{
-    return set_xattr(call, ON_LINK(call->args[0]), &call->args[1]);
-}
-
-static sl_answer handle_fsetxattr(sl_call *call)
-{
-    return set_xattr(call, ON_FD(call->args[0]), &call->args[1]);
+    return set_xattr(call, said(call));
 }
 
 static sl_answer handle_removexattr(sl_call *call)
 {
-    return remove_xattr(call, ON_PATH(call->args[0]), call->args[1]);
-}
-
-static sl_answer handle_lremovexattr(sl_call *call)
-{
-    return remove_xattr(call, ON_LINK(call->args[0]), call->args[1]);
-}
-
-static sl_answer handle_fremovexattr(sl_call *call)
-{
-    return remove_xattr(call, ON_FD(call->args[0]), call->args[1]);
+    return remove_xattr(call, said(call)[0]);
 }
 
 /* setxattrat(2), Linux 6.13 */
@@ -344,13 +302,12 @@ static sl_answer handle_setxattrat(sl_call *call)
     if (sl_call_read(call, call->args[4], &args, sizeof(args)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    return set_xattr(call, ON_AT(call->args[0], call->args[1], call->args[2]),
-                     (uint64_t[]){call->args[3], args.value, args.size, args.flags});
+    return set_xattr(call, (uint64_t[]){call->args[3], args.value, args.size, args.flags});
 }
 
 static sl_answer handle_removexattrat(sl_call *call)
 {
-    return remove_xattr(call, ON_AT(call->args[0], call->args[1], call->args[2]), call->args[3]);
+    return remove_xattr(call, call->args[3]);
 }
 
 /* ---- flags ---- */
@@ -358,31 +315,13 @@ static sl_answer handle_removexattrat(sl_call *call)
 /* The kernel reads an int, whatever the number says of its size (ioctl_iflags(2)). */
 static sl_answer handle_ioctl(sl_call *call)
 {
-    struct where where = ON_FD(call->args[0]);
     sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)call->args[1]};
     size_t size = c.command == FS_IOC_FSSETXATTR ? sizeof(struct fsxattr) : sizeof(int);
     if (sl_call_read(call, call->args[2], c.argument, size) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    return start(call, &where, &c);
+    return start(call, &c);
 }
-
-#ifdef SYS_chmod
-static sl_answer handle_chmod(sl_call *call)
-{
-    return mode(call, ON_PATH(call->args[0]), call->args[1]);
-}
-
-static sl_answer handle_chown(sl_call *call)
-{
-    return owner(call, ON_PATH(call->args[0]), &call->args[1]);
-}
-
-static sl_answer handle_lchown(sl_call *call)
-{
-    return owner(call, ON_LINK(call->args[0]), &call->args[1]);
-}
-#endif
 
 #define DENY(e) (SECCOMP_RET_ERRNO | (e))
 #define IOCTL(answer, ...)                                                                         \
@@ -416,27 +355,27 @@ static const sl_bpf_rule refused[] = {
     }
 
 static const sl_syscall_row rows[] = {
-    ROW(SYS_fchmod, handle_fchmod),
-    ROW(SYS_fchmodat, handle_fchmodat),
-    ROW(NR_FCHMODAT2, handle_fchmodat2),
-    ROW(SYS_fchown, handle_fchown),
-    ROW(SYS_fchownat, handle_fchownat),
+    ROW(SYS_fchmod, handle_mode),
+    ROW(SYS_fchmodat, handle_mode),
+    ROW(NR_FCHMODAT2, handle_mode),
+    ROW(SYS_fchown, handle_owner),
+    ROW(SYS_fchownat, handle_owner),
     ROW(SYS_utimensat, handle_utimensat),
     ROW(SYS_setxattr, handle_setxattr),
-    ROW(SYS_lsetxattr, handle_lsetxattr),
-    ROW(SYS_fsetxattr, handle_fsetxattr),
+    ROW(SYS_lsetxattr, handle_setxattr),
+    ROW(SYS_fsetxattr, handle_setxattr),
     ROW(NR_SETXATTRAT, handle_setxattrat),
     ROW(SYS_removexattr, handle_removexattr),
-    ROW(SYS_lremovexattr, handle_lremovexattr),
-    ROW(SYS_fremovexattr, handle_fremovexattr),
+    ROW(SYS_lremovexattr, handle_removexattr),
+    ROW(SYS_fremovexattr, handle_removexattr),
     ROW(NR_REMOVEXATTRAT, handle_removexattrat),
 #ifdef SYS_chmod
-    ROW(SYS_chmod, handle_chmod),
-    ROW(SYS_chown, handle_chown),
-    ROW(SYS_lchown, handle_lchown),
+    ROW(SYS_chmod, handle_mode),
+    ROW(SYS_chown, handle_owner),
+    ROW(SYS_lchown, handle_owner),
     ROW(SYS_utime, handle_utime),
-    ROW(SYS_utimes, handle_utimes),
-    ROW(SYS_futimesat, handle_futimesat),
+    ROW(SYS_utimes, handle_timevals),
+    ROW(SYS_futimesat, handle_timevals),
 #endif
     ROW_IOCTL(FS_IOC_SETFLAGS),
     ROW_IOCTL(FS_IOC_SETVERSION),

@@ -15,6 +15,7 @@
 
 #include "core/util.h"
 #include "features/files/metadata_int.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #define NR_FCHMODAT2 452 /* Linux 6.6; the same number on every architecture */
@@ -68,8 +69,8 @@ static int open_object(const sl_meta_job *job)
 
 static int change_xattr(const sl_meta_change *c, int fd)
 {
-    char link[64];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* leads to the object, even a symlink */
+    char link[SL_PROC_FD_NAME_MAX];
+    sl_proc_fd_name(fd, link); /* leads to the object, even a symlink */
     int r = c->kind == SL_META_XATTR_SET ? setxattr(link, c->name, c->value, c->size, c->flags)
                                          : removexattr(link, c->name);
     return r < 0 ? -errno : 0;

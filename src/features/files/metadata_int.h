@@ -1,5 +1,5 @@
-/* A change of metadata that a confined process asked for, copied whole: what feat_metadata.c reads
- * and metadata_act.c does. */
+/* A change of metadata that a confined process asked for, copied whole: what metadata.c reads and
+ * metadata_act.c does. */
 #ifndef SANDLOCK_FEATURES_FILES_METADATA_INT_H
 #define SANDLOCK_FEATURES_FILES_METADATA_INT_H
 

@@ -14,6 +14,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/trust.h"
+#include "policy/artefact.h"
 #include "policy/host.h"
 #include "policy/verdict.h"
 #include "supervisor/deferred.h"
@@ -25,13 +26,8 @@
 
 #define HOSTS "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
-static const char *const bundles[] = {
-#define SL_CA_BUNDLE(path) path,
-#include "core/ca_bundles.inc"
-#undef SL_CA_BUNDLE
-};
-
-enum virtual_file { VIRTUAL_NONE, VIRTUAL_HOSTS, VIRTUAL_CA, VIRTUAL_BUNDLE };
+/* Which file is meant: the number of an artefact, or one of these. */
+enum virtual_file { VIRTUAL_NONE = SL_ARTEFACTS, VIRTUAL_HOSTS };
 
 struct sl_trust_state {
     pthread_mutex_t lock;
@@ -39,10 +35,8 @@ struct sl_trust_state {
     bool expected; /* certificates will come */
     bool asked;    /* dispatcher thread only */
     bool arrived;
-    int ca_fd;
-    int bundle_fd;
-    char *ca_path;
-    char *bundle_path;
+    int fds[SL_ARTEFACTS];
+    char *paths[SL_ARTEFACTS]; /* of the run's private files */
 };
 
 static struct sl_trust_state *trust_of(const sl_supervisor *sv)
@@ -55,14 +49,7 @@ static bool wanted(const sl_policy *policy)
     return sl_policy_needs_names(policy) || sl_policy_needs_trust(policy);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text);
-    size_t k = strlen(end);
-    return n >= k && strcmp(text + n - k, end) == 0;
-}
-
-static enum virtual_file recognise(const struct sl_trust_state *t, const char *path)
+static unsigned recognise(const struct sl_trust_state *t, const char *path)
 {
     if (strcmp(path, "/etc/hosts") == 0) {
         return VIRTUAL_HOSTS;
@@ -70,18 +57,12 @@ static enum virtual_file recognise(const struct sl_trust_state *t, const char *p
     if (!t->expected) {
         return VIRTUAL_NONE;
     }
-    if (strcmp(path, t->ca_path) == 0) {
-        return VIRTUAL_CA;
-    }
-    if (strcmp(path, t->bundle_path) == 0 || ends_with(path, "/certifi/cacert.pem")) {
-        return VIRTUAL_BUNDLE;
-    }
-    for (size_t i = 0; i < SL_ARRAY_LEN(bundles); i++) {
-        if (strcmp(path, bundles[i]) == 0) {
-            return VIRTUAL_BUNDLE;
+    for (unsigned i = 0; i < SL_ARTEFACTS; i++) {
+        if (strcmp(path, t->paths[i]) == 0) {
+            return i;
         }
     }
-    return VIRTUAL_NONE;
+    return sl_artefact_at(path);
 }
 
 /* Most opens are told apart by their last bytes alone. */
@@ -89,11 +70,11 @@ static bool may_be_virtual(const char *path)
 {
     const char *name = strrchr(path, '/');
     name = name == NULL ? path : name + 1;
-    return strcmp(name, "hosts") == 0 || ends_with(name, ".pem") || ends_with(name, ".crt");
+    return strcmp(name, "hosts") == 0 || sl_artefact_may_be(name);
 }
 
 struct held {
-    enum virtual_file file;
+    unsigned file;
     bool cloexec;
 };
 
@@ -102,9 +83,7 @@ static bool give(struct sl_trust_state *t, const struct held *h, sl_answer *ret_
 {
     pthread_mutex_lock(&t->lock);
     bool ready = h->file == VIRTUAL_HOSTS || t->arrived;
-    int memfd = h->file == VIRTUAL_HOSTS ? t->hosts_fd
-                : h->file == VIRTUAL_CA  ? t->ca_fd
-                                         : t->bundle_fd;
+    int memfd = h->file == VIRTUAL_HOSTS ? t->hosts_fd : t->fds[h->file];
     if (ready) {
         *ret_answer = sl_vfile_inject(memfd, h->cloexec);
     }
@@ -157,29 +136,39 @@ static sl_answer handle_open(sl_call *call)
                                         .deadline_ms = sl_clock_now_ms() + WAIT_MS});
 }
 
-int sl_trust_expect(sl_supervisor *sv, const char *ca_path, const char *bundle_path)
+int sl_trust_expect(sl_supervisor *sv, const char *const paths[SL_ARTEFACTS])
 {
     struct sl_trust_state *t = trust_of(sv);
-    t->ca_path = strdup(ca_path);
-    t->bundle_path = strdup(bundle_path);
-    if (t->ca_path == NULL || t->bundle_path == NULL) {
-        return -ENOMEM;
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        t->paths[i] = strdup(paths[i]);
+        if (t->paths[i] == NULL) {
+            return -ENOMEM;
+        }
     }
     t->expected = true;
     return 0;
 }
 
-void sl_trust_set(sl_supervisor *sv, int ca_fd, int bundle_fd)
+static bool are_there(const int fds[SL_ARTEFACTS])
+{
+    bool there = true;
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        there = there && fds[i] >= 0;
+    }
+    return there;
+}
+
+void sl_trust_set(sl_supervisor *sv, const int fds[SL_ARTEFACTS])
 {
     struct sl_trust_state *t = trust_of(sv);
-    if (t == NULL || ca_fd < 0 || bundle_fd < 0 || t->arrived) {
-        sl_close(ca_fd);
-        sl_close(bundle_fd);
+    if (t == NULL || t->arrived || !are_there(fds)) {
+        for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+            sl_close(fds[i]);
+        }
         return;
     }
     pthread_mutex_lock(&t->lock);
-    t->ca_fd = ca_fd;
-    t->bundle_fd = bundle_fd;
+    memcpy(t->fds, fds, sizeof(t->fds));
     t->arrived = true;
     pthread_mutex_unlock(&t->lock);
     sl_deferred_wake(sv, TRUST_KEY);
@@ -217,8 +206,9 @@ static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
     struct sl_trust_state *t = state;
     pthread_mutex_init(&t->lock, NULL);
-    t->ca_fd = -1;
-    t->bundle_fd = -1;
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        t->fds[i] = -1;
+    }
     t->hosts_fd = make_hosts(sv->policy);
     if (t->hosts_fd < 0) {
         return sl_error_set(err, -t->hosts_fd, "cannot make a memory file: %s",
@@ -231,10 +221,10 @@ static void teardown(void *state)
 {
     struct sl_trust_state *t = state;
     sl_close(t->hosts_fd);
-    sl_close(t->ca_fd);
-    sl_close(t->bundle_fd);
-    free(t->ca_path);
-    free(t->bundle_path);
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        sl_close(t->fds[i]);
+        free(t->paths[i]);
+    }
     pthread_mutex_destroy(&t->lock);
 }
 

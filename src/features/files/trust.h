@@ -1,14 +1,15 @@
-/* The certificate files of a run, as the assembly hands them over. */
+/* The trust artefacts of a run, as the assembly hands them over. */
 #ifndef SANDLOCK_FEATURES_FILES_TRUST_H
 #define SANDLOCK_FEATURES_FILES_TRUST_H
 
+#include "policy/artefact.h"
 #include "supervisor/supervisor.h"
 
-/* The two per-run files, by the paths that the child sees. 0 or -ENOMEM. */
-int sl_trust_expect(sl_supervisor *sv, const char *ca_path, const char *bundle_path);
+/* The private files of the run, one an artefact, by the paths that the child sees. 0 or -ENOMEM. */
+int sl_trust_expect(sl_supervisor *sv, const char *const paths[SL_ARTEFACTS]);
 
-/* Their content as sealed memfds (taken over), once the gateway has sent it. Opens of known bundles
- * wait until then. */
-void sl_trust_set(sl_supervisor *sv, int ca_fd, int bundle_fd);
+/* Their content as sealed memfds (taken over; all or none, -1), once the gateway has sent it. Opens
+ * of whatever they stand for wait until then. */
+void sl_trust_set(sl_supervisor *sv, const int fds[SL_ARTEFACTS]);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "core/clock.h"
 #include "features/features.h"
+#include "kernel/proc.h"
 #include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/freeze.h"
@@ -91,17 +92,13 @@ static uint64_t used_by(pid_t pid)
 /* By children that it has waited for, and theirs: proc_pid_stat(5), cutime and cstime. */
 static uint64_t used_by_children_of(pid_t pid)
 {
-    char path[64];
     char text[1024];
     unsigned long user = 0;
     unsigned long system = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    text[n > 0 ? n : 0] = '\0';
-    const char *end = strrchr(text, ')');
-    if (end == NULL ||
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &user,
+    (void)sl_proc_read(pid, "stat", text, sizeof(text));
+    const char *fields = sl_proc_stat_fields(text);
+    if (fields == NULL ||
+        sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &user,
                &system) != 2) {
         return 0;
     }

@@ -138,7 +138,7 @@ static pid_t target_of(const sl_call *call)
 }
 
 /* Whoever it names: narrowing somebody outside the tree harms nobody, and our own processes were
- * refused before (feat_signals.c). */
+ * refused before (signals/signals.c). */
 static sl_answer handle_sched_setaffinity(sl_call *call)
 {
     const struct sl_cpus_state *s = cpus_of(call->sv);

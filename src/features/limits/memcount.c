@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "features/limits/memcount_int.h"
 #include "features/limits/memfaults.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/freeze.h"
 #include "supervisor/supervisor.h"
@@ -104,19 +106,13 @@ void sl_memcount_free(sl_memcount *m)
 
 static bool read_proc(pid_t pid, const char *name, char text[STATUS_MAX])
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, STATUS_MAX - 1);
-    text[n > 0 ? n : 0] = '\0';
-    return n > 0;
+    return sl_proc_read(pid, name, text, STATUS_MAX) > 0;
 }
 
 /* The number of kB behind a name at the beginning of a line, in bytes; 0 when it is not there. */
 static uint64_t kilobytes(const char *text, const char *name)
 {
-    const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10) * 1024;
+    return sl_num_after(text, name, 0) * 1024;
 }
 
 /* What is known of a process. One that another has pushed out is as one never seen. */

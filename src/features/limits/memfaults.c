@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 
 #define HUGE_PAGES "/sys/kernel/mm/transparent_hugepage"
 #define HUGE_SIZE  ((uint64_t)2 << 20) /* where the machine does not say */
@@ -51,7 +53,7 @@ void sl_memfaults_init(sl_memfaults *f)
     uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     f->vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
     bool known = f->vmstat >= 0 && read_text(HUGE_PAGES "/hpage_pmd_size", text, sizeof(text));
-    f->huge_size = known ? strtoull(text, NULL, 10) : HUGE_SIZE;
+    f->huge_size = known ? sl_num_after(text, "", HUGE_SIZE) : HUGE_SIZE;
     f->page_size = known ? largest_between(page_size, f->huge_size) : HUGE_SIZE;
 }
 
@@ -63,26 +65,19 @@ void sl_memfaults_done(sl_memfaults *f)
 
 uint64_t sl_memfaults_count(pid_t pid)
 {
-    char path[64];
     char text[512];
     unsigned long long own = 0;
     unsigned long long of_children = 0;
     unsigned long long major = 0;
     unsigned long long major_of_children = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    const char *end = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
-    if (end == NULL || /* after the name: state ppid pgrp session tty_nr tpgid flags */
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu", &own, &of_children,
+    (void)sl_proc_read(pid, "stat", text, sizeof(text));
+    const char *fields = sl_proc_stat_fields(text);
+    if (fields == NULL || /* state ppid pgrp session tty_nr tpgid flags */
+        sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu", &own, &of_children,
                &major, &major_of_children) != 4) {
         return 0;
     }
     return own + of_children + major + major_of_children;
-}
-
-static uint64_t number_after(const char *text, const char *name)
-{
-    const char *line = strstr(text, name);
-    return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10);
 }
 
 uint64_t sl_memfaults_huge(const sl_memfaults *f)
@@ -95,5 +90,6 @@ uint64_t sl_memfaults_huge(const sl_memfaults *f)
         len += (size_t)n;
     }
     text[len] = '\0';
-    return number_after(text, "\nthp_fault_alloc ") + number_after(text, "\nthp_collapse_alloc ");
+    return sl_num_after(text, "\nthp_fault_alloc ", 0) +
+           sl_num_after(text, "\nthp_collapse_alloc ", 0);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "features/limits/memcount_int.h"
 
 #define OBJECTS_MAX 8192u /* slots; a power of two */
@@ -74,8 +75,7 @@ static uint64_t shared_now(const sl_memfiles *f)
     char text[4096];
     ssize_t n = f->meminfo < 0 ? -1 : pread(f->meminfo, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';
-    const char *line = strstr(text, "\nShmem:");
-    return line == NULL ? 0 : strtoull(line + 7, NULL, 10) * 1024;
+    return sl_num_after(text, "\nShmem:", 0) * 1024;
 }
 
 static uint64_t used_of(const char *path)

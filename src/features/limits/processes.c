@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "features/features.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -40,32 +42,17 @@ static bool was_given(const sl_policy *policy)
     return policy->max_processes_given;
 }
 
-static ssize_t read_small(const char *path, char *out, size_t cap)
-{
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    size_t len = 0;
-    ssize_t n;
-    while (len < cap - 1 && (n = read(fd, out + len, cap - 1 - len)) > 0) {
-        len += (size_t)n;
-    }
-    out[len] = '\0';
-    return (ssize_t)len;
-}
-
 /* True while a fork that was allowed to this thread may still be under way. */
 static bool is_unborn(pid_t tid)
 {
-    char path[64];
     char text[128];
-    snprintf(path, sizeof(path), "/proc/%d/syscall", (int)tid);
-    if (read_small(path, text, sizeof(text)) <= 0) {
+    if (sl_proc_read(tid, "syscall", text, sizeof(text)) <= 0) {
         return false; /* gone, and its call with it */
     }
-    long nr = strncmp(text, "running", 7) == 0 ? -1 : strtol(text, NULL, 10);
-    return nr == -1 || nr == SYS_clone || nr == SYS_fork || nr == SYS_vfork;
+    const char *at = text;
+    uint64_t nr; /* "running" or "-1" is no number: perhaps */
+    return sl_num_take(&at, UINT64_MAX, &nr) < 0 || nr == SYS_clone || nr == SYS_fork ||
+           nr == SYS_vfork;
 }
 
 static uint32_t count_tree(struct sl_procs_state *s, sl_supervisor *sv)

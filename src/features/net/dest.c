@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/trace.h"
 #include "core/util.h"
 #include "features/net/net.h"
+#include "kernel/proc.h"
 
 int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, socklen_t len,
                  sl_dest *ret_dest, char name[SL_HOST_NAME_MAX])
@@ -26,9 +28,23 @@ int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, sockl
     return 0;
 }
 
+static void trace(const sl_call *call, const sl_dest *dest, const sl_net_verdict *v)
+{
+    static const char *const actions[] = {
+        [SL_NET_DENY] = "denied", [SL_NET_DIRECT] = "direct", [SL_NET_STEER] = "to the gateway"};
+    char text[SL_ADDR_STR_MAX];
+    sl_trace_write(SL_TRACE_FLOW, "thread %d to %s '%s' port %u: %s (%s)", (int)call->tid,
+                   sl_proto_name(dest->proto),
+                   dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, text), dest->port,
+                   actions[v->action], v->rule != NULL ? v->rule : v->reason);
+}
+
 void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret)
 {
     sl_policy_judge_net(call->sv->policy, dest, ret);
+    if (sl_trace_is_on(SL_TRACE_FLOW)) {
+        trace(call, dest, ret);
+    }
 }
 
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
@@ -46,10 +62,7 @@ void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret)
     if (call->sv->policy->audit == NULL) {
         return; /* nobody will read it */
     }
-    char link[64];
     pid_t tgid = sl_call_tgid(call);
     ret->pid = tgid > 0 ? tgid : call->tid;
-    snprintf(link, sizeof(link), "/proc/%d/exe", (int)call->tid);
-    ssize_t n = readlink(link, ret->exe, sizeof(ret->exe) - 1);
-    ret->exe[n > 0 ? n : 0] = '\0';
+    (void)sl_proc_link(call->tid, "exe", ret->exe, sizeof(ret->exe));
 }

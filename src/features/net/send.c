@@ -19,6 +19,7 @@
 #include "features/net/net.h"
 #include "features/net/port_names.h"
 #include "features/net/send_int.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
@@ -245,10 +246,8 @@ sl_answer sl_net_handle_clone(sl_call *call)
  * under a number of its. */
 static bool has_own_table(const sl_call *call)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)call->tid);
     return !atomic_load(&sl_net_of(call->sv)->tables_shared) &&
-           sl_proc_number(path, "\nThreads:\t") == 1;
+           sl_proc_status(call->tid, "Threads") == 1;
 }
 
 /* A local socket with a connection takes no other address, whatever the message says by then

@@ -27,7 +27,7 @@ struct sl_outgoing {
 
 void sl_outgoing_done(struct sl_outgoing *out);
 
-/* net_copy.c: 0 or -errno; on failure call sl_outgoing_done. */
+/* copy.c: 0 or -errno; on failure call sl_outgoing_done. */
 int sl_outgoing_from_args(const sl_call *call, const sl_sock *sock, struct sl_outgoing *out);
 int sl_outgoing_from_msghdr(const sl_call *call, const sl_sock *sock, uint64_t at,
                             struct sl_outgoing *out);

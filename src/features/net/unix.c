@@ -17,6 +17,8 @@
 
 #include "core/util.h"
 #include "features/net/net.h"
+#include "kernel/proc.h"
+#include "supervisor/pin.h"
 
 /* Who would answer questions about names before our resolver is asked. */
 static const char *const silenced[] = {
@@ -29,12 +31,10 @@ static const char *const silenced[] = {
  */
 static int open_path(const sl_call *call, const char *path)
 {
-    char cwd[64];
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
     sl_autoclose int dir = -1;
     if (path[0] != '/') {
-        snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", (int)call->tid);
-        dir = open(cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        dir = sl_pin_start(call, AT_FDCWD);
         if (dir < 0 || !sl_call_valid(call)) {
             return -EACCES;
         }
@@ -47,7 +47,7 @@ int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len
                 struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin)
 {
     char path[sizeof(sa->sun_path) + 1];
-    char link[64];
+    char link[SL_PROC_FD_NAME_MAX];
     char real[PATH_MAX];
     struct stat st;
     size_t head = offsetof(struct sockaddr_un, sun_path);
@@ -68,12 +68,10 @@ int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len
     if (fd < 0) {
         return fd == -ENOENT ? -ENOENT : -EACCES;
     }
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, real, sizeof(real) - 1);
-    if (n <= 0 || fstat(fd, &st) < 0) {
+    sl_proc_fd_name(fd, link);
+    if (sl_proc_fd_path(fd, real) < 0 || fstat(fd, &st) < 0) {
         return -EACCES;
     }
-    real[n] = '\0';
     if (!S_ISSOCK(st.st_mode) || !sl_fsview_writable(call->sv->view, real)) {
         return -EACCES;
     }

@@ -1,6 +1,6 @@
 /* Owns the machine as num_cpus and max_memory show it: how many processors, how much memory. A
- * view: what holds the tree to it is elsewhere (feat_cpus.c, feat_memory.c), and nothing here is
- * secret. */
+ * view: what holds the tree to it is elsewhere (limits/cpus.c, limits/memory.c), and nothing here
+ * is secret. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,13 +12,15 @@
 
 #include "core/buf.h"
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/limits/limits.h"
 #include "features/procfs/machine_text.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
-#include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
@@ -83,7 +85,7 @@ static bool keep_shown(const char *name, const void *arg)
     if (strncmp(name, "cpu", 3) != 0 || name[3] < '0' || name[3] > '9') {
         return true;
     }
-    return strtoul(name + 3, NULL, 10) < *shown;
+    return sl_num_after(name, "cpu", UINT64_MAX) < *shown;
 }
 
 static sl_answer handle_getdents(sl_call *call)
@@ -91,7 +93,7 @@ static sl_answer handle_getdents(sl_call *call)
     char path[PATH_MAX];
     unsigned shown = call->sv->policy->num_cpus;
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
-    if (fd < 0 || sl_pin_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
+    if (fd < 0 || sl_proc_fd_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
         return SL_ANSWER_PASS;
     }
     return sl_listing_answer(call, fd, keep_shown, &shown);
@@ -102,23 +104,19 @@ static sl_answer handle_getdents(sl_call *call)
 /* What the processes of the tree have to themselves, as far as statm tells: for the eye. */
 static uint64_t used_memory(const sl_supervisor *sv)
 {
-    char path[64];
     char text[128];
     uint64_t pages = 0;
     sl_autofree pid_t *list = malloc(COUNT_MAX * sizeof(*list));
     size_t count = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, COUNT_MAX);
     for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "/proc/%d/statm", (int)list[i]);
-        sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-        if (n > 0) {
-            char *at;
-            text[n] = '\0';
-            strtoull(text, &at, 10);
-            uint64_t resident = strtoull(at, &at, 10);
-            uint64_t shared = strtoull(at, &at, 10);
-            pages += resident > shared ? resident - shared : 0;
-        }
+        const char *at = text;
+        uint64_t size;
+        uint64_t resident;
+        uint64_t shared;
+        bool all = sl_proc_read(list[i], "statm", text, sizeof(text)) > 0 &&
+                   sl_num_next(&at, &size) == 0 && sl_num_next(&at, &resident) == 0 &&
+                   sl_num_next(&at, &shared) == 0;
+        pages += all && resident > shared ? resident - shared : 0;
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

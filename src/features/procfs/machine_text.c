@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define TIMES_MAX 10 /* columns of a processor in proc_stat(5) */
@@ -37,7 +39,7 @@ static const char *find_block(const char *real, unsigned core)
     for (const char *line = real; *line != '\0'; line += line_length(line)) {
         if (is_key(line, "processor")) {
             first = first == NULL ? line : first;
-            if (strtoul(strchr(line, ':') + 1, NULL, 10) == core) {
+            if (sl_num_after(line, ":", UINT64_MAX) == core) {
                 return line;
             }
         }
@@ -87,17 +89,17 @@ int sl_machine_cpuinfo(const char *real, const sl_machine_cores *cores, sl_buf *
 /* The times behind "cpuN ". False when this is no such line. */
 static bool read_times(const char *line, unsigned core, uint64_t times[TIMES_MAX])
 {
-    char *end;
-    if (!begins(line, "cpu") || line[3] < '0' || line[3] > '9' ||
-        strtoul(line + 3, &end, 10) != core || *end != ' ') {
+    uint64_t number;
+    if (!begins(line, "cpu")) {
+        return false;
+    }
+    const char *at = line + 3;
+    if (sl_num_take(&at, UINT_MAX, &number) < 0 || number != core || *at != ' ') {
         return false;
     }
     for (size_t i = 0; i < TIMES_MAX; i++) {
-        times[i] = strtoull(end, &end, 10); /* fewer columns: the rest is 0 */
-        if (*end == '\n' && i + 1 < TIMES_MAX) {
-            memset(times + i + 1, 0, (TIMES_MAX - i - 1) * sizeof(*times));
-            break;
-        }
+        times[i] = 0; /* fewer columns: the rest is 0 */
+        (void)sl_num_next(&at, &times[i]);
     }
     return true;
 }
@@ -169,7 +171,7 @@ int sl_machine_meminfo(const char *real, uint64_t total, uint64_t used, sl_buf *
             continue;
         }
         /* the rest is of the whole machine, and never more than is shown of it */
-        uint64_t kb = SL_MIN(strtoull(colon + 1, NULL, 10), total_kb - free_kb);
+        uint64_t kb = SL_MIN(sl_num_after(colon, ":", 0), total_kb - free_kb);
         for (size_t k = 0; k < SL_ARRAY_LEN(keys); k++) {
             kb = is_key(line, keys[k].name) ? keys[k].kb : kb;
         }

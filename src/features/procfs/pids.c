@@ -13,13 +13,15 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/procfs/pids_int.h"
 #include "features/procfs/sockets_int.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
-#include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
@@ -33,7 +35,7 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
     if (!sl_pin_is_proc(fd)) {
         return SL_PIDS_ELSEWHERE;
     }
-    if (sl_pin_path(fd, path) < 0) {
+    if (sl_proc_fd_path(fd, path) < 0) {
         return SL_PIDS_FOREIGN;
     }
     if (strcmp(path, "/proc") == 0) {
@@ -46,7 +48,7 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
         return SL_PIDS_ELSEWHERE;
     }
     /* Should the number be somebody else's by now, the pinned object is nobody's any more. */
-    pid_t pid = (pid_t)strtol(path + 6, NULL, 10);
+    pid_t pid = sl_num_pid(path + 6);
     return pid == call->tid || sl_tree_has(call->sv->helper_pid, pid) ? SL_PIDS_OWN
                                                                       : SL_PIDS_FOREIGN;
 }
@@ -54,17 +56,15 @@ enum sl_pids_place sl_pids_place_of(const sl_call *call, int fd, char path[PATH_
 /* What was pinned, opened for reading. */
 static sl_answer give(sl_call *call, int pin, uint64_t flags)
 {
-    char path[64];
     struct stat st;
     if (fstat(pin, &st) < 0 || S_ISLNK(st.st_mode) || !sl_call_valid(call)) {
         return SL_ANSWER_PASS; /* O_NOFOLLOW on a link: the kernel says ELOOP itself */
     }
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", pin);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (int)(flags & O_DIRECTORY));
+    int fd = sl_proc_reopen(pin, O_RDONLY | O_NONBLOCK | (int)(flags & O_DIRECTORY));
     if (fd >= 0 && (flags & O_NONBLOCK) == 0) {
         fcntl(fd, F_SETFL, 0);
     }
-    return fd < 0 ? SL_ANSWER_VALUE(-errno)
+    return fd < 0 ? SL_ANSWER_VALUE(fd)
                   : (sl_answer){.kind = SL_INJECT, .fd = fd, .cloexec = (flags & O_CLOEXEC) != 0};
 }
 
@@ -78,7 +78,7 @@ static bool is_of_disk(const struct stat *st)
 static bool is_root(int pin, const struct stat *st)
 {
     char path[PATH_MAX];
-    return S_ISDIR(st->st_mode) && sl_pin_path(pin, path) == 0 && path[1] == '\0';
+    return S_ISDIR(st->st_mode) && sl_proc_fd_path(pin, path) == 0 && path[1] == '\0';
 }
 
 /* O_TMPFILE has O_DIRECTORY's bit in it. */
@@ -124,7 +124,7 @@ static bool keep_own(const char *name, const void *arg)
     if (name[0] < '0' || name[0] > '9') {
         return true;
     }
-    long pid = strtol(name, NULL, 10);
+    pid_t pid = sl_num_pid(name);
     for (size_t i = 0; i < own->count; i++) {
         if (own->list[i] == pid) {
             return true;

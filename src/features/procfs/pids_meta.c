@@ -13,33 +13,22 @@
 #include "features/procfs/pids_int.h"
 #include "supervisor/identity.h"
 #include "supervisor/path.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
-
-/* What a call asks about. */
-struct asked {
-    int dirfd;
-    uint64_t path_at;
-    unsigned flags; /* AT_* */
-};
 
 /* The object, of which the tree may know; or -errno. `ret_path` is its name when it is in proc,
  * else empty. */
-static int pin_known(const sl_call *call, const struct asked *a, char ret_path[PATH_MAX])
+static int pin_known(const sl_call *call, const sl_path_arg *arg, char ret_path[PATH_MAX])
 {
-    char path[PATH_MAX] = "";
-    unsigned flags = (a->flags & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
-    bool may_be_empty = (a->flags & AT_EMPTY_PATH) != 0;
-    if (may_be_empty) {
-        flags |= SL_PIN_EMPTY;
-    }
-    int r = a->path_at == 0 && may_be_empty
-                ? 0
-                : sl_call_read_str(call, a->path_at, path, sizeof(path));
+    char path[PATH_MAX];
+    unsigned flags = (arg->at & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    flags |= (arg->at & AT_EMPTY_PATH) != 0 ? SL_PIN_EMPTY : 0;
+    int r = sl_path_read(call, arg, path);
     if (r < 0) {
         return r;
     }
     ret_path[0] = '\0';
-    sl_autoclose int fd = sl_pin(call, a->dirfd, path, flags);
+    sl_autoclose int fd = sl_pin(call, arg->dirfd, path, flags);
     if (fd < 0) {
         return sl_steal_fd(&fd);
     }
@@ -57,23 +46,11 @@ sl_answer sl_pids_handle_stat(sl_call *call)
 {
     char path[PATH_MAX];
     struct stat st;
-    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
-    uint64_t to = call->args[2];
-    if (call->nr == SYS_newfstatat) {
-        a.flags = (unsigned)call->args[3];
-    }
-#ifdef SYS_stat
-    if (call->nr == SYS_stat || call->nr == SYS_lstat) {
-        a = (struct asked){.dirfd = AT_FDCWD,
-                           .path_at = call->args[0],
-                           .flags = call->nr == SYS_lstat ? AT_SYMLINK_NOFOLLOW : 0};
-        to = call->args[1];
-    }
-#endif
-    if ((a.flags & ~(unsigned)STAT_FLAGS) != 0) {
+    sl_path_arg arg;
+    if (!sl_path_arg_of(call, 0, &arg) || (arg.at & ~(unsigned)STAT_FLAGS) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    sl_autoclose int fd = pin_known(call, &a, path);
+    sl_autoclose int fd = pin_known(call, &arg, path);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd);
     }
@@ -82,24 +59,24 @@ sl_answer sl_pids_handle_stat(sl_call *call)
     }
     st.st_uid = sl_identity_uid_inside(call->sv->policy, st.st_uid);
     st.st_gid = sl_identity_gid_inside(call->sv->policy, st.st_gid);
-    return SL_ANSWER_VALUE(sl_call_write(call, to, &st, sizeof(st)));
+    return SL_ANSWER_VALUE(sl_call_write(call, call->args[arg.next], &st, sizeof(st)));
 }
 
 sl_answer sl_pids_handle_statx(sl_call *call)
 {
     char path[PATH_MAX];
     struct statx stx;
-    struct asked a = {
-        .dirfd = (int)call->args[0], .path_at = call->args[1], .flags = (unsigned)call->args[2]};
-    if ((a.flags & ~(unsigned)(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0) {
+    sl_path_arg arg;
+    if (!sl_path_arg_of(call, 0, &arg) ||
+        (arg.at & ~(unsigned)(STAT_FLAGS | AT_STATX_SYNC_TYPE)) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    sl_autoclose int fd = pin_known(call, &a, path);
+    sl_autoclose int fd = pin_known(call, &arg, path);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd);
     }
     memset(&stx, 0, sizeof(stx));
-    int how = (int)(AT_EMPTY_PATH | (a.flags & AT_STATX_SYNC_TYPE));
+    int how = (int)(AT_EMPTY_PATH | (arg.at & AT_STATX_SYNC_TYPE));
     if (statx(fd, "", how, (unsigned)call->args[3], &stx) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
@@ -111,26 +88,20 @@ sl_answer sl_pids_handle_statx(sl_call *call)
 sl_answer sl_pids_handle_access(sl_call *call)
 {
     char path[PATH_MAX];
-    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
-    int mode = (int)call->args[2];
-    if (call->nr == SYS_faccessat2) {
-        a.flags = (unsigned)call->args[3];
+    sl_path_arg arg;
+    if (!sl_path_arg_of(call, 0, &arg)) {
+        return SL_ANSWER_VALUE(-ENOSYS);
     }
-#ifdef SYS_access
-    if (call->nr == SYS_access) {
-        a = (struct asked){.dirfd = AT_FDCWD, .path_at = call->args[0]};
-        mode = (int)call->args[1];
-    }
-#endif
-    if ((a.flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EACCESS)) != 0 ||
+    int mode = (int)call->args[arg.next];
+    if ((arg.at & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EACCESS)) != 0 ||
         (mode & ~(R_OK | W_OK | X_OK)) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    sl_autoclose int fd = pin_known(call, &a, path);
+    sl_autoclose int fd = pin_known(call, &arg, path);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd);
     }
-    long r = syscall(SYS_faccessat2, fd, "", mode, AT_EMPTY_PATH | (a.flags & AT_EACCESS));
+    long r = syscall(SYS_faccessat2, fd, "", mode, AT_EMPTY_PATH | (arg.at & AT_EACCESS));
     return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
 }
 
@@ -156,25 +127,20 @@ sl_answer sl_pids_handle_readlink(sl_call *call)
     char text[PATH_MAX];
     char first;
     struct stat st;
-    struct asked a = {.dirfd = (int)call->args[0], .path_at = call->args[1]};
-    uint64_t to = call->args[2];
-    int size = (int)call->args[3];
-#ifdef SYS_readlink
-    if (call->nr == SYS_readlink) {
-        a = (struct asked){.dirfd = AT_FDCWD, .path_at = call->args[0]};
-        to = call->args[1];
-        size = (int)call->args[2];
+    sl_path_arg arg;
+    if (!sl_path_arg_of(call, 0, &arg)) {
+        return SL_ANSWER_VALUE(-ENOSYS);
     }
-#endif
+    uint64_t to = call->args[arg.next];
+    int size = (int)call->args[arg.next + 1];
     if (size <= 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    a.flags = AT_SYMLINK_NOFOLLOW;
-    bool empty = sl_call_read(call, a.path_at, &first, 1) == 0 && first == '\0';
-    if (empty && a.dirfd != AT_FDCWD) {
-        a.flags |= AT_EMPTY_PATH; /* readlinkat(2): the descriptor of a link */
+    bool empty = sl_call_read(call, arg.address, &first, 1) == 0 && first == '\0';
+    if (empty && arg.dirfd != AT_FDCWD) {
+        arg.at |= AT_EMPTY_PATH; /* readlinkat(2): the descriptor of a link */
     }
-    sl_autoclose int fd = pin_known(call, &a, path);
+    sl_autoclose int fd = pin_known(call, &arg, path);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd);
     }

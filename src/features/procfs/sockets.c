@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/net/port_names.h"
@@ -41,11 +41,13 @@ static socklen_t parse_address(const char *text, struct sockaddr_storage *ret)
         return 0;
     }
     for (size_t i = 0; i < digits / WORD_DIGITS; i++) {
-        char word[WORD_DIGITS + 1] = "";
-        memcpy(word, text + i * WORD_DIGITS, WORD_DIGITS);
-        words[i] = (uint32_t)strtoul(word, NULL, 16);
+        uint64_t word = 0;
+        (void)sl_num_parse_hex(text + i * WORD_DIGITS, WORD_DIGITS, UINT32_MAX, &word);
+        words[i] = (uint32_t)word;
     }
-    sl_sock_set_port(ret, (uint16_t)strtoul(text + digits + 1, NULL, 16));
+    uint64_t port = 0;
+    (void)sl_num_parse_hex(text + digits + 1, 4, UINT16_MAX, &port);
+    sl_sock_set_port(ret, (uint16_t)port);
     if (digits == WORD_DIGITS) {
         ret->ss_family = AF_INET;
         memcpy(&((struct sockaddr_in *)ret)->sin_addr, words, sizeof(words[0]));

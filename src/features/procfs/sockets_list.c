@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/fd.h"
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/procfs/sockets_int.h"
@@ -85,7 +86,7 @@ static void add_of_process(struct sockets *s, pid_t pid)
         ssize_t n = readlinkat(dirfd(d), e->d_name, text, sizeof(text) - 1);
         text[n < 0 ? 0 : n] = '\0';
         if (strncmp(text, "socket:[", 8) == 0) {
-            s->inodes[s->count++] = strtoull(text + 8, NULL, 10);
+            s->inodes[s->count++] = sl_num_after(text, "socket:[", 0);
         }
     }
     if (d != NULL) {
@@ -99,7 +100,7 @@ static bool is_own(const struct sockets *s, const char *line, unsigned column)
         line += strspn(line, " ");
         line += strcspn(line, " \n");
     }
-    uint64_t inode = strtoull(line, NULL, 10);
+    uint64_t inode = sl_num_after(line, "", 0);
     return inode != 0 && bsearch(&inode, s->inodes, s->count, sizeof(inode), compare) != NULL;
 }
 

@@ -98,7 +98,7 @@ static sl_answer handle_connect(sl_call *call)
     return sl_connect_direct(call, &sock, &sa, (socklen_t)len);
 }
 
-/* A listen(2) of the whole feature set: net_listen.c tells us. */
+/* A listen(2) of the whole feature set: net/listen.c tells us. */
 static sl_answer handle_listen(sl_call *call)
 {
     return sl_net_handle_listen(call);

@@ -20,6 +20,7 @@
 #include "features/features.h"
 #include "features/repeat/image.h"
 #include "features/repeat/random.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #define AUXV_MAX 64 /* entries */
@@ -32,10 +33,8 @@ static bool wanted(const sl_policy *policy)
 
 static int read_auxv(pid_t tid, sl_image *image)
 {
-    char path[64];
     Elf64_auxv_t list[AUXV_MAX];
-    snprintf(path, sizeof(path), "/proc/%d/auxv", (int)tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    sl_autoclose int fd = sl_proc_open(tid, "auxv", O_RDONLY);
     ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list));
     if (n < 0) {
         return -errno;
@@ -52,16 +51,14 @@ static int read_auxv(pid_t tid, sl_image *image)
 
 int sl_image_open(const sl_call *call, sl_image *ret_image)
 {
-    char path[64];
     sl_image image = {.mem = -1};
     int r = read_auxv(call->tid, &image);
     if (r < 0) {
         return r;
     }
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)call->tid);
-    image.mem = open(path, O_RDWR | O_CLOEXEC);
+    image.mem = sl_proc_open(call->tid, "mem", O_RDWR);
     if (image.mem < 0 || !sl_call_valid(call)) {
-        r = image.mem < 0 ? -errno : -ESRCH;
+        r = image.mem < 0 ? image.mem : -ESRCH;
         sl_close(image.mem);
         return r;
     }
@@ -106,7 +103,7 @@ static sl_answer handle_first(sl_call *call)
 static int may_overwrite(void)
 {
     void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    sl_autoclose int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+    sl_autoclose int mem = sl_proc_open(SL_PROC_SELF, "mem", O_RDWR);
     bool may = page != MAP_FAILED && mem >= 0 && pwrite(mem, "x", 1, (off_t)(uintptr_t)page) == 1;
     if (page != MAP_FAILED) {
         munmap(page, PAGE);

@@ -1,4 +1,4 @@
-/* A new program image of the tree, met at its first system calls (feat_image.c). */
+/* A new program image of the tree, met at its first system calls (image.c). */
 #ifndef SANDLOCK_FEATURES_REPEAT_IMAGE_H
 #define SANDLOCK_FEATURES_REPEAT_IMAGE_H
 

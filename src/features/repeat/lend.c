@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/num.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "kernel/thread.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
@@ -55,18 +57,15 @@ struct turns {
 
 static void count_turns(pid_t tid, struct turns *ret)
 {
-    char path[64];
     char text[128];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-    ret->sleeps = sl_proc_number(path, "\nvoluntary_ctxt_switches:\t");
+    ret->sleeps = sl_proc_status(tid, "voluntary_ctxt_switches");
     ret->runs = -1;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n > 0) {
-        text[n] = '\0';
+    if (sl_proc_read(tid, "schedstat", text, sizeof(text)) > 0) {
         const char *last = strrchr(text, ' ');
-        ret->runs = last == NULL ? -1 : strtol(last, NULL, 10);
+        uint64_t runs;
+        if (last != NULL && sl_num_next(&last, &runs) == 0) {
+            ret->runs = (long)runs;
+        }
     }
 }
 
@@ -122,11 +121,9 @@ static bool leave_alone(const struct loan *loan, const struct timespec *t)
 
 static void lend(sl_supervisor *sv, const struct loan *loan)
 {
-    char path[64];
     struct timespec own;
     struct timespec found;
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)loan->call.tid);
-    sl_autoclose int mem = open(path, O_RDWR | O_CLOEXEC);
+    sl_autoclose int mem = sl_proc_open(loan->call.tid, "mem", O_RDWR);
     if (mem < 0 || !sl_call_valid(&loan->call)) {
         sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
         return;

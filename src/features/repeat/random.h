@@ -10,7 +10,7 @@
 struct sl_supervisor;
 struct sl_random_pipes;
 
-/* A new image: its stream and its AT_RANDOM (feat_random.c). */
+/* A new image: its stream and its AT_RANDOM (random.c). */
 int sl_random_meet(const sl_call *call, const sl_image *image);
 
 /* A pipe out of which the bytes of a stream come without end (random_pipe.c). The reader's end, or

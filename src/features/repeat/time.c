@@ -6,6 +6,7 @@
  * times that are handed to the kernel. All of it is numbers: going on is always safe. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -16,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/repeat/image.h"
 #include "features/repeat/lend.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -142,10 +145,8 @@ static sl_answer handle_mq(sl_call *call)
  * does not tell; -1 when there is no such timer. */
 static int timer_clock(const sl_call *call, int id)
 {
-    char path[64];
     char head[32];
-    snprintf(path, sizeof(path), "/proc/%d/timers", (int)call->tid);
-    sl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    sl_autoclose int fd = sl_proc_open(call->tid, "timers", O_RDONLY);
     sl_autofree char *text = malloc(TIMERS_MAX);
     if (fd < 0 || text == NULL) {
         return CLOCK_REALTIME;
@@ -160,7 +161,12 @@ static int timer_clock(const sl_call *call, int id)
     snprintf(head, sizeof(head), "\nID: %d\n", id);
     const char *timer = strstr(text, head);
     const char *clock = timer == NULL ? NULL : strstr(timer, "\nClockID: ");
-    return clock == NULL ? -1 : (int)strtol(clock + strlen("\nClockID: "), NULL, 10);
+    uint64_t number; /* that of a processor's time is negative */
+    if (clock == NULL) {
+        return -1;
+    }
+    clock += strlen("\nClockID: ");
+    return sl_num_take(&clock, INT_MAX, &number) < 0 ? -1 : (int)number;
 }
 
 static sl_answer handle_timer_settime(sl_call *call)
@@ -177,8 +183,8 @@ static sl_answer handle_timerfd_settime(sl_call *call)
         return SL_ANSWER_PASS; /* the kernel says why */
     }
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-    return is_wall_clock((int)sl_proc_number(path, "\nclockid: ")) ? lend_timer(call, 2)
-                                                                   : SL_ANSWER_PASS;
+    return is_wall_clock((int)sl_proc_number(path, "clockid")) ? lend_timer(call, 2)
+                                                               : SL_ANSWER_PASS;
 }
 
 /* Clocks that stay, and the calls of our own code in the vDSO, which adds the offset itself. */

@@ -19,6 +19,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
@@ -35,9 +36,7 @@ static bool wanted(const sl_policy *policy)
 /* True for a process or thread of ours. One that does not exist is nobody's. */
 static bool is_ours(const sl_supervisor *sv, pid_t pid)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    long tgid = sl_proc_number(path, "\nTgid:\t");
+    long tgid = sl_proc_status(pid, "Tgid");
     return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
                         (sv->helper_pid != 0 && tgid == sv->helper_pid));
 }
@@ -119,7 +118,7 @@ static long target_of(int fd)
     }
     snprintf(path, sizeof(path), dir ? "/proc/self/fd/%d/status" : "/proc/self/fdinfo/%d", fd);
     errno = 0;
-    long pid = sl_proc_number(path, dir ? "\nTgid:\t" : "\nPid:\t");
+    long pid = sl_proc_number(path, dir ? "Tgid" : "Pid");
     if (pid > 0) {
         return pid;
     }

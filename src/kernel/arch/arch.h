@@ -1,5 +1,5 @@
 /* What differs between processor architectures, and nothing else: one file for each, beside this
- * one. To add one: its file, a line in kernel/CMakeLists.txt, and tests/unit/kernel/arch there. */
+ * one. To add one: its file and a line in kernel/CMakeLists.txt. */
 #ifndef SANDLOCK_KERNEL_ARCH_ARCH_H
 #define SANDLOCK_KERNEL_ARCH_ARCH_H
 

@@ -1,9 +1,10 @@
 /* RES-01, and the limits beside it: many processes.
  *
  *   forks bomb           everybody forks for ever, until a line comes; then as a first process
- * again forks short N        N children, one after the other forks hold MB N      N children of 8
- * MB each beside a parent that holds MB (RES-05) forks burn N MS      N processes that burn, each
- * in children of 20 ms, for MS */
+ *                        again
+ *   forks short N        N children, one after the other
+ *   forks hold MB N      N children of 8 MB each beside a parent that holds MB (RES-05)
+ *   forks burn N TURNS   N processes that burn, each in so many children of 20 ms */
 #include "attack.h"
 
 #include <signal.h>
@@ -95,24 +96,31 @@ static int hold(const char *self, size_t len, int n)
     return report("all", 0);
 }
 
-static double seconds(clockid_t clock)
+static void spend(long ms)
 {
     struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    do {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    } while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < ms);
 }
 
-static void burn(double until)
+static int burn(long processes, long turns)
 {
-    while (seconds(CLOCK_MONOTONIC) < until) {
+    bool first = true;
+    for (volatile long i = 1; first && i < processes; i++) {
+        first = fork() != 0;
+    }
+    for (volatile long i = 0; i < turns; i++) {
         pid_t pid = fork();
         if (pid == 0) {
-            while (seconds(CLOCK_PROCESS_CPUTIME_ID) < 0.02) {
-            }
+            spend(20);
             _exit(0);
         }
         waitpid(pid, NULL, 0);
     }
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+    return first ? report("all", 0) : 0;
 }
 
 int main(int argc, char **argv)
@@ -133,11 +141,5 @@ int main(int argc, char **argv)
     if (strcmp(what, "hold") == 0) {
         return hold(argv[0], (size_t)first * MB, (int)second);
     }
-    double until = seconds(CLOCK_MONOTONIC) + (double)second / 1000;
-    for (long i = 1; i < first && fork() != 0; i++) {
-    }
-    burn(until);
-    while (waitpid(-1, NULL, 0) > 0) {
-    }
-    return 0;
+    return burn(first, second);
 }

@@ -143,6 +143,35 @@ static void test_take(void **state)
     assert_int_equal(sl_num_take(&at, 9, &value), -EINVAL);
 }
 
+static void test_take_fraction(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned digits;
+        uint64_t value;
+        char next;
+    } good[] = {
+        {"25", 3, 250, '\0'},
+        {"025s", 3, 25, 's'},
+        {"0", 9, 0, '\0'},
+        {"123456789", 9, 123456789, '\0'},
+        {"1234567891", 9, 123456789, '1'}, /* not rounded, not lost */
+        {"9999999999999999999", 19, 9999999999999999999u, '\0'},
+    };
+    uint64_t value = UNTOUCHED;
+    const char *at = "s";
+    (void)state;
+    assert_int_equal(sl_num_take_fraction(&at, 3, &value), -EINVAL);
+    assert_int_equal(*at, 's');
+    assert_int_equal(value, UNTOUCHED);
+    for (size_t i = 0; i < SL_ARRAY_LEN(good); i++) {
+        at = good[i].text;
+        assert_int_equal(sl_num_take_fraction(&at, good[i].digits, &value), 0);
+        assert_true(value == good[i].value);
+        assert_int_equal(*at, good[i].next);
+    }
+}
+
 static void test_next(void **state)
 {
     const char *at = "cpu0 \t12  345\n6";
@@ -226,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_parse_counted),
         cmocka_unit_test(test_parse_plain),
         cmocka_unit_test(test_take),
+        cmocka_unit_test(test_take_fraction),
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_after),
         cmocka_unit_test(test_pid),

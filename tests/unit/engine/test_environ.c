@@ -16,6 +16,9 @@
 #include "core/util.h"
 #include "engine/environ.h"
 
+static const char *const trust_files[SL_ARTEFACTS] = {
+    [SL_ARTEFACT_CA] = "/run/ca.pem", [SL_ARTEFACT_BUNDLE] = "/run/bundle.pem"};
+
 static char *caller[] = {
     "PATH=/usr/bin:/bin", "HOME=/home/someone", "TOKEN=secret", "LANG=C.UTF-8", "EMPTY=", NULL};
 
@@ -121,7 +124,7 @@ static void trust_variables_name_the_runs_files(void **state)
     (void)state;
     sl_strv env = {0};
     sl_strv files = {0};
-    assert_int_equal(sl_environ_trust(&env, "/run/ca.pem", "/run/bundle.pem", &files), 0);
+    assert_int_equal(sl_environ_trust(&env, trust_files, &files), 0);
     expect(&env, "SSL_CERT_FILE", "/run/bundle.pem");
     expect(&env, "CURL_CA_BUNDLE", "/run/bundle.pem");
     expect(&env, "REQUESTS_CA_BUNDLE", "/run/bundle.pem");
@@ -158,7 +161,7 @@ static void users_bundles_are_merged(void **state)
     assert_int_equal(sl_strv_env_set(&env, "NODE_EXTRA_CA_CERTS", two), 0);
     assert_int_equal(sl_strv_env_set(&env, "PIP_CERT", "/nowhere/at/all.pem"), 0);
     assert_int_equal(sl_strv_env_set(&env, "AWS_CA_BUNDLE", "relative.pem"), 0);
-    assert_int_equal(sl_environ_trust(&env, "/run/ca.pem", "/run/bundle.pem", &list), 0);
+    assert_int_equal(sl_environ_trust(&env, trust_files, &list), 0);
     assert_int_equal(list.count, 3);
     assert_int_equal(sl_environ_read_trust(&list, &pem), 0);
     assert_int_equal(sl_buf_append(&pem, "", 1), 0);

@@ -83,8 +83,9 @@ static void is_private(void **state)
     assert_int_equal(mode_of(dir->base), 0700);
     assert_int_equal(mode_of(run), 0700);
     assert_int_equal(mode_of(dir->canary), 0600);
-    assert_int_equal(access(dir->ca, F_OK), 0);
-    assert_int_equal(access(dir->bundle, F_OK), 0);
+    for (size_t i = 0; i < SL_ARTEFACTS; i++) {
+        assert_int_equal(access(dir->trust[i], F_OK), 0);
+    }
     assert_int_equal(fcntl(dir->base_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     assert_int_equal(fcntl(dir->run_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     sl_rundir_end(dir);
@@ -158,7 +159,7 @@ static void names_are_fresh(void **state)
     assert_int_equal(sl_rundir_begin(two, &err), 0);
     assert_string_not_equal(one->run_name, two->run_name);
     sl_rundir_end(one);
-    assert_int_equal(access(two->ca, F_OK), 0);
+    assert_int_equal(access(two->trust[SL_ARTEFACT_CA], F_OK), 0);
     sl_rundir_end(two);
     sl_rundir_end(two);
     sl_rundir_end(NULL);

@@ -306,7 +306,6 @@ static void test_table(void **state)
     static const char *const code[] = {
 #define SL_CA_BUNDLE(path) "bundle " path,
 #define SL_CA_DIR(path)    "dir " path,
-#define SL_CA_SUFFIX(end)  "suffix " end,
 #include "core/ca_bundles.inc"
     };
     (void)state;

@@ -148,6 +148,9 @@ static int program_reads_bundles(char **args)
     LIVE_CHECK(reads(open(args[1], O_RDONLY), BUNDLE));
     LIVE_CHECK(reads(open("/etc/ssl/certs/ca-certificates.crt", O_RDONLY), BUNDLE));
     LIVE_CHECK(reads(open("/nowhere/site-packages/certifi/cacert.pem", O_RDONLY), BUNDLE));
+    LIVE_CHECK(reads(open("/nowhere/site-packages/botocore/cacert.pem", O_RDONLY), BUNDLE));
+    LIVE_CHECK(reads(open("/nowhere/site-packages/httplib2/cacerts.txt", O_RDONLY), BUNDLE));
+    LIVE_CHECK(open("/nowhere/other/cacerts.txt", O_RDONLY) < 0 && errno == ENOENT);
     LIVE_CHECK(open("/nowhere/other.pem", O_RDONLY) < 0 && errno == ENOENT);
     return 0;
 }
@@ -158,9 +161,13 @@ static const char bundle_path[] = "/tmp/sandlock-run/bundle.pem";
 static void give_trust(sl_sandbox *sb, void *arg)
 {
     (void)arg;
-    if (sl_sandbox_expect_trust(sb, ca_path, bundle_path) == 0) {
-        sl_sandbox_set_trust(sb, sl_fd_memfd("ca", CA, strlen(CA)),
-                             sl_fd_memfd("bundle", BUNDLE, strlen(BUNDLE)));
+    const char *const paths[SL_ARTEFACTS] = {
+        [SL_ARTEFACT_CA] = ca_path, [SL_ARTEFACT_BUNDLE] = bundle_path};
+    if (sl_sandbox_expect_trust(sb, paths) == 0) {
+        const int fds[SL_ARTEFACTS] = {[SL_ARTEFACT_CA] = sl_fd_memfd("ca", CA, strlen(CA)),
+                                       [SL_ARTEFACT_BUNDLE] =
+                                           sl_fd_memfd("bundle", BUNDLE, strlen(BUNDLE))};
+        sl_sandbox_set_trust(sb, fds);
     }
 }
 

@@ -1,5 +1,5 @@
-/* The raw-byte check of HTTP/1 heads, case by case as SECURITY-CASES names them. Every malformed
- * form stands beside the nearest good one, which must pass. */
+/* The raw-byte check of HTTP/1 heads, case by case as docs/security-cases.md names them. Every
+ * malformed form stands beside the nearest good one, which must pass. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
