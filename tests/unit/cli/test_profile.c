@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "../tidy.h"
+#include "tidy.h"
 #include "cli/mains.h"
 #include "cli/profiles.h"
 #include "core/util.h"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
+#include "tidy.h"
 #include "cli/profiles.h"
 #include "core/fd.h"
 #include "core/util.h"

@@ -13,7 +13,7 @@
 #include "cli/profiles.h"
 #include "core/fd.h"
 #include "core/util.h"
-#include "policy/profile.h"
+#include "policy/text/profile.h"
 
 static void each_is_its_file(void **state)
 {
