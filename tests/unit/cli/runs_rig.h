@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tidy.h"
 #include "engine/runs/control.h"
+#include "tidy.h"
 
 #define RIG_RUNS_MAX 4
 

@@ -12,11 +12,11 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "tidy.h"
 #include "cli/mains.h"
 #include "cli/profiles.h"
 #include "core/util.h"
 #include "said.h"
+#include "tidy.h"
 
 static struct said said;
 static char top[64];

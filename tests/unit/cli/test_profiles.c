@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "tidy.h"
 #include "cli/profiles.h"
 #include "core/fd.h"
 #include "core/util.h"
+#include "tidy.h"
 
 static char top[64];
 
