@@ -1,9 +1,9 @@
 /* Owns `sandlock check`: what this kernel can do, as text and as JSON. It only tells; the tries are
  * the sandbox room's. */
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
+#include "cli/json.h"
 #include "cli/mains.h"
 #include "cli/say.h"
 #include "cli/simple.h"
@@ -45,11 +45,6 @@ static int print_summary(const sl_probe_result *rows, size_t count, size_t missi
     return r < 0 ? r : sl_buf_append_str(out, "\n");
 }
 
-static int append_json(const char *data, size_t size, void *out)
-{
-    return sl_buf_append(out, data, size) < 0 ? -1 : 0;
-}
-
 static int print_json(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
 {
     json_t *features = json_array();
@@ -68,10 +63,9 @@ static int print_json(const sl_probe_result *rows, size_t count, size_t missing,
     json_t *all =
         json_pack("{s:s, s:b, s:i, s:o}", "version", SANDLOCK_VERSION, "runs", missing == 0,
                   "landlock_abi", sl_probe_landlock_abi(), "features", features);
-    r = all == NULL ? -1
-                    : json_dump_callback(all, append_json, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    r = sl_cli_put_json(out, all);
     json_decref(all);
-    return r < 0 ? -ENOMEM : sl_buf_append_str(out, "\n");
+    return r;
 }
 
 int sl_cli_check_main(int argc, char **argv)

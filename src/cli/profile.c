@@ -3,20 +3,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/help.h"
+#include "cli/json.h"
 #include "cli/mains.h"
 #include "cli/profiles.h"
 #include "cli/say.h"
 #include "core/strv.h"
 #include "core/text.h"
 #include "core/util.h"
-#include "policy/suggest.h"
+#include "policy/text/suggest.h"
 
 #define SUMMARY_MAX 120
 #define SUFFIX      ".toml"
@@ -136,11 +136,6 @@ static int put_shipped(sl_buf *out, json_t *rows, const sl_strv *own)
     return r;
 }
 
-static int append_json(const char *data, size_t size, void *out)
-{
-    return sl_buf_append(out, data, size) < 0 ? -1 : 0;
-}
-
 static int list(bool json, sl_error *err)
 {
     sl_autofree char *dir = sl_cli_profile_dir();
@@ -159,9 +154,7 @@ static int list(bool json, sl_error *err)
     }
     r = r < 0 ? r : put_shipped(&out, rows, &own);
     if (r == 0 && json) {
-        r = json_dump_callback(rows, append_json, &out, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0
-                ? -ENOMEM
-                : sl_buf_append_str(&out, "\n");
+        r = sl_cli_put_json(&out, rows);
     }
     json_decref(rows);
     sl_strv_done(&own);

@@ -2,6 +2,7 @@
  * It judges no rule and looks at no path: policy and engine do. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/say.h"
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "engine/run.h"
 
@@ -60,6 +62,12 @@ static int run_policy(const sl_cli_run *run)
     if (r < 0) {
         return sl_cli_fail(&err);
     }
+    r = sl_trace_open(getenv(SL_TRACE_ENV), getenv(SL_TRACE_FILE_ENV), "guardian", &err);
+    if (r < 0) {
+        return sl_cli_fail(&err);
+    }
+    unsetenv(SL_TRACE_ENV); /* the command is not told what we say of it */
+    unsetenv(SL_TRACE_FILE_ENV);
     sl_run_options options = {
         .policy = run->policy,
         .argv = run->argv,

@@ -13,14 +13,15 @@
 #include <uv.h>
 
 #include "core/clock.h"
+#include "core/trace.h"
 #include "core/util.h"
-#include "engine/control.h"
-#include "engine/describe.h"
+#include "engine/caller/outcome.h"
+#include "engine/caller/report.h"
+#include "engine/caller/say.h"
 #include "engine/killall.h"
-#include "engine/outcome.h"
 #include "engine/privileges.h"
-#include "engine/report.h"
-#include "engine/say.h"
+#include "engine/runs/control.h"
+#include "engine/runs/describe.h"
 #include "engine/service.h"
 #include "policy/verdict.h"
 
@@ -355,6 +356,7 @@ static int serve(struct engine *e, int guardian_fd, int child_fd)
 
 int sl_engine_main(sl_prepared *prepared, sl_wire *wire, pid_t guardian)
 {
+    sl_trace_rename("engine");
     struct engine e = {.prepared = prepared, .wire = wire};
     sl_error err = {.kind = SL_ERROR_SYSTEM, .code = ENOMEM, .message = "not enough memory"};
     int guardian_fd = (int)syscall(SYS_pidfd_open, guardian, 0);

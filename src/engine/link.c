@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 
 #define READY_TIMEOUT_MS 20000
@@ -137,6 +138,11 @@ int sl_link_hello(sl_link *l, const sl_policy *policy, const sl_files *files, sl
     r = r < 0 ? r
               : add_memfd(&files->upstream_ca, SL_LINK_HAS_UPSTREAM_CA, &hello.flags, fds, &count);
     r = r < 0 ? r : add_memfd(&files->bundle, SL_LINK_HAS_BUNDLE, &hello.flags, fds, &count);
+    if (sl_trace_topics() != 0) {
+        fds[count++] = dup(sl_trace_fd());
+        hello.flags |= SL_LINK_HAS_TRACE;
+        hello.trace = sl_trace_topics();
+    }
     if (r == 0) {
         r = sl_fd_send(l->fd, &hello, sizeof(hello), fds, count, 0);
     }

@@ -124,6 +124,14 @@ static void on_failed(void *arg, const char *message)
 
 /* ---- its life ---- */
 
+void sl_service_free(sl_service *s)
+{
+    if (s != NULL) {
+        sl_link_free(s->link);
+        free(s);
+    }
+}
+
 int sl_service_start(sl_service *s, sl_error *err)
 {
     sl_prepared *p = s->prepared;

@@ -9,8 +9,8 @@
 #include <uv.h>
 
 #include "core/err.h"
+#include "engine/caller/report.h"
 #include "engine/prepare.h"
-#include "engine/report.h"
 
 typedef struct sl_service sl_service;
 
@@ -19,6 +19,8 @@ typedef struct sl_service_events {
     void (*on_bye)(void *arg);                         /* its summary is in the report */
     void (*on_failed)(void *arg, const char *message); /* it cannot go on. Called once */
 } sl_service_events;
+
+void sl_service_free(sl_service *s);
 
 /* Sets the sandbox's hooks; with a gateway makes the link, and where the user's own certificates
  * must be right before anything runs, starts it and waits for its answer. Both outlive it. Of a

@@ -8,10 +8,7 @@
 
 #include "core/clock.h"
 #include "core/fd.h"
-#include "core/json.h"
 #include "core/util.h"
-
-#define LINE_MAX_BYTES (256u << 10)
 
 typedef struct denial {
     uint64_t count;
@@ -39,7 +36,7 @@ sl_audit *sl_audit_new(int fd)
         return NULL;
     }
     a->fd = fd;
-    sl_buf_init(&a->line, LINE_MAX_BYTES);
+    sl_buf_init(&a->line, SL_AUDIT_LINE_MAX);
     return a;
 }
 
@@ -67,57 +64,17 @@ bool sl_audit_logging(const sl_audit *a)
     return a->fd >= 0;
 }
 
-static void member_if(sl_buf *b, const char *key, const char *value)
+void sl_audit_write(sl_audit *a, const sl_audit_event *event)
 {
-    if (value != NULL && value[0] != '\0') {
-        (void)sl_json_member(b, key, value);
-    }
-}
-
-static void number_if(sl_buf *b, const char *key, uint64_t value)
-{
-    if (value != 0) {
-        (void)sl_json_number(b, key, value);
-    }
-}
-
-/* Names: OpenTelemetry semantic conventions where they exist. */
-void sl_audit_write(sl_audit *a, const sl_audit_event *e)
-{
-    char time[SL_CLOCK_ISO_MAX];
-    char peer[SL_ADDR_STR_MAX];
-    sl_buf *b = &a->line;
+    char when[SL_CLOCK_ISO_MAX];
+    sl_audit_event e = *event;
     if (a->fd < 0) {
         return;
     }
-    sl_buf_consume(b, b->len);
-    (void)sl_buf_append_str(b, "{");
-    (void)sl_json_member(b, "timestamp", sl_clock_iso(time));
-    (void)sl_json_member(b, "sandlock.verdict", e->allow ? "allow" : "deny");
-    member_if(b, "sandlock.kind", e->kind);
-    member_if(b, "sandlock.rule", e->rule);
-    member_if(b, "sandlock.reason", e->reason);
-    member_if(b, "sandlock.nearest", e->nearest);
-    member_if(b, "error.message", e->detail);
-    member_if(b, "http.request.method", e->method);
-    member_if(b, "url.full", e->url);
-    member_if(b, "server.address", e->host);
-    number_if(b, "server.port", e->port);
-    if (e->peer != NULL && e->peer->family != 0) {
-        (void)sl_json_member(b, "network.peer.address", sl_addr_format(e->peer, peer));
-    }
-    number_if(b, "http.response.status_code", e->status);
-    if (e->process != NULL) {
-        number_if(b, "process.pid", (uint64_t)SL_MAX(e->process->pid, 0));
-        member_if(b, "process.executable.path", e->process->exe);
-    }
-    if (e->timed) {
-        (void)sl_json_number(b, "http.request.body.size", e->bytes_out);
-        (void)sl_json_number(b, "http.response.body.size", e->bytes_in);
-        (void)sl_json_number(b, "sandlock.duration_ms", e->duration_ms);
-    }
-    if (sl_buf_append_str(b, "}\n") == 0) {
-        (void)sl_fd_write_all(a->fd, sl_buf_head(b), b->len);
+    e.when = sl_clock_iso(when);
+    sl_buf_consume(&a->line, a->line.len);
+    if (sl_audit_line(&e, &a->line) == 0) {
+        (void)sl_fd_write_all(a->fd, sl_buf_head(&a->line), a->line.len);
     }
 }
 

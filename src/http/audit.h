@@ -1,11 +1,11 @@
-/* What happened, one JSON object a line (DESIGN "Audit"), and the counts for the end of the run. */
+/* The gateway's share of the audit log, and the counts for the end of the run. */
 #ifndef SANDLOCK_HTTP_AUDIT_H
 #define SANDLOCK_HTTP_AUDIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/addr.h"
+#include "policy/audit.h"
 #include "policy/link.h"
 #include "policy/synth.h"
 
@@ -14,34 +14,14 @@
 
 typedef struct sl_audit sl_audit;
 
-/* One event. NULL and 0 mean: not known, left out. */
-typedef struct sl_audit_event {
-    bool allow;
-    const struct sl_link_process *process;
-    const char *kind; /* "http", "tls", "tcp", "dns" */
-    const char *method;
-    const char *url;
-    const char *host;
-    uint16_t port;
-    const sl_addr *peer; /* the dialled address */
-    unsigned status;
-    const char *rule;
-    const char *reason;
-    const char *detail; /* a sentence for people: why TLS failed */
-    const char *nearest;
-    uint64_t bytes_out;
-    uint64_t bytes_in;
-    uint64_t duration_ms;
-    bool timed; /* duration and bytes are meant */
-} sl_audit_event;
-
 /* `fd` -1: no log is written, the counts are kept all the same. */
 sl_audit *sl_audit_new(int fd);
 /* Shows the counts on the shared pages from now on. */
 void sl_audit_share(sl_audit *a, sl_synth_map *map);
 void sl_audit_free(sl_audit *a);
 bool sl_audit_logging(const sl_audit *a);
-void sl_audit_write(sl_audit *a, const sl_audit_event *e);
+/* Writes one line; the time is put in here. */
+void sl_audit_write(sl_audit *a, const sl_audit_event *event);
 
 /* Counts a denial for the summary: what was refused, and the flag that would allow it. */
 void sl_audit_denied(sl_audit *a, const char *what, const char *allow_with);

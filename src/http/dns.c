@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 
 #define REFUSED_MAX 1024 /* names that get a line of their own; more are only counted */
@@ -47,7 +48,11 @@ static void note_refusal(sl_gateway *gw, const struct sl_link_process *process, 
     }
     sl_audit_denied(gw->audit, what, allow_with);
     if (!seen_before(name)) {
-        sl_audit_event e = {.process = process, .kind = "dns", .host = name, .reason = "no_rule"};
+        sl_audit_event e = {.kind = "dns",
+                            .host = name,
+                            .reason = "no_rule",
+                            .pid = process->pid,
+                            .exe = process->exe};
         sl_audit_write(gw->audit, &e);
     }
 }
@@ -59,10 +64,14 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
         return SL_DNS_LOOPBACK;
     }
     if (!sl_policy_grants_name(gw->policy, name)) {
+        SL_TRACE(SL_TRACE_FLOW, "name '%s': no rule grants it", name);
         note_refusal(gw, tag, name);
         return SL_DNS_NXDOMAIN;
     }
-    return sl_synth_assign(gw->synth, name, ret_addr) == 0 ? SL_DNS_ADDRESS : SL_DNS_SERVFAIL;
+    int r = sl_synth_assign(gw->synth, name, ret_addr);
+    SL_TRACE(SL_TRACE_FLOW, "name '%s': %s", name,
+             r == 0 ? "granted" : "no address is left for it");
+    return r == 0 ? SL_DNS_ADDRESS : SL_DNS_SERVFAIL;
 }
 
 /* ---- the engine's ---- */

@@ -2,7 +2,7 @@
 #ifndef SANDLOCK_HTTP_DNS_H
 #define SANDLOCK_HTTP_DNS_H
 
-#include "http/gateway_int.h"
+#include "http/gateway.h"
 
 enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name,
                                       sl_addr *ret_addr);

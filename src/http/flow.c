@@ -34,7 +34,8 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
     bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
     sl_audit_event e = {
         .allow = reason == NULL || left,
-        .process = &flow->process,
+        .pid = flow->process.pid,
+        .exe = flow->process.exe,
         .kind = kind,
         .host = sl_flow_host(flow, host),
         .port = flow->target.port,
@@ -47,6 +48,9 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
         .duration_ms = uv_now(flow->gw->loop) - flow->started_ms,
         .timed = reason == NULL || left,
     };
+    SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "%s %s: %s, %llu bytes up, %llu down", kind,
+                  e.allow ? "allowed" : "denied", reason != NULL ? reason : "complete",
+                  (unsigned long long)bytes_out, (unsigned long long)bytes_in);
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
     if (!e.allow) {
@@ -71,6 +75,7 @@ void sl_flow_end(sl_flow *flow)
         return;
     }
     flow->ended = true;
+    SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "ended");
     if (flow->protocol != NULL && flow->protocol->end != NULL) {
         flow->protocol->end(flow);
     }
@@ -116,11 +121,19 @@ void sl_flow_end_all(sl_gateway *gw)
     sl_flow_reap(gw);
 }
 
+void sl_flow_on_event(void *arg)
+{
+    sl_flow *flow = arg;
+    flow->protocol->pump(flow);
+}
+
 void sl_flow_become(sl_flow *flow, const sl_protocol *protocol)
 {
     sl_conn *client = flow->client;
+    SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "%s -> %s",
+                  flow->protocol != NULL ? flow->protocol->name : "new", protocol->name);
     flow->protocol = protocol;
-    sl_conn_on_event(client, (sl_conn_cb)protocol->pump, flow);
+    sl_conn_on_event(client, sl_flow_on_event, flow);
     int r = protocol->start(flow);
     if (r < 0) {
         sl_flow_log(flow, protocol->name, "memory", strerror(-r), 0, 0);
@@ -130,6 +143,21 @@ void sl_flow_become(sl_flow *flow, const sl_protocol *protocol)
     if (!flow->ended && flow->protocol == protocol) {
         protocol->pump(flow);
     }
+}
+
+static void trace_verdict(const sl_flow *flow)
+{
+    static const char *const modes[] = {
+        [SL_FLOW_REFUSE] = "refused",
+        [SL_FLOW_INSPECT] = "inspected",
+        [SL_FLOW_TLS_PASS] = "TLS passes",
+    };
+    char host[SL_HOST_NAME_MAX];
+    const char *rule = flow->verdict.rule;
+    SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "process %d to '%s' port %u: %s%s by '%s'",
+                  (int)flow->process.pid, sl_flow_host(flow, host), flow->target.port,
+                  modes[flow->verdict.mode], flow->verdict.raw ? ", raw bytes too," : "",
+                  rule != NULL ? rule : "no rule");
 }
 
 int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
@@ -151,6 +179,7 @@ int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
         return r;
     }
     flow->gw = gw;
+    flow->id = msg->id;
     flow->process = msg->process;
     memcpy(flow->target.name, msg->name, sizeof(flow->target.name));
     flow->target.addr = msg->addr;
@@ -169,6 +198,7 @@ int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
                     .addr = msg->addr,
                     .port = msg->port};
     sl_policy_judge_flow(gw->policy, &dest, &flow->verdict);
+    trace_verdict(flow);
     sl_flow_become(flow, &sl_protocol_sniff);
     return 0;
 }
@@ -218,6 +248,9 @@ static void decide_tls(sl_flow *flow)
     const sl_client_hello *h = &flow->hello;
     const sl_addr no_addr = {0};
     const char *name = flow->target.name;
+    SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's hello: server name '%s', at most version %04x%s",
+                  h->has_sni ? h->sni : "", h->version_max,
+                  h->has_ech ? ", perhaps another name encrypted" : "");
     if (h->has_sni && !h->sni_is_addr) {
         if (!sl_judge_names_flow(&flow->target, h->sni, &no_addr)) {
             refuse_tls(flow, "sni", ALERT_UNRECOGNIZED_NAME);
@@ -241,7 +274,12 @@ static void decide_tls(sl_flow *flow)
 
 static void decide(sl_flow *flow, enum sl_sniff_kind kind)
 {
+    static const char *const kinds[] = {
+        [SL_SNIFF_MORE] = "too little", [SL_SNIFF_TLS] = "TLS",     [SL_SNIFF_HTTP1] = "HTTP/1",
+        [SL_SNIFF_HTTP2] = "HTTP/2",    [SL_SNIFF_OTHER] = "other", [SL_SNIFF_BAD] = "bad TLS",
+    };
     bool inspect = flow->verdict.mode == SL_FLOW_INSPECT;
+    SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "first bytes: %s", kinds[kind]);
     if (kind == SL_SNIFF_TLS) {
         decide_tls(flow);
     } else if (kind == SL_SNIFF_BAD) {
@@ -249,13 +287,13 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
         refuse_tls(flow, name ? "sni" : "malformed_tls",
                    name ? ALERT_UNRECOGNIZED_NAME : ALERT_DECODE_ERROR);
     } else if (inspect && kind == SL_SNIFF_HTTP1) {
-        sl_flow_become(flow, &sl_protocol_h1);
+        sl_flow_become(flow, flow->gw->http1);
     } else if (inspect && kind == SL_SNIFF_HTTP2) {
         refuse_h2(flow);
     } else if (flow->verdict.raw) {
         sl_flow_become(flow, &sl_protocol_tunnel);
     } else if (inspect) { /* no HTTP either: its reader says so, and how */
-        sl_flow_become(flow, &sl_protocol_h1);
+        sl_flow_become(flow, flow->gw->http1);
     } else {
         refuse(flow, "tcp", "not_tls");
     }

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
-#include "http/h1_chunk.h"
 #include "http/spin.h"
 
 #define POLICY_MAX      (16u << 20)
@@ -87,7 +87,8 @@ static int read_hello(int link, hello *ret, sl_error *err)
     size_t at = 0;
     unsigned flags = in.m.flags;
     size_t expect = 2 + ((flags & SL_LINK_HAS_AUDIT) != 0) + 2 * ((flags & SL_LINK_HAS_CA) != 0) +
-                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0);
+                    ((flags & SL_LINK_HAS_UPSTREAM_CA) != 0) + ((flags & SL_LINK_HAS_BUNDLE) != 0) +
+                    ((flags & SL_LINK_HAS_TRACE) != 0);
     if (count != expect) {
         return sl_error_set(err, EPROTO, "the gateway got %zu descriptors instead of %zu", count,
                             expect);
@@ -100,6 +101,9 @@ static int read_hello(int link, hello *ret, sl_error *err)
     ret->ca_key = (flags & SL_LINK_HAS_CA) != 0 ? fds[at++] : -1;
     ret->upstream_ca = (flags & SL_LINK_HAS_UPSTREAM_CA) != 0 ? fds[at++] : -1;
     ret->bundle = (flags & SL_LINK_HAS_BUNDLE) != 0 ? fds[at++] : -1;
+    if ((flags & SL_LINK_HAS_TRACE) != 0) {
+        sl_trace_adopt(in.m.trace, fds[at++], "gateway");
+    }
     return 0;
 }
 
@@ -388,8 +392,6 @@ static int set_up(service *s, int link, sl_error *err)
     gw->link = link;
     gw->open = sl_upstream_open;
     gw->loop = &s->loop;
-    sl_buf_init(&gw->wire, 4 * SL_HEAD_MAX);
-    sl_buf_init(&gw->tail, 2 * SL_H1_TRAILER_MAX);
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
         uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0) {
         return sl_error_set(err, EMFILE, "the gateway cannot make its event loop");
@@ -414,7 +416,7 @@ static void let_child_start(int link)
     (void)poll(&p, 1, PATIENCE_MS);
 }
 
-int sl_gateway_run(int link)
+int sl_gateway_run(int link, const sl_protocol *http1)
 {
     service *s = calloc(1, sizeof(*s));
     hello h = {.policy = -1};
@@ -438,6 +440,7 @@ int sl_gateway_run(int link)
     r = r == 0 ? sl_confine_self(&err) : r;
     s->hello = h;
     s->gw.trust = ensure_trust;
+    s->gw.http1 = http1;
     if (r == 0 && must_answer_now(&s->gw, &h)) {
         r = make_trust(&s->gw, &h, &err);
     }

@@ -5,23 +5,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/num.h"
 #include "core/util.h"
+#include "http/audit.h"
+#include "http/gateway.h"
+
+#define PORT_DIGITS_MAX 5
 
 static int parse_port(const char *text, size_t len, uint16_t *ret)
 {
-    unsigned value = 0;
-    if (len == 0 || len > 5) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -EINVAL;
-        }
-        value = value * 10 + (unsigned)(text[i] - '0');
-    }
-    if (value == 0 || value > 65535) {
+    uint64_t value;
+    if (len > PORT_DIGITS_MAX || sl_num_parse(text, len, UINT16_MAX, &value) < 0 || value == 0) {
         return -EINVAL;
     }
     *ret = (uint16_t)value;
@@ -85,63 +80,28 @@ static void refuse(sl_judged *j, unsigned status, bool malformed, const char *re
     j->reason = reason;
 }
 
-/* The authority of an absolute-form target, and where its path begins. 1 when it has one, 0 for
- * the other forms, -EINVAL. */
-static int absolute_form(const sl_h1_head *head, bool tls, const char **ret_auth, size_t *ret_len,
-                         const char **ret_path)
-{
-    const char *t = head->target;
-    const char *end = t + head->target_len;
-    const char *scheme = tls ? "https://" : "http://";
-    size_t n = strlen(scheme);
-    if (t[0] == '/') {
-        *ret_path = t;
-        return 0;
-    }
-    if (head->target_len < n || strncasecmp(t, scheme, n) != 0) {
-        return -EINVAL;
-    }
-    const char *p = t + n;
-    while (p < end && *p != '/' && *p != '?') {
-        p++;
-    }
-    *ret_auth = t + n;
-    *ret_len = (size_t)(p - (t + n));
-    *ret_path = p;
-    return 1;
-}
-
 /* RFC 9112 section 3.2: Host, the absolute form and the flow must say the same. False: refused. */
-static bool check_authority(sl_flow *flow, const sl_h1_head *head, sl_judged *j, char *host,
-                            const char **ret_path)
+static bool check_authority(const sl_request *r, const sl_request_words *w, sl_judged *j,
+                            char *host)
 {
-    const sl_target *t = &flow->target;
-    const sl_h1_field *field = sl_h1_find(head, SL_H1_HOST);
+    const sl_target *t = &r->flow->target;
     sl_addr addr;
     uint16_t port;
-    if (field == NULL ||
-        sl_judge_authority(field->value, field->value_len, host, &addr, &port) < 0) {
+    if (w->authority.text == NULL ||
+        sl_judge_authority(w->authority.text, w->authority.len, host, &addr, &port) < 0) {
         refuse(j, 400, true, "malformed Host");
         return false;
     }
-    const char *auth = NULL;
-    size_t auth_len = 0;
-    int form = 0;
-    bool asterisk = head->target_len == 1 && head->target[0] == '*';
-    if (asterisk) {
-        *ret_path = head->target;
-    } else {
-        form = absolute_form(head, t->tls, &auth, &auth_len, ret_path);
-    }
-    if (form < 0 || (asterisk && strcmp(head->method, "OPTIONS") != 0)) {
+    bool asterisk = w->path.text != NULL && w->path.len == 1 && w->path.text[0] == '*';
+    if (w->path.text == NULL || (asterisk && strcmp(r->method, "OPTIONS") != 0)) {
         refuse(j, 400, true, "malformed request target");
         return false;
     }
-    if (form == 1) {
+    if (w->again.text != NULL) {
         char other[SL_HOST_NAME_MAX];
         sl_addr other_addr;
         uint16_t other_port;
-        if (sl_judge_authority(auth, auth_len, other, &other_addr, &other_port) < 0 ||
+        if (sl_judge_authority(w->again.text, w->again.len, other, &other_addr, &other_port) < 0 ||
             strcmp(host, other) != 0 ||
             (port == 0 ? t->port : port) != (other_port == 0 ? t->port : other_port)) {
             refuse(j, 400, true, "request target and Host differ");
@@ -161,9 +121,13 @@ static bool check_authority(sl_flow *flow, const sl_h1_head *head, sl_judged *j,
 }
 
 /* Copies path and query to the gateway's scratch, the path in its normal form. */
-static bool take_target(sl_gateway *gw, const sl_h1_head *head, const char *path, sl_judged *j)
+static bool take_target(sl_gateway *gw, const sl_slice *said, sl_judged *j)
 {
-    const char *end = head->target + head->target_len;
+    const char *path = said->text;
+    const char *end = path + said->len;
+    if (said->len > SL_TARGET_MAX) {
+        return false;
+    }
     const char *mark = memchr(path, '?', (size_t)(end - path));
     size_t path_len = (size_t)((mark != NULL ? mark : end) - path);
     int n;
@@ -191,14 +155,15 @@ static bool take_target(sl_gateway *gw, const sl_h1_head *head, const char *path
     return true;
 }
 
-static void write_url(const sl_flow *flow, const sl_judged *j, const sl_h1_head *head, sl_buf *url)
+static void write_url(sl_request *r, const sl_request_words *w, const sl_judged *j)
 {
+    sl_buf *url = &r->url;
     sl_buf_consume(url, url->len);
-    (void)sl_buf_append_str(url, flow->target.tls ? "https://" : "http://");
+    (void)sl_buf_append_str(url, r->flow->target.tls ? "https://" : "http://");
     (void)sl_buf_append_str(url, j->authority);
     if (j->path == NULL) { /* refused before it was understood: as it came */
-        if (head->target[0] == '/') {
-            (void)sl_buf_append(url, head->target, head->target_len);
+        if (w->target.len > 0 && w->target.text[0] == '/') {
+            (void)sl_buf_append(url, w->target.text, w->target.len);
         }
     } else if (j->path[0] == '/') {
         (void)sl_buf_append_str(url, j->path);
@@ -210,13 +175,13 @@ static void write_url(const sl_flow *flow, const sl_judged *j, const sl_h1_head 
     (void)sl_buf_append(url, "", 1);
 }
 
-static void ask_policy(sl_flow *flow, const sl_h1_head *head, const char *host, sl_judged *j)
+static void ask_policy(const sl_request *r, const char *host, sl_judged *j)
 {
-    const sl_target *t = &flow->target;
+    const sl_target *t = &r->flow->target;
     sl_addr host_addr;
     sl_http_view view = {
         .tls = t->tls,
-        .method = head->method,
+        .method = r->method,
         .host = host,
         .host_is_addr = sl_addr_parse(host, &host_addr) == 0,
         .port = t->port,
@@ -227,7 +192,7 @@ static void ask_policy(sl_flow *flow, const sl_h1_head *head, const char *host, 
         view.addr = t->addr;
     }
     sl_http_verdict v = {0};
-    sl_policy_judge_http(flow->gw->policy, &view, &v);
+    sl_policy_judge_http(r->flow->gw->policy, &view, &v);
     j->allow = v.allow;
     j->rule = v.rule;
     if (!v.allow) {
@@ -237,29 +202,39 @@ static void ask_policy(sl_flow *flow, const sl_h1_head *head, const char *host, 
     }
 }
 
-void sl_judge_request(sl_flow *flow, const sl_h1_head *head, sl_judged *ret, sl_buf *url)
+static void add_port(const sl_target *t, sl_judged *j)
+{
+    if (t->port != (t->tls ? 443 : 80)) {
+        size_t n = strlen(j->authority);
+        snprintf(j->authority + n, sizeof(j->authority) - n, ":%u", t->port);
+    }
+}
+
+void sl_judge_request(sl_request *request, const sl_request_words *words, sl_judged *ret)
 {
     char host[SL_HOST_NAME_MAX] = "";
-    const char *path = NULL;
+    const sl_flow *flow = request->flow;
     sl_judged *j = ret;
     *j = (sl_judged){.allow = false};
     /* Neither has a use inside, and both are tunnels or mirrors (RFC 9110 section 9.3). */
-    if (strcmp(head->method, "CONNECT") == 0 || strcmp(head->method, "TRACE") == 0) {
-        (void)sl_flow_host(flow, j->authority);
+    if (strcmp(request->method, "CONNECT") == 0 || strcmp(request->method, "TRACE") == 0) {
+        bool v6 = flow->target.name[0] == '\0' && flow->target.addr.family == 6;
+        snprintf(j->authority, sizeof(j->authority), v6 ? "[%s]" : "%s", sl_flow_host(flow, host));
+        add_port(&flow->target, j);
         refuse(j, 405, true, "method");
-    } else if (check_authority(flow, head, j, host, &path)) {
-        uint16_t usual = flow->target.tls ? 443 : 80;
-        if (flow->target.port != usual) {
-            size_t n = strlen(j->authority);
-            snprintf(j->authority + n, sizeof(j->authority) - n, ":%u", flow->target.port);
-        }
-        if (!take_target(flow->gw, head, path, j)) {
+    } else if (check_authority(request, words, j, host)) {
+        add_port(&flow->target, j);
+        if (!take_target(flow->gw, &words->path, j)) {
             refuse(j, 400, true, "path that has more than one reading");
         } else {
-            ask_policy(flow, head, host, j);
+            ask_policy(request, host, j);
         }
     }
+    /* Not the query: secrets stand there. */
+    SL_FLOW_TRACE(flow, SL_TRACE_HTTP, "%s '%s%s': %s, %s '%s'", request->method, j->authority,
+                  j->path != NULL ? j->path : "", j->allow ? "allowed" : "denied",
+                  j->allow ? "by" : j->reason, j->rule != NULL ? j->rule : "no rule");
     if (!j->allow || sl_audit_logging(flow->gw->audit)) {
-        write_url(flow, j, head, url);
+        write_url(request, words, j);
     }
 }

@@ -1,24 +1,12 @@
-/* One authority, one request, one verdict: what the parsed head means under the flow it came on. */
+/* One authority, one request, one verdict: what a request means under the flow it came on. */
 #ifndef SANDLOCK_HTTP_JUDGE_H
 #define SANDLOCK_HTTP_JUDGE_H
 
-#include "http/gateway_int.h"
+#include "http/request.h"
 
-typedef struct sl_judged {
-    bool allow;
-    unsigned status;    /* of our answer when not allowed */
-    bool malformed;     /* the connection ends after it */
-    const char *reason; /* constant text */
-    const char *rule;
-    const char *nearest;
-    char allow_with[SL_SUGGESTION_MAX];
-    char authority[SL_HOST_NAME_MAX + 8]; /* for Host, and for URLs */
-    const char *path;                     /* normal form, in the gateway's scratch */
-    const char *query;                    /* raw, or NULL; in the gateway's scratch */
-} sl_judged;
-
-/* `head` passed the raw check and the parser. `url` gets the whole URL of what was judged. */
-void sl_judge_request(sl_flow *flow, const sl_h1_head *head, sl_judged *ret, sl_buf *url);
+/* Judges what was said by the request's method, under its flow's target. The request's `url` gets
+ * the whole URL of what was judged, where somebody will ask for it. */
+void sl_judge_request(sl_request *request, const sl_request_words *words, sl_judged *ret);
 
 /* "host[:port]" text as a request names it: name normalised, or address. 0 or -EINVAL. `port` 0
  * when none was written. */

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/trace.h"
 #include "core/util.h"
-#include "http/gateway_int.h"
+#include "http/upstream.h"
 
 #define POOL_MAX  128
 #define POOL_EACH 32 /* to one target */
@@ -103,6 +104,8 @@ void sl_pool_put(sl_pool *pool, const sl_target *target, const sl_addr *peer, sl
     }
     pool->first = i;
     pool->count++;
+    SL_TRACE(SL_TRACE_FLOW, "upstream '%s' port %u: kept, one of %zu", target->name, target->port,
+             pool->count);
     sl_conn_on_event(conn, on_idle_event, i);
     sl_conn_want(conn, true, false);
 }
@@ -119,6 +122,8 @@ sl_conn *sl_pool_take(sl_pool *pool, const sl_target *target, sl_addr *ret_peer)
         sl_conn *conn = unlink_idle(i);
         sl_conn_on_event(conn, NULL, NULL);
         if (sl_conn_is_quiet(conn)) {
+            SL_TRACE(SL_TRACE_FLOW, "upstream '%s' port %u: an idle one serves again", target->name,
+                     target->port);
             *ret_peer = peer;
             return conn;
         }

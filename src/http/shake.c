@@ -7,7 +7,7 @@
 
 #include "core/util.h"
 #include "http/gateway_int.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 static void shake_client(sl_flow *flow)
 {
@@ -19,11 +19,13 @@ static void shake_client(sl_flow *flow)
     if (r < 0) {
         const char *why;
         (void)sl_tls_untrusted(flow->client, &why);
+        SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's handshake failed: %s", why);
         sl_flow_log(flow, "tls", "tls_handshake", why, 0, 0);
         sl_flow_become(flow, &sl_protocol_linger); /* behind the alert that OpenSSL wrote */
         return;
     }
-    sl_flow_become(flow, &sl_protocol_h1);
+    SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's handshake done, as '%s'", flow->target.tls_name);
+    sl_flow_become(flow, flow->gw->http1);
 }
 
 static int begin_client(sl_flow *flow)
@@ -47,6 +49,8 @@ static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char 
     flow->opening = NULL;
     flow->upstream = conn;
     flow->peer = *peer;
+    SL_FLOW_TRACE(flow, SL_TRACE_TLS, "upstream: %s%s%s", conn != NULL ? "ready" : reason,
+                  conn != NULL ? "" : ", ", conn != NULL ? "" : detail);
     if (conn == NULL) {
         flow->failed = reason;
         snprintf(flow->failed_detail, sizeof(flow->failed_detail), "%s", detail);

@@ -7,9 +7,10 @@
 #include <time.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "http/gateway_int.h"
-#include "net/roots.h"
-#include "net/tls.h"
+#include "net/tls/roots.h"
+#include "net/tls/tls.h"
 
 int sl_trust_make(sl_gateway *gw, const char *cert, size_t cert_len, const char *key,
                   size_t key_len, sl_error *err)
@@ -22,6 +23,10 @@ int sl_trust_make(sl_gateway *gw, const char *cert, size_t cert_len, const char 
         r = cert != NULL ? sl_ca_load(cert, cert_len, key, key_len, &gw->ca, err)
                          : sl_ca_new(&gw->ca, err);
     }
+    SL_TRACE(SL_TRACE_TLS, "the run's authority: %s",
+             r < 0          ? err->message
+             : cert != NULL ? "the user's own"
+                            : "made");
     return r < 0 ? r : sl_tls_server_ctx(&gw->server_ctx, err);
 }
 
@@ -45,6 +50,9 @@ int sl_trust_client_ctx(sl_gateway *gw, sl_error *err)
     if (r == 0) {
         r = sl_tls_client_ctx(store, &gw->client_ctx, err);
     }
+    SL_TRACE(SL_TRACE_TLS, "the roots that upstreams are verified with: %s%s",
+             r < 0 ? err->message : "read",
+             gw->upstream_pem != NULL ? ", with those of the user" : "");
     X509_STORE_free(store);
     return r;
 }

@@ -43,7 +43,7 @@ static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char 
         return;
     }
     sl_buf_done(&flow->sniffed);
-    sl_conn_on_event(conn, (sl_conn_cb)flow->protocol->pump, flow);
+    sl_conn_on_event(conn, sl_flow_on_event, flow);
     flow->protocol->pump(flow);
 }
 

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/trace.h"
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "net/dial.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 static const uint8_t alpn_http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
@@ -48,6 +49,17 @@ static void release(sl_upstream *u)
     }
 }
 
+static void trace_end(const sl_upstream *u, const char *what, const char *detail)
+{
+    char peer[SL_ADDR_STR_MAX];
+    if (sl_trace_is_on(SL_TRACE_FLOW)) {
+        sl_trace_write(SL_TRACE_FLOW, "upstream '%s' port %u at %s: %s%s%s", u->target.name,
+                       u->target.port,
+                       u->peer.family != 0 ? sl_addr_format(&u->peer, peer) : "no address", what,
+                       detail[0] != '\0' ? ", " : "", detail);
+    }
+}
+
 static void finish(sl_upstream *u, sl_conn *conn, const char *reason, const char *detail)
 {
     sl_upstream_cb cb = u->cb;
@@ -55,6 +67,7 @@ static void finish(sl_upstream *u, sl_conn *conn, const char *reason, const char
     sl_addr peer = u->peer;
     char text[160];
     snprintf(text, sizeof(text), "%s", detail);
+    trace_end(u, conn != NULL ? "open" : reason, text);
     if (conn != NULL) {
         u->conn = NULL;
         sl_conn_on_event(conn, NULL, NULL);
@@ -78,6 +91,8 @@ static void on_handshake(void *arg)
     sl_upstream *u = arg;
     int r = sl_conn_connect(u->conn);
     if (r == 0) {
+        SL_TRACE(SL_TRACE_TLS, "upstream '%s': handshake done, its certificate is believed",
+                 u->target.name);
         finish(u, u->conn, NULL, "");
         return;
     }
@@ -245,6 +260,7 @@ const char *sl_upstream_open(sl_gateway *gw, const sl_target *target, sl_upstrea
     u->timer.data = u;
     const char *failed = begin(u);
     if (failed != NULL) {
+        trace_end(u, failed, "");
         release(u);
         return failed;
     }

@@ -53,7 +53,8 @@ enum sl_link_hello_flags {
                                          hold certificate revocation lists too */
     SL_LINK_HAS_BUNDLE = 1 << 3,      /* PEM of the bundle files that the user's own variables
                                          named: goes into the child's bundle as well */
-    SL_LINK_HELLO_FLAGS = (1 << 4) - 1
+    SL_LINK_HAS_TRACE = 1 << 4,       /* where the lines of the trace go; `trace` says which */
+    SL_LINK_HELLO_FLAGS = (1 << 5) - 1
 };
 #define SL_LINK_PEM_MAX (8u << 20) /* bytes of one PEM memfd */
 
@@ -62,7 +63,7 @@ struct sl_link_hello {
     uint32_t version;
     uint32_t flags;
     uint32_t policy_length; /* bytes in the policy memfd, sl_policy_encode */
-    uint32_t pad;
+    uint32_t trace;         /* topics of core/trace.h */
 };
 
 /* Who opened the flow: for the audit log. Everything is NUL-terminated. */

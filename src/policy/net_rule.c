@@ -129,3 +129,8 @@ void sl_net_rule_done(sl_net_rule *rule)
     sl_ports_done(&rule->ports);
     rule->text = NULL;
 }
+
+const char *sl_proto_name(enum sl_proto proto)
+{
+    return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
+}

@@ -10,6 +10,8 @@
 #include "policy/ports.h"
 
 enum sl_proto { SL_PROTO_TCP = 1 << 0, SL_PROTO_UDP = 1 << 1, SL_PROTO_ICMP = 1 << 2 };
+/* "tcp", "udp", "icmp". */
+const char *sl_proto_name(enum sl_proto proto);
 
 typedef struct sl_net_rule {
     char *text;      /* as the user wrote it */

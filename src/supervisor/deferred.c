@@ -158,6 +158,7 @@ static bool resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why
     if (!d->resume(d, why, &answer)) {
         return false;
     }
+    sl_supervisor_trace(&d->call, &answer);
     sl_supervisor_answer(q->sv, d->call.id, &answer);
     retire(q, d);
     return true;
@@ -216,6 +217,7 @@ static void on_sweep(uv_timer_t *timer)
         } else if (d->deadline_ms != 0 && now >= d->deadline_ms) {
             resume(q, d, SL_WAKE_TIMEOUT);
         } else if (is_interrupted(d)) {
+            sl_supervisor_trace(&d->call, &SL_ANSWER_VALUE(-EINTR));
             sl_supervisor_answer(q->sv, d->call.id, &SL_ANSWER_VALUE(-EINTR));
             retire(q, d);
         } else if (d->parked) {

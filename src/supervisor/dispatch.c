@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -13,8 +14,10 @@
 #include <unistd.h>
 
 #include "core/sched.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "kernel/caps.h"
+#include "policy/text/sysnames.h"
 #include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 
@@ -68,6 +71,36 @@ void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answe
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
+static void trace(const sl_call *call, const sl_answer *answer)
+{
+    static const char *const kinds[] = {
+        [SL_PASS] = "continues",
+        [SL_RETURN] = "",
+        [SL_INJECT] = "gets a descriptor",
+        [SL_DEFER] = "waits",
+    };
+    char value[64] = "";
+    const char *name = sl_sysname_of(call->nr);
+    if (answer->kind == SL_RETURN && answer->value < 0) {
+        snprintf(value, sizeof(value), "%s", strerrorname_np((int)-answer->value));
+    } else if (answer->kind == SL_RETURN) {
+        snprintf(value, sizeof(value), "returns %lld", (long long)answer->value);
+    }
+    sl_trace_write(SL_TRACE_CALL, "thread %d %s(%llx, %llx, %llx, %llx, %llx, %llx): %s%s",
+                   (int)call->tid, name != NULL ? name : "unknown",
+                   (unsigned long long)call->args[0], (unsigned long long)call->args[1],
+                   (unsigned long long)call->args[2], (unsigned long long)call->args[3],
+                   (unsigned long long)call->args[4], (unsigned long long)call->args[5],
+                   kinds[answer->kind], value);
+}
+
+void sl_supervisor_trace(const sl_call *call, const sl_answer *answer)
+{
+    if (sl_trace_is_on(SL_TRACE_CALL)) {
+        trace(call, answer);
+    }
+}
+
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)
 {
     if (call->nr < 0 || call->nr >= SL_BPF_NR_MAX) {
@@ -96,6 +129,7 @@ static void serve(sl_supervisor *sv, const struct seccomp_notif *req)
     sl_answer answer = atomic_load_explicit(&sv->ending, memory_order_relaxed)
                            ? SL_ANSWER_VALUE(-EPERM)
                            : sl_dispatch_call(&call, &flags);
+    sl_supervisor_trace(&call, &answer);
     if (answer.kind != SL_DEFER) {
         sl_supervisor_answer(sv, req->id, &answer);
     }

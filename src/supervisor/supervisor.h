@@ -115,6 +115,9 @@ void sl_supervisor_stop_features(sl_supervisor *sv);
 /* Answers the kernel. Called by dispatch, and for deferred calls by whoever answers them. */
 void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer);
 
+/* Tells the trace what became of a call; nothing while the topic is off. Any thread. */
+void sl_supervisor_trace(const sl_call *call, const sl_answer *answer);
+
 /* Runs the chain of a call to its answer. */
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);
 void *sl_dispatch_thread(void *supervisor);

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 
 #include "../unit/http/rig.h"
-#include "http/h1_chunk.h"
-#include "http/head.h"
+#include "http/h1/chunk.h"
+#include "http/h1/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../unit/http/rig.h"
-#include "http/head.h"
+#include "http/h1/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -18,7 +18,8 @@ LINK_FD, LINK_VERSION = 3, 2
 DEADLINE = 30  # seconds: only ever reached when something hangs
 HELLO, FLOW, DNS, RESOLVE, TRUST, QUIT = 1, 2, 3, 4, 5, 6
 READY, RESOLVED, DENIED, BYE, FAILED = 32, 33, 34, 35, 36
-HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE = 1, 2, 4, 8
+HAS_AUDIT, HAS_CA, HAS_UPSTREAM_CA, HAS_BUNDLE, HAS_TRACE = 1, 2, 4, 8, 16
+TRACE_ALL = 15
 SYNTH_SIZE = 260 * 8192 + 16  # struct pages of policy/synth.c
 
 
@@ -30,7 +31,7 @@ def memfd(name, data):
 
 class Gateway:
     def __init__(self, program, policy, audit=None, upstream_ca=None, ca=None, env=None,
-                 synth_fd=None):
+                 synth_fd=None, trace=None):
         text = b"".join(
             f"{name}\0{value}\0".encode()
             for name, values in policy.items()
@@ -55,7 +56,11 @@ class Gateway:
         if upstream_ca is not None:
             flags |= HAS_UPSTREAM_CA
             fds.append(memfd("upstream", upstream_ca))
-        self._send(struct.pack("=IIIIII", HELLO, 24, LINK_VERSION, flags, len(text), 0), fds)
+        if trace is not None:
+            flags |= HAS_TRACE
+            fds.append(os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+        topics = TRACE_ALL if trace is not None else 0
+        self._send(struct.pack("=IIIIII", HELLO, 24, LINK_VERSION, flags, len(text), topics), fds)
         for fd in fds:
             os.close(fd)
         self._send(struct.pack("=II", TRUST, 8), [])  # or READY may wait for the first TLS flow

@@ -4,6 +4,7 @@ What the child sent is compared with what the upstream received, and the other w
 
 import json
 import os
+import re
 import socket
 import ssl
 import struct
@@ -781,3 +782,22 @@ def test_a_head_that_never_ends_is_408(start):
     stream.sock.settimeout(60)
     stream.send(b"GET / HTTP/1.1\r\nHost: ")
     assert stream.head()[0].startswith("HTTP/1.1 408") and upstream.accepted == 0
+
+
+def test_the_trace_tells_what_was_decided_and_no_secret(start, tmp_path):
+    trace = tmp_path / "trace"
+    connect, upstream = start(answer_ok, tls_server(pki.leaf(NAME)), trace=trace,
+                              upstream_ca=pki.root().read_bytes())
+    stream = wrap(connect)
+    for method, path in (("POST", "/pub?key=secret-1"), ("POST", "/deny?key=secret-2")):
+        stream.send(request(method, path, "X-Key: secret-3\r\nContent-Length: 8\r\n", b"secret-4"))
+        stream.message()
+    want = ["first bytes: TLS", "sniff -> tls", f"server name '{NAME}'", "certificate is believed",
+            "tls -> h1", f"POST '{NAME}", "/pub': allowed", "exchange idle -> relay",
+            "request body -> done", "response body -> done", "/deny': denied",
+            "an answer of ours, 403"]
+    text = trace.read_text()  # what is answered was traced before
+    assert [word for word in want if word not in text] == [], text
+    assert "secret" not in text and "X-Key" not in text, text
+    line = re.compile(r"\d+\.\d{6} gateway\[\d+\] (flow|tls|http): [\x20-\x7e]+")
+    assert all(line.fullmatch(entry) for entry in text.splitlines()), text

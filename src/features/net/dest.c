@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/trace.h"
 #include "core/util.h"
 #include "features/net/net.h"
 #include "kernel/proc.h"
@@ -27,9 +28,23 @@ int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, sockl
     return 0;
 }
 
+static void trace(const sl_call *call, const sl_dest *dest, const sl_net_verdict *v)
+{
+    static const char *const actions[] = {
+        [SL_NET_DENY] = "denied", [SL_NET_DIRECT] = "direct", [SL_NET_STEER] = "to the gateway"};
+    char text[SL_ADDR_STR_MAX];
+    sl_trace_write(SL_TRACE_FLOW, "thread %d to %s '%s' port %u: %s (%s)", (int)call->tid,
+                   sl_proto_name(dest->proto),
+                   dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, text), dest->port,
+                   actions[v->action], v->rule != NULL ? v->rule : v->reason);
+}
+
 void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret)
 {
     sl_policy_judge_net(call->sv->policy, dest, ret);
+    if (sl_trace_is_on(SL_TRACE_FLOW)) {
+        trace(call, dest, ret);
+    }
 }
 
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,

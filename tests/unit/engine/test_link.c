@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "core/fd.h"
+#include "core/trace.h"
 #include "core/util.h"
 #include "engine/link.h"
 
@@ -491,15 +492,19 @@ static void the_greeting_carries_what_its_flags_say(void **state)
     assert_int_equal(sl_buf_append_str(&files.key, "key"), 0);
     assert_int_equal(sl_buf_append_str(&files.upstream_ca, "upstream"), 0);
     assert_int_equal(sl_buf_append_str(&files.bundle, "bundle"), 0);
+    sl_trace_adopt(SL_TRACE_TLS, text_fd("trace"), "test");
     assert_int_equal(sl_link_hello(r.link, policy, &files, &err), 0);
+    assert_true(fcntl(sl_trace_fd(), F_GETFD) >= 0); /* still ours */
+    sl_trace_close();
     assert_int_equal(sl_fd_recv(r.peer, &hello, sizeof(hello), fds, &nfds, 0), sizeof(hello));
     assert_int_equal(hello.version, SL_LINK_VERSION);
     assert_int_equal(hello.flags, SL_LINK_HELLO_FLAGS);
-    assert_int_equal(nfds, 7);
+    assert_int_equal(hello.trace, SL_TRACE_TLS);
+    assert_int_equal(nfds, 8);
     struct stat st;
     assert_int_equal(fstat(fds[0], &st), 0);
     assert_int_equal(st.st_size, hello.policy_length);
-    static const char *const texts[] = {"audit", PEM, "key", "upstream", "bundle"};
+    static const char *const texts[] = {"audit", PEM, "key", "upstream", "bundle", "trace"};
     for (size_t i = 0; i < SL_ARRAY_LEN(texts); i++) {
         assert_true(holds(fds[2 + i], texts[i]));
     }

@@ -2,12 +2,15 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "http/h1/h1.h"
 
 #define KEPT_MAX (8u << 20)
 #define TURNS    4096
@@ -26,15 +29,11 @@ static const char *rig_open(sl_gateway *gw, const sl_target *target, sl_upstream
     return NULL;
 }
 
-static sl_policy *make_policy(void)
+void rig_policy(rig *r, const rig_word *words, size_t count)
 {
-    static const char *const words[][2] = {
-        {"http_allow", "* " RIG_NAME "/*"},
-        {"http_deny", "* " RIG_NAME "/deny*"},
-    };
     sl_policy *policy = sl_policy_new();
     sl_error err;
-    for (size_t i = 0; policy != NULL && i < SL_ARRAY_LEN(words); i++) {
+    for (size_t i = 0; policy != NULL && i < count; i++) {
         if (sl_policy_set(policy, sl_field_by_name(words[i][0]), words[i][1], &err) < 0) {
             abort();
         }
@@ -42,13 +41,41 @@ static sl_policy *make_policy(void)
     if (policy == NULL || sl_policy_freeze(policy, &err) < 0) {
         abort();
     }
-    return policy;
+    sl_policy_free(r->gw.policy);
+    r->gw.policy = policy;
+}
+
+void rig_keep_log(rig *r)
+{
+    r->log = memfd_create("log", MFD_CLOEXEC);
+    sl_audit_free(r->gw.audit);
+    r->gw.audit = sl_audit_new(fcntl(r->log, F_DUPFD_CLOEXEC, 0));
+    if (r->log < 0 || r->gw.audit == NULL) {
+        abort();
+    }
+}
+
+char *rig_log(rig *r)
+{
+    off_t size = lseek(r->log, 0, SEEK_END);
+    char *text = calloc(1, (size_t)size + 1);
+    if (text == NULL || pread(r->log, text, (size_t)size, 0) != size || ftruncate(r->log, 0) < 0 ||
+        lseek(r->log, 0, SEEK_SET) != 0) {
+        abort();
+    }
+    return text;
 }
 
 void rig_init(rig *r)
 {
     memset(r, 0, sizeof(*r));
-    r->client = r->upstream = -1;
+    static const rig_word words[] = {
+        {"http_allow", "* " RIG_NAME "/*"},
+        {"http_deny", "* " RIG_NAME "/deny*"},
+    };
+    r->client = r->upstream = r->log = -1;
+    r->name = RIG_NAME;
+    r->port = RIG_PORT;
     sl_buf_init(&r->from_gateway, KEPT_MAX);
     sl_buf_init(&r->to_upstream, KEPT_MAX);
     sl_gateway *gw = &r->gw;
@@ -58,12 +85,11 @@ void rig_init(rig *r)
     gw->loop = &r->loop;
     gw->link = -1;
     gw->open = rig_open;
-    gw->policy = make_policy();
+    gw->http1 = &sl_h1_protocol;
+    rig_policy(r, words, SL_ARRAY_LEN(words));
     gw->pool = sl_pool_new();
     gw->audit = sl_audit_new(-1);
     gw->scratch = malloc(SL_SCRATCH_SIZE);
-    sl_buf_init(&gw->wire, 4 * SL_HEAD_MAX);
-    sl_buf_init(&gw->tail, 64u << 10);
     if (gw->pool == NULL || gw->audit == NULL || gw->scratch == NULL) {
         abort();
     }
@@ -91,10 +117,10 @@ void rig_done(rig *r)
     end_flow(r);
     sl_pool_free(r->gw.pool);
     sl_audit_free(r->gw.audit);
+    sl_close(r->log);
     sl_policy_free(r->gw.policy);
     free(r->gw.scratch);
-    sl_buf_done(&r->gw.wire);
-    sl_buf_done(&r->gw.tail);
+    sl_h1_room_free(r->gw.http1_room);
     sl_buf_done(&r->from_gateway);
     sl_buf_done(&r->to_upstream);
     uv_run(&r->loop, UV_RUN_DEFAULT);
@@ -117,8 +143,13 @@ void rig_flow(rig *r)
     int theirs;
     end_flow(r);
     memset(&msg, 0, sizeof(msg));
-    memcpy(msg.name, RIG_NAME, sizeof(RIG_NAME));
-    msg.port = RIG_PORT;
+    if (r->name != NULL) {
+        strncpy(msg.name, r->name, sizeof(msg.name) - 1);
+    }
+    msg.addr = r->addr;
+    msg.port = r->port;
+    msg.process.pid = 7;
+    memcpy(msg.process.exe, "/bin/client", sizeof("/bin/client"));
     pair(&r->client, &theirs);
     if (sl_flow_new(&r->gw, theirs, &msg) < 0) {
         abort();
@@ -162,7 +193,7 @@ bool rig_turn(rig *r)
     if (r->gw.flow_count == 0) {
         r->cb = NULL; /* the exchange that waited is gone */
     }
-    if (r->cb != NULL) {
+    if (r->cb != NULL && !r->hold) {
         open_waiting(r);
         moved = true;
     }

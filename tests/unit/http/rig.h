@@ -4,7 +4,8 @@
 #define SANDLOCK_TESTS_HTTP_RIG_H
 
 #include "core/buf.h"
-#include "http/gateway_int.h"
+#include "http/flow.h"
+#include "http/gateway.h"
 
 #define RIG_NAME "example.test"
 #define RIG_PORT 80
@@ -21,12 +22,25 @@ typedef struct rig {
     sl_upstream_cb cb;   /* an opening that waits */
     void *arg;
     bool client_ended;
-    bool deaf; /* the upstream reads nothing */
+    bool deaf;        /* the upstream reads nothing */
+    bool hold;        /* openings wait */
+    const char *name; /* whom the next flow is for; NULL: `addr` */
+    sl_addr addr;
+    uint16_t port;
+    int log; /* what the gateway logs, from rig_keep_log on */
 } rig;
+
+typedef const char *rig_word[2]; /* a field of a policy and its value */
 
 /* Allows everything on RIG_NAME but "/deny". */
 void rig_init(rig *r);
 void rig_done(rig *r);
+/* Another policy, for the flows to come. */
+void rig_policy(rig *r, const rig_word *words, size_t count);
+/* Has an audit log kept from now on; rig_log gives what was written since the last look, for the
+ * caller to free. */
+void rig_keep_log(rig *r);
+char *rig_log(rig *r);
 /* A new flow of the child; the one before is ended. */
 void rig_flow(rig *r);
 /* One turn: the loop, and whatever arrived at both ends. True when something happened. */

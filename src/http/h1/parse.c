@@ -1,0 +1,318 @@
+/* Owns the meaning of HTTP/1 heads: llhttp reads, and its answer is compared with what the raw
+ * check allows. Never forwards and never judges. */
+#include "http/h1/parse.h"
+
+#include <errno.h>
+#include <llhttp.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/num.h"
+
+typedef struct parsing {
+    sl_h1_head *head;
+    const char *end; /* where the last piece ended: pieces of one thing must touch */
+    bool in_value;
+    bool complete;
+    bool failed;
+    bool close;
+    bool keep;
+    unsigned lengths;
+    unsigned encodings;
+    unsigned flags; /* llhttp's at the end of the head; an empty body clears them */
+} parsing;
+
+static const struct {
+    const char *name;
+    enum sl_h1_id id;
+} known[] = {
+    {"host", SL_H1_HOST},
+    {"content-length", SL_H1_CONTENT_LENGTH},
+    {"transfer-encoding", SL_H1_TRANSFER_ENCODING},
+    {"connection", SL_H1_CONNECTION},
+    {"upgrade", SL_H1_UPGRADE},
+    {"expect", SL_H1_EXPECT},
+    {"trailer", SL_H1_TRAILER},
+    {"keep-alive", SL_H1_HOP},
+    {"te", SL_H1_HOP},
+    {"http2-settings", SL_H1_HOP},
+    {"x-http-method-override", SL_H1_OVERRIDE},
+    {"x-http-method", SL_H1_OVERRIDE},
+    {"x-method-override", SL_H1_OVERRIDE},
+    {"authorization", SL_H1_AUTH},
+    {"www-authenticate", SL_H1_AUTH},
+    {"cookie", SL_H1_PROTECTED},
+    {"set-cookie", SL_H1_PROTECTED},
+    {"location", SL_H1_PROTECTED},
+    {"accept", SL_H1_PROTECTED},
+    {"content-type", SL_H1_PROTECTED},
+    {"content-encoding", SL_H1_PROTECTED},
+    {"content-range", SL_H1_PROTECTED},
+    {"range", SL_H1_PROTECTED},
+    {"date", SL_H1_PROTECTED},
+    {"cache-control", SL_H1_PROTECTED},
+    {"sandlock-verdict", SL_H1_HOP}, /* only we say it */
+};
+
+enum sl_h1_id sl_h1_identify(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if ((known[i].name[0] ^ name[0]) % 32 == 0 && strncasecmp(known[i].name, name, len) == 0 &&
+            known[i].name[len] == '\0') {
+            return known[i].id;
+        }
+    }
+    if (len > 6 && strncasecmp(name, "proxy-", 6) == 0) {
+        return SL_H1_HOP;
+    }
+    return SL_H1_OTHER;
+}
+
+/* ---- llhttp's calls ---- */
+
+static int on_target(llhttp_t *p, const char *at, size_t len)
+{
+    parsing *s = p->data;
+    if (s->head->target != NULL && s->end != at) {
+        s->failed = true;
+    }
+    s->head->target = s->head->target == NULL ? at : s->head->target;
+    s->head->target_len += len;
+    s->end = at + len;
+    return 0;
+}
+
+static int on_reason(llhttp_t *p, const char *at, size_t len)
+{
+    parsing *s = p->data;
+    s->head->reason = s->head->reason == NULL ? at : s->head->reason;
+    s->head->reason_len += len;
+    return 0;
+}
+
+static int on_name(llhttp_t *p, const char *at, size_t len)
+{
+    parsing *s = p->data;
+    sl_h1_head *h = s->head;
+    if (h->count > 0 && !s->in_value && s->end == at && h->fields[h->count - 1].value == NULL) {
+        h->fields[h->count - 1].name_len += (uint32_t)len; /* the rest of the same name */
+    } else {
+        if (h->count == SL_HEAD_FIELDS_MAX) {
+            s->failed = true;
+            return -1;
+        }
+        h->fields[h->count++] = (sl_h1_field){.name = at, .name_len = (uint32_t)len};
+    }
+    s->in_value = false;
+    s->end = at + len;
+    return 0;
+}
+
+static int on_value(llhttp_t *p, const char *at, size_t len)
+{
+    parsing *s = p->data;
+    sl_h1_head *h = s->head;
+    if (h->count == 0) {
+        s->failed = true;
+        return -1;
+    }
+    sl_h1_field *f = &h->fields[h->count - 1];
+    if (f->value == NULL) {
+        f->value = at;
+    } else if (s->end != at) {
+        s->failed = true;
+    }
+    f->value_len += (uint32_t)len;
+    s->in_value = true;
+    s->end = at + len;
+    return 0;
+}
+
+static int on_complete(llhttp_t *p)
+{
+    parsing *s = p->data;
+    s->complete = true;
+    s->flags = p->flags;
+    return 0;
+}
+
+static const llhttp_settings_t *settings(void)
+{
+    static llhttp_settings_t s;
+    if (s.on_headers_complete == NULL) {
+        llhttp_settings_init(&s);
+        s.on_url = on_target;
+        s.on_status = on_reason;
+        s.on_header_field = on_name;
+        s.on_header_value = on_value;
+        s.on_headers_complete = on_complete;
+    }
+    return &s;
+}
+
+/* ---- meaning ---- */
+
+static void trim(sl_h1_field *f)
+{
+    if (f->value == NULL) {
+        f->value = "";
+    }
+    while (f->value_len > 0 && (f->value[0] == ' ' || f->value[0] == '\t')) {
+        f->value++;
+        f->value_len--;
+    }
+    while (f->value_len > 0 &&
+           (f->value[f->value_len - 1] == ' ' || f->value[f->value_len - 1] == '\t')) {
+        f->value_len--;
+    }
+}
+
+/* Calls back for each element of a comma-separated list; stops when told true. */
+static bool list_any(const sl_h1_field *f, bool (*is)(const char *item, size_t len, void *arg),
+                     void *arg)
+{
+    const char *p = f->value;
+    const char *end = f->value + f->value_len;
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *stop = comma == NULL ? end : comma;
+        const char *last = stop;
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+        while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+            last--;
+        }
+        if (last > p && is(p, (size_t)(last - p), arg)) {
+            return true;
+        }
+        p = stop + 1;
+    }
+    return false;
+}
+
+typedef struct option {
+    const char *text;
+    size_t len;
+} option;
+
+static bool same_option(const char *item, size_t len, void *arg)
+{
+    const option *o = arg;
+    return len == o->len && strncasecmp(item, o->text, len) == 0;
+}
+
+bool sl_h1_connection_has(const sl_h1_head *head, const char *text, size_t len)
+{
+    option o = {text, len};
+    for (size_t i = 0; i < head->count; i++) {
+        if (head->fields[i].id == SL_H1_CONNECTION && list_any(&head->fields[i], same_option, &o)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool note_option(const char *item, size_t len, void *arg)
+{
+    parsing *s = arg;
+    if (len == 5 && strncasecmp(item, "close", 5) == 0) {
+        s->close = true;
+    } else if (len == 10 && strncasecmp(item, "keep-alive", 10) == 0) {
+        s->keep = true;
+    } else if (len == 7 && strncasecmp(item, "upgrade", 7) == 0) {
+        s->head->upgrade = true;
+    } else {
+        s->head->nominates = true;
+    }
+    return false;
+}
+
+bool sl_h1_value_is(const sl_h1_field *field, const char *text)
+{
+    return field->value_len == strlen(text) &&
+           strncasecmp(field->value, text, field->value_len) == 0;
+}
+
+static bool starts(const sl_h1_field *f, const char *text)
+{
+    size_t n = strlen(text);
+    return f->value_len >= n && strncasecmp(f->value, text, n) == 0;
+}
+
+static void note_field(parsing *s, sl_h1_field *f)
+{
+    sl_h1_head *h = s->head;
+    f->id = sl_h1_identify(f->name, f->name_len);
+    switch (f->id) {
+    case SL_H1_CONTENT_LENGTH:
+        s->lengths++;
+        h->has_length = true;
+        s->failed |= sl_num_parse(f->value, f->value_len, UINT64_MAX, &h->length) < 0;
+        break;
+    case SL_H1_TRANSFER_ENCODING:
+        s->encodings++;
+        h->chunked = true;
+        break;
+    case SL_H1_CONNECTION:
+        list_any(f, note_option, s);
+        break;
+    case SL_H1_AUTH:
+        h->binding_auth |= starts(f, "NTLM") || starts(f, "Negotiate");
+        break;
+    default:
+        break;
+    }
+}
+
+/* The parser and our own reading must agree on what frames the message. */
+static bool agrees(const parsing *s)
+{
+    const sl_h1_head *h = s->head;
+    return !s->failed && s->lengths <= 1 && s->encodings <= 1 &&
+           ((s->flags & F_CHUNKED) != 0) == h->chunked &&
+           ((s->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
+}
+
+int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret)
+{
+    sl_h1_head *h = ret;
+    memset(h, 0, offsetof(sl_h1_head, fields));
+    h->chunked = h->has_length = h->upgrade = h->nominates = h->binding_auth = false;
+    h->length = 0;
+    h->response = response;
+    parsing s = {.head = h};
+    llhttp_t p;
+    llhttp_init(&p, response ? HTTP_RESPONSE : HTTP_REQUEST, settings());
+    p.data = &s;
+    llhttp_errno_t e = llhttp_execute(&p, (const char *)data, len);
+    if ((e != HPE_OK && e != HPE_PAUSED_UPGRADE) || !s.complete || s.failed || p.http_major != 1) {
+        return -EBADMSG;
+    }
+    h->one_one = p.http_minor == 1;
+    if (response) {
+        h->status = p.status_code;
+    } else {
+        h->method = llhttp_method_name((llhttp_method_t)p.method);
+        if (h->target == NULL) {
+            return -EBADMSG;
+        }
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        trim(&h->fields[i]);
+        note_field(&s, &h->fields[i]);
+    }
+    h->keep_alive = !s.close && (h->one_one || s.keep); /* close wins, RFC 9112 section 9.3 */
+    h->upgrade = h->upgrade && sl_h1_find(h, SL_H1_UPGRADE) != NULL;
+    return agrees(&s) ? 0 : -EBADMSG;
+}
+
+const sl_h1_field *sl_h1_find(const sl_h1_head *head, enum sl_h1_id id)
+{
+    for (size_t i = 0; i < head->count; i++) {
+        if (head->fields[i].id == id) {
+            return &head->fields[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,158 @@
+/* What is told of a request: one line, whatever becomes of it, and no query in the summary. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http/gateway.h"
+#include "http/request.h"
+#include "rig.h"
+
+static rig r;
+static sl_flow flow;
+static sl_request request;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig_init(&r);
+    rig_keep_log(&r);
+    memset(&flow, 0, sizeof(flow));
+    flow.gw = &r.gw;
+    flow.process.pid = 7;
+    memcpy(flow.target.name, RIG_NAME, sizeof(RIG_NAME));
+    flow.target.port = 80;
+    sl_request_init(&request, &flow);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sl_request_done(&request);
+    rig_done(&r);
+    return 0;
+}
+
+static void expect_log(const char *part)
+{
+    char *text = rig_log(&r);
+    if (part == NULL) {
+        assert_string_equal(text, "");
+    } else if (strstr(text, part) == NULL) {
+        fail_msg("no %s in %s", part, text);
+    }
+    free(text);
+}
+
+static void one_line_is_owed_and_no_second(void **state)
+{
+    (void)state;
+    sl_request_log(&request, NULL, NULL, 0, 0); /* none was begun */
+    expect_log(NULL);
+    sl_request_begin(&request, "GET");
+    request.status = 200;
+    sl_request_log(&request, NULL, NULL, 5, 6);
+    expect_log("\"sandlock.verdict\":\"allow\",\"sandlock.kind\":\"http\","
+               "\"http.request.method\":\"GET\",\"server.address\":\"" RIG_NAME "\","
+               "\"server.port\":80,\"http.response.status_code\":200,\"process.pid\":7,"
+               "\"http.request.body.size\":5,\"http.response.body.size\":6,");
+    sl_request_log(&request, "client_gone", NULL, 5, 6);
+    expect_log(NULL);
+}
+
+static void what_never_came_to_be_is_a_denial(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {"address_denied", "tls_verify"};
+    for (size_t i = 0; i < 2; i++) {
+        sl_request_begin(&request, "GET");
+        sl_request_log(&request, refused[i], "why", 0, 0);
+        expect_log("\"sandlock.verdict\":\"deny\"");
+    }
+    sl_request_begin(&request, "GET");
+    sl_request_log(&request, "timeout", "why", 0, 0);
+    expect_log("\"sandlock.verdict\":\"allow\",\"sandlock.kind\":\"http\","
+               "\"sandlock.reason\":\"timeout\",\"error.message\":\"why\"");
+}
+
+static void a_tunnel_is_called_one(void **state)
+{
+    (void)state;
+    sl_request_begin(&request, "GET");
+    request.status = 101;
+    sl_request_log(&request, NULL, NULL, 0, 0);
+    expect_log("\"sandlock.kind\":\"websocket\"");
+}
+
+static void a_denial_is_the_only_line(void **state)
+{
+    (void)state;
+    sl_judged j = {.status = 403, .reason = "path", .nearest = "GET a.test/"};
+    sl_request_begin(&request, "GET");
+    static const char url[] = "http://" RIG_NAME "/x?key=secret";
+    assert_int_equal(sl_buf_append(&request.url, url, sizeof(url)), 0);
+    sl_request_deny(&request, &j);
+    expect_log("\"sandlock.verdict\":\"deny\",\"sandlock.kind\":\"http\","
+               "\"sandlock.reason\":\"path\",\"sandlock.nearest\":\"GET a.test/\","
+               "\"http.request.method\":\"GET\",\"url.full\":\"http://" RIG_NAME "/x?key=secret\"");
+    sl_request_log(&request, NULL, NULL, 0, 0);
+    expect_log(NULL);
+}
+
+/* The next request of the connection begins anew. */
+static void nothing_is_left_of_the_one_before(void **state)
+{
+    (void)state;
+    sl_request_begin(&request, "GET");
+    request.rule = "* a.test";
+    request.status = 200;
+    sl_request_log(&request, NULL, NULL, 0, 0);
+    free(rig_log(&r));
+    assert_int_equal(sl_buf_append(&request.url, "x", 2), 0);
+    sl_request_forget(&request);
+    assert_null(request.method);
+    assert_string_equal(sl_request_url(&request), "");
+    sl_request_begin(&request, "PUT");
+    sl_request_log(&request, NULL, NULL, 0, 0);
+    char *text = rig_log(&r);
+    assert_null(strstr(text, "sandlock.rule"));
+    assert_null(strstr(text, "status_code"));
+    assert_null(strstr(text, "url.full"));
+    free(text);
+}
+
+static void methods_have_their_properties(void **state)
+{
+    (void)state;
+    assert_true(sl_request_is_idempotent("GET"));
+    assert_true(sl_request_is_idempotent("PUT"));
+    assert_true(sl_request_is_idempotent("DELETE"));
+    assert_false(sl_request_is_idempotent("POST"));
+    assert_false(sl_request_is_idempotent("PATCH"));
+    assert_false(sl_request_is_idempotent("get"));
+    assert_true(sl_request_takes_body("POST"));
+    assert_true(sl_request_takes_body("DELETE"));
+    assert_false(sl_request_takes_body("GET"));
+    assert_false(sl_request_takes_body("HEAD"));
+    assert_false(sl_request_takes_body("OPTIONS"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_line_is_owed_and_no_second),
+        TEST(what_never_came_to_be_is_a_denial),
+        TEST(a_tunnel_is_called_one),
+        TEST(a_denial_is_the_only_line),
+        TEST(nothing_is_left_of_the_one_before),
+        TEST(methods_have_their_properties),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
