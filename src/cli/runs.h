@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "core/err.h"
-#include "engine/runs.h"
+#include "engine/runs/runs.h"
 
 #define SL_CLI_NO_RUN       1           /* exit code: there is no such run, or more than one */
 #define SL_CLI_RUNS_MAX     (16u << 20) /* bytes of what runs say of themselves */

@@ -9,8 +9,8 @@
 #include "core/fd.h"
 #include "core/trace.h"
 #include "http/gateway_int.h"
-#include "net/roots.h"
-#include "net/tls.h"
+#include "net/tls/roots.h"
+#include "net/tls/tls.h"
 
 int sl_trust_make(sl_gateway *gw, const char *cert, size_t cert_len, const char *key,
                   size_t key_len, sl_error *err)

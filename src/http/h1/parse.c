@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/num.h"
+
 typedef struct parsing {
     sl_h1_head *head;
     const char *end; /* where the last piece ended: pieces of one thing must touch */
@@ -246,9 +248,7 @@ static void note_field(parsing *s, sl_h1_field *f)
     case SL_H1_CONTENT_LENGTH:
         s->lengths++;
         h->has_length = true;
-        for (uint32_t i = 0; i < f->value_len; i++) {
-            h->length = h->length * 10 + (uint64_t)(f->value[i] - '0');
-        }
+        s->failed |= sl_num_parse(f->value, f->value_len, UINT64_MAX, &h->length) < 0;
         break;
     case SL_H1_TRANSFER_ENCODING:
         s->encodings++;
@@ -269,7 +269,8 @@ static void note_field(parsing *s, sl_h1_field *f)
 static bool agrees(const parsing *s)
 {
     const sl_h1_head *h = s->head;
-    return s->lengths <= 1 && s->encodings <= 1 && ((s->flags & F_CHUNKED) != 0) == h->chunked &&
+    return !s->failed && s->lengths <= 1 && s->encodings <= 1 &&
+           ((s->flags & F_CHUNKED) != 0) == h->chunked &&
            ((s->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
 }
 

@@ -6,7 +6,7 @@
 
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 /* RFC 9112 section 6.3: how long the body is. */
 static enum sl_body_kind body_kind(const sl_exchange *x, const sl_h1_head *h)

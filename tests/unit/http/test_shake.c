@@ -13,7 +13,7 @@
 #include <openssl/err.h>
 
 #include "http/gateway_int.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 #include "rig.h"
 
 #define TURNS 256
