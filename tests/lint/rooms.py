@@ -23,6 +23,7 @@ INNER = {
     "policy/text": {"policy/http"},
     "net/dns": set(),
     "net/tls": set(),
+    "cli/runs": set(),
     "engine/runs": set(),
     "engine/caller": set(),
     "kernel/arch": set(),

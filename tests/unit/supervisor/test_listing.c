@@ -16,9 +16,9 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "supervisor/listing.h"
+#include "tidy.h"
 #include "trapped.h"
 
 #define FILES 300

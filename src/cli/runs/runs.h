@@ -1,6 +1,6 @@
 /* Which run is meant by the words after `inspect` and `kill`, and what it answers. */
-#ifndef SANDLOCK_CLI_RUNS_H
-#define SANDLOCK_CLI_RUNS_H
+#ifndef SANDLOCK_CLI_RUNS_RUNS_H
+#define SANDLOCK_CLI_RUNS_RUNS_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "cli/mains.h"
-#include "cli/runs.h"
+#include "cli/runs/runs.h"
 #include "cli/say.h"
 #include "core/util.h"
 

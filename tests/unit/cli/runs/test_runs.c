@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "caught.h"
-#include "cli/runs.h"
+#include "cli/runs/runs.h"
 #include "core/util.h"
 #include "runs_rig.h"
 

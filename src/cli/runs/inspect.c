@@ -5,7 +5,7 @@
 
 #include "cli/json.h"
 #include "cli/mains.h"
-#include "cli/runs.h"
+#include "cli/runs/runs.h"
 #include "cli/say.h"
 #include "cli/simple.h"
 #include "core/util.h"

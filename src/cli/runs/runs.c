@@ -1,6 +1,6 @@
 /* Owns the question which run is meant, and the asking of it. It believes nothing a run says of
  * itself to be more than text. */
-#include "cli/runs.h"
+#include "cli/runs/runs.h"
 
 #include <errno.h>
 #include <stdio.h>
