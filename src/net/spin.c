@@ -1,6 +1,6 @@
 /* Owns the decision to sleep. Never spins for long, nor when it did not pay lately: an idle gateway
  * uses no CPU. */
-#include "http/spin.h"
+#include "net/spin.h"
 
 #include <sched.h>
 #include <stdbool.h>

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "http/spin.h"
+#include "net/spin.h"
 
 static unsigned fired;
 

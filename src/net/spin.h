@@ -1,6 +1,6 @@
 /* The loop, with a little waiting awake where that pays. */
-#ifndef SANDLOCK_HTTP_SPIN_H
-#define SANDLOCK_HTTP_SPIN_H
+#ifndef SANDLOCK_NET_SPIN_H
+#define SANDLOCK_NET_SPIN_H
 
 #include <uv.h>
 
