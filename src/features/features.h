@@ -32,5 +32,9 @@ extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_sockets;
 extern const sl_feature sl_feature_time;
+extern const sl_feature sl_feature_datagrams;
+extern const sl_feature sl_feature_unix;
+extern const sl_feature sl_feature_unix_connect;
+extern const sl_feature sl_feature_unix_sends;
 
 #endif
