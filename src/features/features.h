@@ -31,6 +31,7 @@ extern const sl_feature sl_feature_ptys;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_sockets;
+extern const sl_feature sl_feature_scheduling;
 extern const sl_feature sl_feature_time;
 
 #endif

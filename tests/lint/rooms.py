@@ -30,6 +30,7 @@ INNER = {
     "features/files": set(),
     "features/signals": set(),
     "features/ipc": set(),
+    "features/scheduling": set(),
     "features/canary": set(),
     "http/h1": set(),
 }
