@@ -20,6 +20,7 @@ extern const sl_feature sl_feature_cpu;
 extern const sl_feature sl_feature_cpus;
 extern const sl_feature sl_feature_cpus_seen;
 extern const sl_feature sl_feature_dirs;
+extern const sl_feature sl_feature_debug;
 extern const sl_feature sl_feature_image;
 extern const sl_feature sl_feature_memory;
 extern const sl_feature sl_feature_processes;

@@ -28,6 +28,7 @@ INNER = {
     "features/procfs": {"features/limits", "features/net"},
     "features/repeat": set(),
     "features/files": set(),
+    "features/debug": set(),
     "features/signals": set(),
     "features/ipc": set(),
     "features/scheduling": set(),

@@ -60,7 +60,9 @@ static void lists_of_calls_mean_what_they_say(void **state)
         uint32_t sync;
         uint32_t bpf;
     } asked[] = {
-        {live_policy("fs_readable", "/", NULL), SECCOMP_RET_ALLOW, SECCOMP_RET_ALLOW, E(EPERM)},
+        {live_policy("fs_readable", "/", NULL), SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW,
+         E(EPERM)},
+        {live_policy("debug", "true", NULL), SECCOMP_RET_ALLOW, SECCOMP_RET_ALLOW, E(EPERM)},
         {live_policy("allow_syscalls", "write,ptrace,connect", NULL), SECCOMP_RET_ALLOW, E(EPERM),
          E(EPERM)},
         {live_policy("allow_syscalls", "", "net_allow", "", NULL), E(EPERM), E(EPERM), E(EPERM)},
