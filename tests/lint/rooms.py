@@ -30,8 +30,8 @@ INNER = {
     "features/files": set(),
     "features/debug": set(),
     "features/signals": set(),
-    "features/ipc": set(),
     "features/scheduling": set(),
+    "features/ipc": set(),
     "features/canary": set(),
     "http/h1": set(),
 }

@@ -125,6 +125,8 @@ static const struct tested {
     {"debug", "process_vm_readv", "debug/test_debug.c", "a_refusal_names_the_switch", "is_refused"},
     {"debug", "process_vm_writev", "debug/test_debug.c", "a_refusal_names_the_switch",
      "is_refused"},
+    {"watch", "inotify_add_watch", "files/test_watch.c", "what_may_not_be_read_is_not", "spies"},
+    {"leases", "fcntl", "files/test_leases.c", "leases_are_for_what_may_be_written", "leases"},
     {"ipc", "shmget", "ipc/test_ipc.c", "shared_memory_is_the_trees_own", "shares"},
     {"ipc", "shmat", "ipc/test_ipc.c", "shared_memory_is_the_trees_own", "shares"},
     {"ipc", "shmctl", "ipc/test_ipc.c", "shared_memory_is_the_trees_own", "shares"},
