@@ -7,7 +7,7 @@
 
 #include "cli/say.h"
 #include "core/util.h"
-#include "policy/suggest.h"
+#include "policy/text/suggest.h"
 
 static const sl_cli_command commands[SL_CLI_COMMANDS] = {
     {SL_CLI_COMMAND_RUN, "run", "run a command, confined"},

@@ -6,7 +6,7 @@
 
 #include "cli/options_int.h"
 #include "core/util.h"
-#include "policy/suggest.h"
+#include "policy/text/suggest.h"
 
 #define SHOWN_MAX 200 /* bytes of an unknown word that are repeated */
 

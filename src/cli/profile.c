@@ -16,7 +16,7 @@
 #include "core/strv.h"
 #include "core/text.h"
 #include "core/util.h"
-#include "policy/suggest.h"
+#include "policy/text/suggest.h"
 
 #define SUMMARY_MAX 120
 #define SUFFIX      ".toml"

@@ -11,8 +11,8 @@
 
 #include "core/fd.h"
 #include "core/util.h"
-#include "policy/profile.h"
-#include "policy/suggest.h"
+#include "policy/text/profile.h"
+#include "policy/text/suggest.h"
 
 #define SHOWN_MAX    160
 #define NAME_LEN_MAX 64

@@ -1,8 +1,8 @@
 /* Owns a run without a supervisor: what it cannot have, and the way into it. */
 #include "engine/alone.h"
 
+#include "engine/caller/say.h"
 #include "engine/privileges.h"
-#include "engine/say.h"
 #include "policy/verdict.h"
 
 int sl_alone_check(const sl_run_options *options, sl_error *err)

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "engine/caller/report.h"
+#include "engine/caller/say.h"
 #include "engine/killall.h"
-#include "engine/report.h"
-#include "engine/say.h"
 
 /* What other processes send us is meant for the command. Terminal signals reach it without us. */
 static const int passed[] = {SIGTERM, SIGINT,  SIGQUIT,  SIGHUP, SIGUSR1,

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "engine/terminal.h"
+#include "engine/caller/terminal.h"
 #include "engine/wire.h"
 
 typedef struct sl_guardian {

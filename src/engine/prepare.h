@@ -6,10 +6,10 @@
 
 #include "core/err.h"
 #include "core/strv.h"
-#include "engine/caller.h"
+#include "engine/caller/caller.h"
+#include "engine/caller/terminal.h"
 #include "engine/files.h"
-#include "engine/rundir.h"
-#include "engine/terminal.h"
+#include "engine/runs/rundir.h"
 #include "policy/policy.h"
 #include "sandbox/sandbox.h"
 

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "engine/alone.h"
+#include "engine/caller/report.h"
+#include "engine/caller/say.h"
 #include "engine/engine.h"
 #include "engine/guardian.h"
 #include "engine/privileges.h"
-#include "engine/report.h"
-#include "engine/say.h"
 #include "policy/verdict.h"
 
 /* In the forked process. */

@@ -9,8 +9,8 @@
 #include <uv.h>
 
 #include "core/err.h"
+#include "engine/caller/report.h"
 #include "engine/prepare.h"
-#include "engine/report.h"
 
 typedef struct sl_service sl_service;
 

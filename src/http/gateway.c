@@ -16,7 +16,7 @@
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
-#include "http/spin.h"
+#include "net/spin.h"
 
 #define POLICY_MAX      (16u << 20)
 #define SWEEP_MS        250

@@ -10,9 +10,9 @@
 #include "http/audit.h"
 #include "http/flow.h"
 #include "http/upstream.h"
-#include "net/ca.h"
-#include "net/resolver.h"
-#include "net/responder.h"
+#include "net/dns/resolver.h"
+#include "net/dns/responder.h"
+#include "net/tls/ca.h"
 #include "policy/policy.h"
 #include "policy/synth.h"
 

@@ -6,23 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "http/audit.h"
 #include "http/gateway.h"
 
+#define PORT_DIGITS_MAX 5
+
 static int parse_port(const char *text, size_t len, uint16_t *ret)
 {
-    unsigned value = 0;
-    if (len == 0 || len > 5) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -EINVAL;
-        }
-        value = value * 10 + (unsigned)(text[i] - '0');
-    }
-    if (value == 0 || value > 65535) {
+    uint64_t value;
+    if (len > PORT_DIGITS_MAX || sl_num_parse(text, len, UINT16_MAX, &value) < 0 || value == 0) {
         return -EINVAL;
     }
     *ret = (uint16_t)value;

@@ -7,7 +7,7 @@
 
 #include "core/util.h"
 #include "http/gateway_int.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 static void shake_client(sl_flow *flow)
 {

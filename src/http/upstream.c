@@ -9,7 +9,7 @@
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "net/dial.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 static const uint8_t alpn_http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 

@@ -13,10 +13,10 @@
 #include "core/err.h"
 #include "core/strv.h"
 #include "core/util.h"
-#include "policy/http_rule.h"
+#include "policy/http/rule.h"
 #include "policy/net_rule.h"
 #include "policy/ports.h"
-#include "policy/sysnames.h"
+#include "policy/text/sysnames.h"
 
 #define SL_POLICY_RULES_MAX     4096
 #define SL_POLICY_ID_NONE       UINT32_MAX

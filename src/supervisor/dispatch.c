@@ -17,7 +17,7 @@
 #include "core/trace.h"
 #include "core/util.h"
 #include "kernel/caps.h"
-#include "policy/sysnames.h"
+#include "policy/text/sysnames.h"
 #include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/util.h"
-#include "policy/http_rule.h"
+#include "policy/http/rule.h"
 #include "policy/verdict.h"
 
 #define INPUT_MAX 4096

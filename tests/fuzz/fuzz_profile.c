@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/util.h"
-#include "policy/profile.h"
+#include "policy/text/profile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

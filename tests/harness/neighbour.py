@@ -2,7 +2,8 @@
 
 A program that does nothing but count has one core; a run is put on the same core, and once it is
 through with a fixed amount of work, the count tells how often the neighbour got the processor
-meanwhile. Whatever else keeps the machine busy takes from both."""
+meanwhile. Whatever else keeps the machine busy takes from both; a limit must be below the run's part
+of a busy machine to show, so ask for few percent."""
 
 import mmap
 import os

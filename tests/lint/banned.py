@@ -1,5 +1,5 @@
-"""lint.banned: calls that cannot be used safely; in src also those that start a shell; and no
-private key anywhere."""
+"""lint.banned: calls that cannot be used safely; in src also those that start a shell or read numbers
+beside core/num.h; and no private key anywhere."""
 
 import re
 
@@ -7,6 +7,7 @@ import tree
 
 BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|v?sprintf|strtok|ato[ifl]|gets|system|popen)\s*\(")
 SHELL = ("system", "popen")
+NUMBERS = re.compile(r"(?<![\w.>])(strto(?:u?l{1,2}|[ui]max|d|f|ld))\s*\(")
 # in two pieces, so that this file does not find itself
 KEY = re.compile(r"-----BEGIN [A-Z ]*" + "PRIVATE KEY-----")
 TEXT = {"", ".c", ".h", ".py", ".sh", ".md", ".pem", ".key", ".crt", ".txt", ".json", ".mjs"}
@@ -20,6 +21,9 @@ def calls(path):
             continue  # a unit test may tidy up with rm
         line = text.count("\n", 0, match.start()) + 1
         yield f"{tree.name(path)}:{line}: {match.group(1)}() is banned"
+    for match in NUMBERS.finditer(text) if product else ():
+        line = text.count("\n", 0, match.start()) + 1
+        yield f"{tree.name(path)}:{line}: {match.group(1)}() is banned: core/num.h reads numbers"
 
 
 def keys():

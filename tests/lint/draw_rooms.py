@@ -104,7 +104,7 @@ class Box:
         self.name, self.count = name, count
         self.boxes = {b.name: b for b in inner}
         self.arrows = arrows
-        self.x = self.y = 0
+        self.x = self.y = self.row = 0  # `row`: the height of its row
         self.chains, self.ports = [], {}  # of the arrows that begin here: (arrow, end) -> aside
         words = max(len(name) * LETTER, len(self.text()) * LETTER * 0.85)
         self.width, self.height = words + 2 * PAD, 2 * LINE + PAD
@@ -141,7 +141,7 @@ class Bend:
     width = height = 0
 
     def __init__(self):
-        self.x = self.y = 0
+        self.x = self.y = self.row = 0
 
 
 def rows_of(boxes, arrows):
@@ -184,7 +184,7 @@ def lay_out(boxes, arrows, gap_x, gap_y):
     for row, width in zip(rows, widths):
         x, tall = (whole - width) / 2, max(b.height for b in row)
         for box in row:
-            box.x, box.y = x, y + (tall - box.height) / 2
+            box.x, box.y, box.row = x, y, tall
             x += box.width + gap_x
         y += tall + gap_y
     for box in boxes:
@@ -205,12 +205,14 @@ def spread(chains, end, next_to_it):
 # ---- how it looks ----
 
 def svg_arrow(chain, dx, dy):
-    """Out of the middle of the upper box, through the bends, into the lower one."""
+    """Straight down to the foot of the row, in curves from row to row, into the lower box."""
     first, last = chain[0], chain[-1]
-    points = [(first.x + first.width / 2 + first.ports[id(chain), 0], first.y + first.height)]
-    points += [(b.x, b.y) for b in chain[1:-1]]
+    out = first.x + first.width / 2 + first.ports[id(chain), 0]
+    points = [(out, first.y + first.row)]
+    for bend in chain[1:-1]:
+        points += [(bend.x, bend.y), (bend.x, bend.y + bend.row)]
     points.append((last.x + last.width / 2 + first.ports[id(chain), -1], last.y - 6))
-    path = f"M{points[0][0] + dx:.0f} {points[0][1] + dy:.0f}"
+    path = f"M{out + dx:.0f} {first.y + first.height + dy:.0f} V{first.y + first.row + dy:.0f}"
     for (x0, y0), (x1, y1) in pairwise(points):
         half = (y0 + y1) / 2 + dy
         path += f" C{x0 + dx:.0f} {half:.0f} {x1 + dx:.0f} {half:.0f} {x1 + dx:.0f} {y1 + dy:.0f}"

@@ -1,6 +1,7 @@
-"""lint.size: a file fits in the head (600 lines), a function on a screen (60 lines).
+"""lint.size: a file fits in the head (600 lines), a function on a screen (60 lines), a room in a
+picture (26 files).
 
-A longer file fails. A longer function is only named, unless it is one flat switch: length is then
+A longer file, or a fuller room, fails. A longer function is only named, unless it is one flat switch: length is then
 the number of its cases."""
 
 import re
@@ -9,6 +10,7 @@ import tree
 
 FILE_MAX = 600
 FUNCTION_MAX = 60
+ROOM_MAX = 26  # sources and headers of one folder of src
 
 
 def functions(text):
@@ -46,5 +48,9 @@ for path in files:
         if last - first - 1 > FUNCTION_MAX and not flat_switch(body):
             long_functions += 1
             print(f"{tree.name(path)}:{first}: warning: {name} has {last - first - 1} lines")
+for room in sorted({path.parent for path in tree.c_files("src")}):
+    count = sum(1 for f in room.iterdir() if f.suffix in (".c", ".h", ".cpp", ".inc"))
+    if count > ROOM_MAX:
+        problems.append(f"{tree.name(room)}: {count} files, at most {ROOM_MAX}: make a room in it")
 print(f"functions over {FUNCTION_MAX} lines: {long_functions}")
 tree.finish("lint.size", len(files), problems)

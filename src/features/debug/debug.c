@@ -9,7 +9,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
-#include "policy/sysnames.h"
+#include "policy/text/sysnames.h"
 #include "supervisor/supervisor.h"
 
 #define SWITCH "--allow-debug"

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "core/util.h"
 
 #define DIGITS_MAX 15 /* 2^60 and no overflow */
@@ -26,18 +27,9 @@ bool sl_h1_chunk_at_end(const sl_h1_chunk *d)
     return d->state == END;
 }
 
-static int hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int feed_size(sl_h1_chunk *d, uint8_t c)
 {
-    int digit = hex(c);
+    int digit = sl_num_hex_digit((char)c);
     if (digit >= 0) {
         if (++d->digits > DIGITS_MAX) {
             return -EBADMSG;

@@ -8,7 +8,7 @@
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
 #include "http/h1/h1.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 #define ROUNDS_MAX 32 /* steps in one turn; then the other flows have theirs */
 

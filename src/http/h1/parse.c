@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/num.h"
+
 typedef struct parsing {
     sl_h1_head *head;
     const char *end; /* where the last piece ended: pieces of one thing must touch */
@@ -19,52 +21,6 @@ typedef struct parsing {
     unsigned encodings;
     unsigned flags; /* llhttp's at the end of the head; an empty body clears them */
 } parsing;
-
-static const struct {
-    const char *name;
-    enum sl_h1_id id;
-} known[] = {
-    {"host", SL_H1_HOST},
-    {"content-length", SL_H1_CONTENT_LENGTH},
-    {"transfer-encoding", SL_H1_TRANSFER_ENCODING},
-    {"connection", SL_H1_CONNECTION},
-    {"upgrade", SL_H1_UPGRADE},
-    {"expect", SL_H1_EXPECT},
-    {"trailer", SL_H1_TRAILER},
-    {"keep-alive", SL_H1_HOP},
-    {"te", SL_H1_HOP},
-    {"http2-settings", SL_H1_HOP},
-    {"x-http-method-override", SL_H1_OVERRIDE},
-    {"x-http-method", SL_H1_OVERRIDE},
-    {"x-method-override", SL_H1_OVERRIDE},
-    {"authorization", SL_H1_AUTH},
-    {"www-authenticate", SL_H1_AUTH},
-    {"cookie", SL_H1_PROTECTED},
-    {"set-cookie", SL_H1_PROTECTED},
-    {"location", SL_H1_PROTECTED},
-    {"accept", SL_H1_PROTECTED},
-    {"content-type", SL_H1_PROTECTED},
-    {"content-encoding", SL_H1_PROTECTED},
-    {"content-range", SL_H1_PROTECTED},
-    {"range", SL_H1_PROTECTED},
-    {"date", SL_H1_PROTECTED},
-    {"cache-control", SL_H1_PROTECTED},
-    {"sandlock-verdict", SL_H1_HOP}, /* only we say it */
-};
-
-enum sl_h1_id sl_h1_identify(const char *name, size_t len)
-{
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if ((known[i].name[0] ^ name[0]) % 32 == 0 && strncasecmp(known[i].name, name, len) == 0 &&
-            known[i].name[len] == '\0') {
-            return known[i].id;
-        }
-    }
-    if (len > 6 && strncasecmp(name, "proxy-", 6) == 0) {
-        return SL_H1_HOP;
-    }
-    return SL_H1_OTHER;
-}
 
 /* ---- llhttp's calls ---- */
 
@@ -99,7 +55,7 @@ static int on_name(llhttp_t *p, const char *at, size_t len)
             s->failed = true;
             return -1;
         }
-        h->fields[h->count++] = (sl_h1_field){.name = at, .name_len = (uint32_t)len};
+        h->fields[h->count++] = (sl_http_field){.name = at, .name_len = (uint32_t)len};
     }
     s->in_value = false;
     s->end = at + len;
@@ -114,7 +70,7 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
         s->failed = true;
         return -1;
     }
-    sl_h1_field *f = &h->fields[h->count - 1];
+    sl_http_field *f = &h->fields[h->count - 1];
     if (f->value == NULL) {
         f->value = at;
     } else if (s->end != at) {
@@ -150,7 +106,7 @@ static const llhttp_settings_t *settings(void)
 
 /* ---- meaning ---- */
 
-static void trim(sl_h1_field *f)
+static void trim(sl_http_field *f)
 {
     if (f->value == NULL) {
         f->value = "";
@@ -166,7 +122,7 @@ static void trim(sl_h1_field *f)
 }
 
 /* Calls back for each element of a comma-separated list; stops when told true. */
-static bool list_any(const sl_h1_field *f, bool (*is)(const char *item, size_t len, void *arg),
+static bool list_any(const sl_http_field *f, bool (*is)(const char *item, size_t len, void *arg),
                      void *arg)
 {
     const char *p = f->value;
@@ -204,7 +160,8 @@ bool sl_h1_connection_has(const sl_h1_head *head, const char *text, size_t len)
 {
     option o = {text, len};
     for (size_t i = 0; i < head->count; i++) {
-        if (head->fields[i].id == SL_H1_CONNECTION && list_any(&head->fields[i], same_option, &o)) {
+        if (head->fields[i].id == SL_HTTP_FIELD_CONNECTION &&
+            list_any(&head->fields[i], same_option, &o)) {
             return true;
         }
     }
@@ -226,38 +183,30 @@ static bool note_option(const char *item, size_t len, void *arg)
     return false;
 }
 
-bool sl_h1_value_is(const sl_h1_field *field, const char *text)
-{
-    return field->value_len == strlen(text) &&
-           strncasecmp(field->value, text, field->value_len) == 0;
-}
-
-static bool starts(const sl_h1_field *f, const char *text)
+static bool starts(const sl_http_field *f, const char *text)
 {
     size_t n = strlen(text);
     return f->value_len >= n && strncasecmp(f->value, text, n) == 0;
 }
 
-static void note_field(parsing *s, sl_h1_field *f)
+static void note_field(parsing *s, sl_http_field *f)
 {
     sl_h1_head *h = s->head;
-    f->id = sl_h1_identify(f->name, f->name_len);
+    f->id = sl_http_field_identify(f->name, f->name_len);
     switch (f->id) {
-    case SL_H1_CONTENT_LENGTH:
+    case SL_HTTP_FIELD_CONTENT_LENGTH:
         s->lengths++;
         h->has_length = true;
-        for (uint32_t i = 0; i < f->value_len; i++) {
-            h->length = h->length * 10 + (uint64_t)(f->value[i] - '0');
-        }
+        s->failed |= sl_num_parse(f->value, f->value_len, UINT64_MAX, &h->length) < 0;
         break;
-    case SL_H1_TRANSFER_ENCODING:
+    case SL_HTTP_FIELD_TRANSFER_ENCODING:
         s->encodings++;
         h->chunked = true;
         break;
-    case SL_H1_CONNECTION:
+    case SL_HTTP_FIELD_CONNECTION:
         list_any(f, note_option, s);
         break;
-    case SL_H1_AUTH:
+    case SL_HTTP_FIELD_AUTH:
         h->binding_auth |= starts(f, "NTLM") || starts(f, "Negotiate");
         break;
     default:
@@ -269,7 +218,8 @@ static void note_field(parsing *s, sl_h1_field *f)
 static bool agrees(const parsing *s)
 {
     const sl_h1_head *h = s->head;
-    return s->lengths <= 1 && s->encodings <= 1 && ((s->flags & F_CHUNKED) != 0) == h->chunked &&
+    return !s->failed && s->lengths <= 1 && s->encodings <= 1 &&
+           ((s->flags & F_CHUNKED) != 0) == h->chunked &&
            ((s->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
 }
 
@@ -302,11 +252,11 @@ int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret)
         note_field(&s, &h->fields[i]);
     }
     h->keep_alive = !s.close && (h->one_one || s.keep); /* close wins, RFC 9112 section 9.3 */
-    h->upgrade = h->upgrade && sl_h1_find(h, SL_H1_UPGRADE) != NULL;
+    h->upgrade = h->upgrade && sl_h1_find(h, SL_HTTP_FIELD_UPGRADE) != NULL;
     return agrees(&s) ? 0 : -EBADMSG;
 }
 
-const sl_h1_field *sl_h1_find(const sl_h1_head *head, enum sl_h1_id id)
+const sl_http_field *sl_h1_find(const sl_h1_head *head, enum sl_http_field_id id)
 {
     for (size_t i = 0; i < head->count; i++) {
         if (head->fields[i].id == id) {

@@ -6,31 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/field.h"
 #include "http/h1/head.h"
-
-/* Fields that mean something to an intermediary. */
-enum sl_h1_id {
-    SL_H1_OTHER = 0,
-    SL_H1_HOST,
-    SL_H1_CONTENT_LENGTH,
-    SL_H1_TRANSFER_ENCODING,
-    SL_H1_CONNECTION,
-    SL_H1_UPGRADE,
-    SL_H1_EXPECT,
-    SL_H1_TRAILER,
-    SL_H1_HOP,       /* Keep-Alive, TE, Proxy-*, HTTP2-Settings: dropped */
-    SL_H1_OVERRIDE,  /* X-HTTP-Method-Override and its like: dropped */
-    SL_H1_AUTH,      /* Authorization, WWW-Authenticate: may bind a connection to a user */
-    SL_H1_PROTECTED, /* what Connection may not take away */
-};
-
-typedef struct sl_h1_field {
-    const char *name;
-    const char *value;
-    uint32_t name_len;
-    uint32_t value_len;
-    enum sl_h1_id id;
-} sl_h1_field;
 
 typedef struct sl_h1_head {
     bool response;
@@ -42,7 +19,7 @@ typedef struct sl_h1_head {
     const char *reason;
     size_t reason_len;
     size_t count;
-    sl_h1_field fields[SL_HEAD_FIELDS_MAX];
+    sl_http_field fields[SL_HEAD_FIELDS_MAX];
 
     bool chunked;
     bool has_length;
@@ -58,11 +35,8 @@ typedef struct sl_h1_head {
 int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret);
 
 /* The first field of that kind, or NULL. */
-const sl_h1_field *sl_h1_find(const sl_h1_head *head, enum sl_h1_id id);
+const sl_http_field *sl_h1_find(const sl_h1_head *head, enum sl_http_field_id id);
 /* Does a Connection field name this option (case-insensitive)? */
 bool sl_h1_connection_has(const sl_h1_head *head, const char *option, size_t len);
-bool sl_h1_value_is(const sl_h1_field *field, const char *text);
-/* What a field name means; for trailers too. */
-enum sl_h1_id sl_h1_identify(const char *name, size_t len);
 
 #endif

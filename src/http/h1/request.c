@@ -12,14 +12,14 @@
 /* RFC 6455 section 4.1; every other protocol is struck out. */
 static bool is_websocket(const sl_h1_head *h)
 {
-    const sl_h1_field *f = sl_h1_find(h, SL_H1_UPGRADE);
-    return h->upgrade && f != NULL && sl_h1_value_is(f, "websocket") && h->one_one &&
+    const sl_http_field *f = sl_h1_find(h, SL_HTTP_FIELD_UPGRADE);
+    return h->upgrade && f != NULL && sl_http_field_is(f, "websocket") && h->one_one &&
            strcmp(h->method, "GET") == 0 && !h->chunked && (!h->has_length || h->length == 0);
 }
 
 static sl_h1_facts facts_of(const sl_h1_head *h)
 {
-    const sl_h1_field *expect = sl_h1_find(h, SL_H1_EXPECT);
+    const sl_http_field *expect = sl_h1_find(h, SL_HTTP_FIELD_EXPECT);
     bool body = h->chunked || (h->has_length && h->length > 0);
     return (sl_h1_facts){
         .one_one = h->one_one,
@@ -28,7 +28,7 @@ static sl_h1_facts facts_of(const sl_h1_head *h)
         .websocket = is_websocket(h),
         .expects = expect != NULL,
         /* RFC 9110 section 10.1.1: one expectation exists */
-        .unexpected = expect != NULL && !sl_h1_value_is(expect, "100-continue"),
+        .unexpected = expect != NULL && !sl_http_field_is(expect, "100-continue"),
         .odd_body = body && !sl_request_takes_body(h->method),
         .binds = h->binding_auth,
     };
@@ -72,7 +72,7 @@ static int write_request(sl_exchange *x, const sl_h1_head *h, const sl_judged *j
 /* RFC 9112 section 3.2: origin, absolute and asterisk form; the others are no targets here. */
 static void say_words(const sl_h1_head *h, bool tls, sl_request_words *ret)
 {
-    const sl_h1_field *host = sl_h1_find(h, SL_H1_HOST);
+    const sl_http_field *host = sl_h1_find(h, SL_HTTP_FIELD_HOST);
     const char *t = h->target;
     const char *end = t + h->target_len;
     const char *scheme = tls ? "https://" : "http://";

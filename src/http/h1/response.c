@@ -6,7 +6,7 @@
 
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
-#include "net/tls.h"
+#include "net/tls/tls.h"
 
 /* RFC 9112 section 6.3: how long the body is. */
 static enum sl_body_kind body_kind(const sl_exchange *x, const sl_h1_head *h)
@@ -76,8 +76,8 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
 /* RFC 6455 section 4.1: 101 without our asking, or to something else, is no answer. */
 static int take_switch(sl_exchange *x, const sl_h1_head *h)
 {
-    const sl_h1_field *f = sl_h1_find(h, SL_H1_UPGRADE);
-    if (!x->facts.websocket || f == NULL || !sl_h1_value_is(f, "websocket") || !h->upgrade) {
+    const sl_http_field *f = sl_h1_find(h, SL_HTTP_FIELD_UPGRADE);
+    if (!x->facts.websocket || f == NULL || !sl_http_field_is(f, "websocket") || !h->upgrade) {
         return protocol_error(x, "unexpected 101");
     }
     sl_h1_framing framing = {.upgrade = true};

@@ -12,7 +12,7 @@ static int put(sl_buf *out, const char *text, size_t len)
     return sl_buf_append(out, text, len);
 }
 
-static int put_field(sl_buf *out, const sl_h1_field *f)
+static int put_field(sl_buf *out, const sl_http_field *f)
 {
     size_t n = (size_t)f->name_len + f->value_len + 4;
     char *to = (char *)sl_buf_reserve(out, n);
@@ -30,19 +30,11 @@ static int put_field(sl_buf *out, const sl_h1_field *f)
 }
 
 /* Fields that go from end to end (RFC 9110 section 7.6.1). */
-static bool passes(const sl_h1_head *head, const sl_h1_field *f)
+static bool passes(const sl_h1_head *head, const sl_http_field *f)
 {
-    switch (f->id) {
-    case SL_H1_OTHER:
-        return !head->nominates || !sl_h1_connection_has(head, f->name, f->name_len);
-    case SL_H1_EXPECT:
-    case SL_H1_TRAILER:
-    case SL_H1_AUTH:
-    case SL_H1_PROTECTED:
-        return true;
-    default:
-        return false;
-    }
+    bool named = f->id == SL_HTTP_FIELD_OTHER && head->nominates &&
+                 sl_h1_connection_has(head, f->name, f->name_len);
+    return sl_http_field_passes(f->id) && !named;
 }
 
 static int put_fields(sl_buf *out, const sl_h1_head *head)
@@ -60,7 +52,7 @@ static int put_framing(sl_buf *out, const sl_h1_head *head, const sl_h1_framing 
 {
     int r = 0;
     if (framing->upgrade) {
-        const sl_h1_field *f = sl_h1_find(head, SL_H1_UPGRADE);
+        const sl_http_field *f = sl_h1_find(head, SL_HTTP_FIELD_UPGRADE);
         r = put(out, "Connection: Upgrade\r\n", 21);
         r = r == 0 && f != NULL ? put_field(out, f) : r;
     } else if (framing->close) {
@@ -107,29 +99,6 @@ int sl_h1_write_response(sl_buf *out, const sl_h1_head *head, const sl_h1_framin
     return r == 0 ? put_framing(out, head, framing) : r;
 }
 
-/* Trailers may add nothing that a head decides: framing, routing, authentication, control. */
-static bool trailer_passes(const char *name, size_t len)
-{
-    static const char *const refused[] = {
-        "cache-control", "max-forwards",  "if-match",
-        "if-none-match", "pragma",        "range",
-        "content-type",  "content-range", "set-cookie",
-        "cookie",        "age",           "expires",
-        "date",          "location",      "retry-after",
-        "vary",          "warning",       "content-encoding",
-    };
-    enum sl_h1_id id = sl_h1_identify(name, len);
-    if (id != SL_H1_OTHER && id != SL_H1_PROTECTED) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        if (strlen(refused[i]) == len && strncasecmp(refused[i], name, len) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int sl_h1_write_trailers(sl_buf *out, const sl_buf *lines)
 {
     const char *p = (const char *)sl_buf_head(lines);
@@ -148,7 +117,7 @@ int sl_h1_write_trailers(sl_buf *out, const sl_buf *lines)
             return -EBADMSG;
         }
         size_t line = (size_t)(cr - p) + 2;
-        if (trailer_passes(p, name)) {
+        if (sl_http_field_in_trailer(p, name)) {
             r = put(out, p, line);
         }
         p += line;

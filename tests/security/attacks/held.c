@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define BURN_MS 400
+#define BURN_MS 200
 
 static int burn(void)
 {

@@ -15,10 +15,10 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "alloc.h"
 #include "core/fd.h"
 #include "core/util.h"
+#include "tidy.h"
 
 static int pair[2];
 static char folder[64];

@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "engine/engine.h"
 #include "sandbox/probe.h"
+#include "tidy.h"
 
 static char *const argv[] = {(char *)"true", NULL};
 

@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 #include "core/util.h"
-#include "engine/caller.h"
+#include "engine/caller/caller.h"
 #include "engine/guardian.h"
 
 /* A guardian in a process of its own, whose engine is a function of the test. */

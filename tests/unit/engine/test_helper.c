@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/fd.h"
 #include "core/util.h"
 #include "engine/helper.h"
 #include "policy/link.h"
+#include "tidy.h"
 
 static char top[64];
 

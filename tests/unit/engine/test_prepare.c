@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "engine/prepare.h"
 #include "sandbox/probe.h"
+#include "tidy.h"
 
 static char top[64];
 

@@ -14,10 +14,10 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "engine/run.h"
 #include "sandbox/probe.h"
+#include "tidy.h"
 
 struct told {
     int code;

@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "engine/service.h"
 #include "sandbox/probe.h"
+#include "tidy.h"
 
 struct rig {
     char top[64];

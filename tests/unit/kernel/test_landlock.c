@@ -20,9 +20,9 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "kernel/landlock.h"
+#include "tidy.h"
 
 static char folder[64];
 static int in_fd;  /* folder/in, which rules are about */

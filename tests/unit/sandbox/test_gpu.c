@@ -20,12 +20,12 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "kernel/landlock.h"
 #include "sandbox/gpu.h"
 #include "sandbox/grants.h"
 #include "sandbox/probe.h"
+#include "tidy.h"
 
 #define FS_ALL_RIGHTS ((1u << 16) - 1)
 

@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
-#include "../tidy.h"
 #include "core/util.h"
 #include "live.h"
 #include "sandbox/grants.h"
+#include "tidy.h"
 
 /* A tree under a fresh directory: open/a, open/deep/b, open/deep/secret, open/beside/c, w/. */
 struct tree {

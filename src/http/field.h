@@ -1,0 +1,44 @@
+/* Fields of requests and responses, whatever protocol carried them: what their names mean to an
+ * intermediary, and which pass it (RFC 9110). */
+#ifndef SANDLOCK_HTTP_FIELD_H
+#define SANDLOCK_HTTP_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Fields that mean something to an intermediary. */
+enum sl_http_field_id {
+    SL_HTTP_FIELD_OTHER = 0,
+    SL_HTTP_FIELD_HOST,
+    SL_HTTP_FIELD_CONTENT_LENGTH,
+    SL_HTTP_FIELD_TRANSFER_ENCODING,
+    SL_HTTP_FIELD_CONNECTION,
+    SL_HTTP_FIELD_UPGRADE,
+    SL_HTTP_FIELD_EXPECT,
+    SL_HTTP_FIELD_TRAILER,
+    SL_HTTP_FIELD_HOP,       /* Keep-Alive, TE, Proxy-*, HTTP2-Settings: dropped */
+    SL_HTTP_FIELD_OVERRIDE,  /* X-HTTP-Method-Override and its like: dropped */
+    SL_HTTP_FIELD_AUTH,      /* Authorization, WWW-Authenticate: may bind a connection to a user */
+    SL_HTTP_FIELD_PROTECTED, /* what Connection may not take away */
+};
+
+typedef struct sl_http_field {
+    const char *name;
+    const char *value;
+    uint32_t name_len;
+    uint32_t value_len;
+    enum sl_http_field_id id;
+} sl_http_field;
+
+/* What a field name means, in whatever case it is written; for trailers too. */
+enum sl_http_field_id sl_http_field_identify(const char *name, size_t len);
+/* Is this its whole value (case-insensitive)? */
+bool sl_http_field_is(const sl_http_field *field, const char *text);
+/* Does it go from end to end by its name alone? Those that Connection names do not either. */
+bool sl_http_field_passes(enum sl_http_field_id id);
+/* May it stand in a trailer (RFC 9110 section 6.5.1)? Nothing that a head decides may: framing,
+ * routing, authentication, control. */
+bool sl_http_field_in_trailer(const char *name, size_t len);
+
+#endif
