@@ -2,8 +2,6 @@
 
 What the child sent is compared with what the upstream received, and the other way round."""
 
-import base64
-import hashlib
 import json
 import os
 import re
@@ -13,11 +11,10 @@ import struct
 import threading
 
 import pytest
-from harness import paths, pki
+from harness import paths, pki, rawhttp
 from harness.gateway import Gateway
 
 NAME = "example.test"
-WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 
 class Upstream:
@@ -384,8 +381,7 @@ def test_websocket_is_a_tunnel_after_101_only(start):
             stream.send(OK)
             return
         assert fields["upgrade"] == "websocket" and "upgrade" in fields["connection"].lower()
-        accept = base64.b64encode(hashlib.sha1(
-            fields["sec-websocket-key"].encode() + WEBSOCKET).digest())
+        accept = rawhttp.accept(fields["sec-websocket-key"].encode())
         stream.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\nserver first" % accept)
         assert stream.exactly(7) == b"\x00GET / "
