@@ -41,12 +41,16 @@ static const struct {
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
 
-/* The path of an open object as the kernel names it. 0 or -errno. */
+/* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
+ * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
     int r = sl_landlock_allow(b->ruleset, fd, rights);
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
+    }
+    if (rights != SL_LANDLOCK_LIST && sl_strv_add(&b->view->readable, path) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;
 }
