@@ -35,6 +35,10 @@ extern const sl_feature sl_feature_scheduling;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_sockets;
 extern const sl_feature sl_feature_time;
+extern const sl_feature sl_feature_datagrams;
+extern const sl_feature sl_feature_unix;
+extern const sl_feature sl_feature_unix_connect;
+extern const sl_feature sl_feature_unix_sends;
 extern const sl_feature sl_feature_watch;
 
 #endif
