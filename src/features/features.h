@@ -9,6 +9,7 @@ extern const sl_feature *const sl_features[];
 extern const size_t sl_feature_count;
 
 extern const sl_feature sl_feature_bind;
+extern const sl_feature sl_feature_bind_ports;
 extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_ipc;
 extern const sl_feature sl_feature_metadata;
@@ -31,6 +32,8 @@ extern const sl_feature sl_feature_ptys;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_sockets;
+extern const sl_feature sl_feature_tables;
 extern const sl_feature sl_feature_time;
+extern const sl_feature sl_feature_truncate;
 
 #endif

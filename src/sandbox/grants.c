@@ -28,6 +28,8 @@ struct builder {
     sl_strv gpus;    /* nodes that gpu_devices grants */
     size_t carved;   /* rules spent on carve-outs */
     bool no_devices; /* the default view: of /dev only what `always` has */
+    sl_strv devs;    /* where devices are, which only a right to write may open: where Landlock
+                        knows no ioctl(2), reading one would be commanding it */
 };
 
 static const struct {
@@ -95,6 +97,52 @@ static enum relation relate(const struct builder *b, const char *path, const cha
     return relation;
 }
 
+/* How a path stands to the directories of devices. */
+static enum relation relate_devs(const struct builder *b, const char *path)
+{
+    enum relation relation = APART;
+    if (sl_fsview_is_below(path, "/dev/shm") || sl_fsview_is_below(path, "/dev/mqueue")) {
+        return APART;
+    }
+    for (size_t i = 0; i < b->devs.count; i++) {
+        if (sl_fsview_is_below(path, b->devs.items[i])) {
+            return COVERED;
+        }
+        relation = sl_fsview_is_below(b->devs.items[i], path) ? ABOVE : relation;
+    }
+    return relation;
+}
+
+static bool is_always(const char *path)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(always); i++) {
+        if (strcmp(path, always[i].path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is read of a directory of devices: names. */
+static int grant_dev_read(struct builder *b, int fd, const char *path, sl_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || is_always(path)) {
+        return 0;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        return add_rule(b, fd, SL_LANDLOCK_LIST, path, err);
+    }
+    if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
+    }
+    return sl_error_set(err, ENOTSUP,
+                        "cannot grant the device '%s' for reading alone: this kernel's Landlock "
+                        "(ABI %d) does not know ioctl(2); grant it with -w, or start with less by "
+                        "'--allow-degraded %s'",
+                        path, sl_landlock_abi(), sl_landlock_protections[SL_HOLDS_IOCTL_DEV].name);
+}
+
 static int carve(struct builder *b, int dir, const char *path, sl_error *err);
 
 /* What tells of other people's processes outside their own directories. */
@@ -136,6 +184,14 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     }
     if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
         return 0;
+    }
+    switch (relate_devs(b, below)) {
+    case COVERED:
+        return S_ISDIR(st.st_mode) ? grant_dev_read(b, fd, below, err) : 0;
+    case ABOVE:
+        return carve(b, fd, below, err);
+    default:
+        break;
     }
     if (++b->carved > SL_GRANTS_RULES_MAX) {
         return sl_error_set(err, E2BIG,
@@ -197,7 +253,14 @@ static int grant_read(struct builder *b, int fd, const char *path, sl_error *err
     case APART:
         break;
     }
-    return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
+    switch (relate_devs(b, path)) {
+    case COVERED:
+        return grant_dev_read(b, fd, path, err);
+    case ABOVE:
+        return carve(b, fd, path, err);
+    default:
+        return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
+    }
 }
 
 static int grant_write(struct builder *b, int fd, const char *path, bool explicit, sl_error *err)
@@ -382,8 +445,19 @@ static int grant_gpus(struct builder *b, sl_error *err)
     return r;
 }
 
+static bool is_of_devices(const char *type)
+{
+    return strcmp(type, "devtmpfs") == 0 || strcmp(type, "devpts") == 0;
+}
+
 /* isolate_pids: other mounts of a proc file system, as chroots have, show the same processes. */
-static int deny_other_procs(struct builder *b, sl_error *err)
+static bool is_other_proc(const struct mntent *entry)
+{
+    return strcmp(entry->mnt_type, "proc") == 0 && !sl_fsview_is_below(entry->mnt_dir, "/proc");
+}
+
+/* Looks through the mounts: for other procs, and for where devices are. */
+static int look_at_mounts(struct builder *b, bool procs, bool devs, sl_error *err)
 {
     char line[2 * PATH_MAX];
     struct mntent entry;
@@ -393,20 +467,30 @@ static int deny_other_procs(struct builder *b, sl_error *err)
         return sl_error_set(err, errno, "cannot read '/proc/self/mounts': %s", strerror(errno));
     }
     while (r == 0 && getmntent_r(mounts, &entry, line, sizeof(line)) != NULL) {
-        if (strcmp(entry.mnt_type, "proc") == 0 && !sl_fsview_is_below(entry.mnt_dir, "/proc")) {
+        if (procs && is_other_proc(&entry)) {
             r = sl_strv_add(&b->denied, entry.mnt_dir);
+        }
+        if (devs && is_of_devices(entry.mnt_type) && !sl_fsview_is_below(entry.mnt_dir, "/dev")) {
+            r = r < 0 ? r : sl_strv_add(&b->devs, entry.mnt_dir);
         }
     }
     endmntent(mounts);
+    r = r == 0 && devs ? sl_strv_add(&b->devs, "/dev") : r;
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
+static bool guards_devices(const sl_policy *policy)
+{
+    return !sl_landlock_holds(SL_HOLDS_IOCTL_DEV) &&
+           !sl_strv_has(&policy->allow_degraded, sl_landlock_protections[SL_HOLDS_IOCTL_DEV].name);
 }
 
 static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
     int r = p->gpu_devices.count > 0 ? deny_other_gpus(b, dev, err) : 0;
-    if (r == 0 && p->isolate_pids) {
-        r = deny_other_procs(b, err);
+    if (r == 0 && (p->isolate_pids || guards_devices(p))) {
+        r = look_at_mounts(b, p->isolate_pids, guards_devices(p), err);
     }
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
@@ -462,6 +546,7 @@ int sl_grants_build_dev(const sl_policy *policy, const char *dev, int ruleset, s
     struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
     int r = add_all(&b, dev, err);
     sl_strv_done(&b.gpus);
+    sl_strv_done(&b.devs);
     view->denied = b.denied;
     if (r < 0) {
         return r;

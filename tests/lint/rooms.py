@@ -36,6 +36,7 @@ INNER = {
     "features/signals": set(),
     "features/ipc": set(),
     "features/canary": set(),
+    "features/tables": set(),
     "http/h1": set(),
 }
 # single headers that a room may see of a room that is otherwise closed to it
