@@ -35,5 +35,9 @@ extern const sl_feature sl_feature_sockets;
 extern const sl_feature sl_feature_tables;
 extern const sl_feature sl_feature_time;
 extern const sl_feature sl_feature_truncate;
+extern const sl_feature sl_feature_datagrams;
+extern const sl_feature sl_feature_unix;
+extern const sl_feature sl_feature_unix_connect;
+extern const sl_feature sl_feature_unix_sends;
 
 #endif

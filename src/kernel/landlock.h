@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SL_LANDLOCK_ABI_MIN 2 /* files may be moved between directories; Linux 5.19 */
+#define SL_LANDLOCK_ABI_MIN  2 /* files may be moved between directories; Linux 5.19 */
+#define SL_LANDLOCK_ABI_UNIX 9 /* Unix sockets by their path; Linux 7.1 */
 
 /* What Landlock holds by itself, from some ABI on. Before that it is somebody else's matter:
  * docs/internals/kernels.md says whose. */
@@ -45,7 +46,8 @@ enum sl_landlock_rights {
     SL_LANDLOCK_LIST = 1 << 2,   /* names only */
     SL_LANDLOCK_DEVICE = 1 << 3, /* read, write and ioctl one device node */
     SL_LANDLOCK_EXECUTE = 1 << 4,
-    SL_LANDLOCK_LOOK = 1 << 5, /* read and list, no more */
+    SL_LANDLOCK_LOOK = 1 << 5,   /* read and list, no more */
+    SL_LANDLOCK_SOCKET = 1 << 6, /* reach one Unix socket of whoever; no other right has it */
 };
 
 /* The ABI of this kernel; 0 when it has no Landlock. */

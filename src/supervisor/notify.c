@@ -142,6 +142,14 @@ int sl_call_pin(const sl_call *call, int fd)
     return -ESRCH;
 }
 
+int sl_call_give(const sl_call *call, int fd, bool cloexec)
+{
+    struct seccomp_notif_addfd add = {
+        .id = call->id, .srcfd = (uint32_t)fd, .newfd_flags = cloexec ? O_CLOEXEC : 0};
+    int number = ioctl(atomic_load(&call->sv->listener), SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    return number < 0 ? -errno : number;
+}
+
 pid_t sl_call_tgid(const sl_call *call)
 {
     long tgid = sl_proc_status(call->tid, "Tgid");

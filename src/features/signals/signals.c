@@ -21,6 +21,7 @@
 #include "features/features.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
+#include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 
 #ifndef PID_FS_MAGIC
@@ -146,7 +147,7 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (pid < 0 || is_ours(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
         return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
     }
-    if (call->sv->policy->isolate_signals) {
+    if (sl_policy_isolates_signals(call->sv->policy)) {
         return SL_ANSWER_PASS;
     }
     long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,

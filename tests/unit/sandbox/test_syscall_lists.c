@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <cmocka.h>
 
 #include "bpf_sim.h"
 #include "core/util.h"
+#include "kernel/landlock.h"
 #include "live.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
@@ -89,11 +91,33 @@ static void lists_of_calls_mean_what_they_say(void **state)
     }
     sl_autofree struct compiled *strict = compile(live_policy("allow_syscalls", "connect", NULL));
     assert_int_equal(ask(strict, SYS_clone, 17, 0, 0), E(EPERM));
-    assert_int_equal(ask(strict, SYS_connect, 3, 0, 0), SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(strict, SYS_connect, 3, 0, 0), SECCOMP_RET_USER_NOTIF);
     sl_autofree struct compiled *longer =
         compile(live_policy("extra_deny_syscalls", "connect,clone3", NULL));
     assert_int_equal(ask(longer, SYS_connect, 3, 0, 0), E(EPERM));
     assert_int_equal(ask(longer, 435, 0, 0, 0), E(ENOSYS));
+}
+
+/* Under file rules alone connect is judged, whom a Unix socket means no filter can tell; streams
+ * and their sends cost nothing. */
+static void streams_are_free(void **state)
+{
+    (void)state;
+    sl_autofree struct compiled *c = compile(live_policy("fs_readable", "/", NULL));
+    assert_int_equal(ask(c, SYS_connect, UINT32_MAX, 0, 0), SECCOMP_RET_USER_NOTIF);
+    assert_int_equal(ask(c, SYS_connect, 3, 0, 0), SECCOMP_RET_USER_NOTIF);
+    assert_int_equal(ask(c, SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(c, SYS_socketpair, AF_UNIX, SOCK_SEQPACKET, 0), SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(c, SYS_socket, AF_INET, SOCK_DGRAM, 0), SECCOMP_RET_ALLOW);
+    bool gated = sl_landlock_abi() < SL_LANDLOCK_ABI_UNIX;
+    assert_int_equal(ask(c, SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0),
+                     gated ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(c, SYS_socket, AF_UNIX, SOCK_RAW, 0),
+                     gated ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
+    sl_autofree struct compiled *named =
+        compile(live_policy("fs_readable", "/", "net_allow", "unix:/run/x", NULL));
+    assert_int_equal(ask(named, SYS_socket, AF_UNIX, SOCK_DGRAM, 0), SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(named, SYS_sendmsg, 3, 0, 0), SECCOMP_RET_USER_NOTIF);
 }
 
 /* What no list can have or take away. */
@@ -171,6 +195,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_calls_mean_what_they_say),
+        cmocka_unit_test(streams_are_free),
         cmocka_unit_test(impossible_lists_are_refused),
         cmocka_unit_test(metadata_is_judged_below_the_root_only),
     };
