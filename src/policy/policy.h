@@ -105,6 +105,7 @@ typedef struct sl_policy {
     sl_sysset syscalls_denied;
     sl_strv extra_deny_syscalls;
     sl_sysset syscalls_extra;
+    bool debug; /* debuggers and leak checkers work within the tree */
 
     /* limits */
     uint64_t max_memory;    /* bytes, of the whole tree; 0: no limit */

@@ -18,6 +18,7 @@
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
+#include "sandbox/devices.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
 
@@ -43,12 +44,16 @@ static const struct {
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
 
-/* The path of an open object as the kernel names it. 0 or -errno. */
+/* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
+ * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
     int r = sl_landlock_allow(b->ruleset, fd, rights);
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
+    }
+    if (rights != SL_LANDLOCK_LIST && sl_strv_add(&b->view->readable, path) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;
 }
@@ -98,22 +103,6 @@ static enum relation relate(const struct builder *b, const char *path, const cha
     return relation;
 }
 
-/* How a path stands to the directories of devices. */
-static enum relation relate_devs(const struct builder *b, const char *path)
-{
-    enum relation relation = APART;
-    if (sl_fsview_is_below(path, "/dev/shm") || sl_fsview_is_below(path, "/dev/mqueue")) {
-        return APART;
-    }
-    for (size_t i = 0; i < b->devs.count; i++) {
-        if (sl_fsview_is_below(path, b->devs.items[i])) {
-            return COVERED;
-        }
-        relation = sl_fsview_is_below(b->devs.items[i], path) ? ABOVE : relation;
-    }
-    return relation;
-}
-
 static bool is_always(const char *path)
 {
     for (size_t i = 0; i < SL_ARRAY_LEN(always); i++) {
@@ -124,24 +113,15 @@ static bool is_always(const char *path)
     return false;
 }
 
-/* What is read of a directory of devices: names. */
-static int grant_dev_read(struct builder *b, int fd, const char *path, sl_error *err)
+/* A read grant in a directory of devices. `named`: by the policy itself. */
+static int grant_dev_read(struct builder *b, int fd, const char *path, bool named, sl_error *err)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0 || is_always(path)) {
+    unsigned rights = 0;
+    if (is_always(path)) {
         return 0;
     }
-    if (S_ISDIR(st.st_mode)) {
-        return add_rule(b, fd, SL_LANDLOCK_LIST, path, err);
-    }
-    if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) {
-        return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
-    }
-    return sl_error_set(err, ENOTSUP,
-                        "cannot grant the device '%s' for reading alone: this kernel's Landlock "
-                        "(ABI %d) does not know ioctl(2); grant it with -w, or start with less by "
-                        "'--allow-degraded %s'",
-                        path, sl_landlock_abi(), sl_landlock_protections[SL_HOLDS_IOCTL_DEV].name);
+    int r = sl_devices_rights(fd, path, named, &rights, err);
+    return r < 0 || rights == 0 ? r : add_rule(b, fd, rights, path, err);
 }
 
 static int carve(struct builder *b, int dir, const char *path, sl_error *err);
@@ -186,12 +166,12 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
         return 0;
     }
-    switch (relate_devs(b, below)) {
-    case COVERED:
-        return S_ISDIR(st.st_mode) ? grant_dev_read(b, fd, below, err) : 0;
-    case ABOVE:
+    switch (sl_devices_relate(&b->devs, below)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, below, false, err);
+    case SL_DEVICES_ABOVE:
         return carve(b, fd, below, err);
-    default:
+    case SL_DEVICES_APART:
         break;
     }
     if (++b->carved > SL_GRANTS_RULES_MAX) {
@@ -254,14 +234,15 @@ static int grant_read(struct builder *b, int fd, const char *path, sl_error *err
     case APART:
         break;
     }
-    switch (relate_devs(b, path)) {
-    case COVERED:
-        return grant_dev_read(b, fd, path, err);
-    case ABOVE:
+    switch (sl_devices_relate(&b->devs, path)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, path, true, err);
+    case SL_DEVICES_ABOVE:
         return carve(b, fd, path, err);
-    default:
-        return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
+    case SL_DEVICES_APART:
+        break;
     }
+    return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
 }
 
 static int grant_write(struct builder *b, int fd, const char *path, bool explicit, sl_error *err)
@@ -466,19 +447,8 @@ static int grant_gpus(struct builder *b, sl_error *err)
     return r;
 }
 
-static bool is_of_devices(const char *type)
-{
-    return strcmp(type, "devtmpfs") == 0 || strcmp(type, "devpts") == 0;
-}
-
 /* isolate_pids: other mounts of a proc file system, as chroots have, show the same processes. */
-static bool is_other_proc(const struct mntent *entry)
-{
-    return strcmp(entry->mnt_type, "proc") == 0 && !sl_fsview_is_below(entry->mnt_dir, "/proc");
-}
-
-/* Looks through the mounts: for other procs, and for where devices are. */
-static int look_at_mounts(struct builder *b, bool procs, bool devs, sl_error *err)
+static int deny_other_procs(struct builder *b, sl_error *err)
 {
     char line[2 * PATH_MAX];
     struct mntent entry;
@@ -488,22 +458,18 @@ static int look_at_mounts(struct builder *b, bool procs, bool devs, sl_error *er
         return sl_error_set(err, errno, "cannot read '/proc/self/mounts': %s", strerror(errno));
     }
     while (r == 0 && getmntent_r(mounts, &entry, line, sizeof(line)) != NULL) {
-        if (procs && is_other_proc(&entry)) {
+        if (strcmp(entry.mnt_type, "proc") == 0 && !sl_fsview_is_below(entry.mnt_dir, "/proc")) {
             r = sl_strv_add(&b->denied, entry.mnt_dir);
-        }
-        if (devs && is_of_devices(entry.mnt_type) && !sl_fsview_is_below(entry.mnt_dir, "/dev")) {
-            r = r < 0 ? r : sl_strv_add(&b->devs, entry.mnt_dir);
         }
     }
     endmntent(mounts);
-    r = r == 0 && devs ? sl_strv_add(&b->devs, "/dev") : r;
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
-static bool guards_devices(const sl_policy *policy)
+static int find_devices(struct builder *b, sl_error *err)
 {
-    return !sl_landlock_holds(SL_HOLDS_IOCTL_DEV) &&
-           !sl_strv_has(&policy->allow_degraded, sl_landlock_protections[SL_HOLDS_IOCTL_DEV].name);
+    int r = sl_devices_are_guarded(b->policy) ? sl_devices_where(&b->devs) : 0;
+    return r < 0 ? sl_error_set(err, -r, "cannot list mounts: %s", strerror(-r)) : 0;
 }
 
 /* The path of a unix: rule with the links of its fixed part followed, once and here: what the
@@ -561,9 +527,10 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
     int r = p->gpu_devices.count > 0 ? deny_other_gpus(b, dev, err) : 0;
-    if (r == 0 && (p->isolate_pids || guards_devices(p))) {
-        r = look_at_mounts(b, p->isolate_pids, guards_devices(p), err);
+    if (r == 0 && p->isolate_pids) {
+        r = deny_other_procs(b, err);
     }
+    r = r < 0 ? r : find_devices(b, err);
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }

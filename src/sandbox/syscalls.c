@@ -130,9 +130,6 @@ static const sl_bpf_rule by_argument[] = {
     {.nr = SYS_personality,
      .action = DENY(EPERM),
      .conds = {SL_ARG_MASK_NE(0, ~(uint32_t)ADDR_NO_RANDOMIZE, 0)}},
-
-    /* limits of other processes: RLIMIT_CPU kills (PROC-07) */
-    {.nr = SYS_prlimit64, .action = DENY(EPERM), .conds = {SL_ARG_NE(0, 0), SL_ARG_NOT_NULL(2)}},
 };
 
 /* The protocols with verdicts; everything else would carry bytes past them. Masks fold what is

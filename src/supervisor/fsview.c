@@ -47,24 +47,29 @@ bool sl_fsview_writes_type(const sl_fsview *view, const char *type)
     return found;
 }
 
-bool sl_fsview_writable(const sl_fsview *view, const char *path)
+static bool is_below_any(const char *path, const sl_strv *tops)
 {
-    for (size_t i = 0; i < view->writable.count; i++) {
-        if (sl_fsview_is_below(path, view->writable.items[i])) {
+    for (size_t i = 0; i < tops->count; i++) {
+        if (sl_fsview_is_below(path, tops->items[i])) {
             return true;
         }
     }
     return false;
 }
 
+bool sl_fsview_writable(const sl_fsview *view, const char *path)
+{
+    return is_below_any(path, &view->writable);
+}
+
 bool sl_fsview_denied(const sl_fsview *view, const char *path)
 {
-    for (size_t i = 0; i < view->denied.count; i++) {
-        if (sl_fsview_is_below(path, view->denied.items[i])) {
-            return true;
-        }
-    }
-    return false;
+    return is_below_any(path, &view->denied);
+}
+
+bool sl_fsview_readable(const sl_fsview *view, const char *path)
+{
+    return is_below_any(path, &view->readable) && !sl_fsview_denied(view, path);
 }
 
 int sl_fsview_add_socket(sl_fsview *view, const struct stat *st)
@@ -101,6 +106,7 @@ void sl_fsview_free(sl_fsview *view)
 {
     if (view != NULL) {
         sl_strv_done(&view->writable);
+        sl_strv_done(&view->readable);
         sl_strv_done(&view->denied);
         sl_strv_done(&view->notes);
         sl_strv_done(&view->socket_rules);

@@ -18,6 +18,8 @@ typedef struct sl_fsview_file {
 /* What was granted, resolved once at the start: later changes of the tree do not move it. */
 typedef struct sl_fsview {
     sl_strv writable;        /* absolute, symlinks resolved */
+    sl_strv readable;        /* the same of what may be read, the writable and each carved piece
+                                included; what may be listed only is not */
     sl_strv denied;          /* the same of what is carved out */
     bool root_listed;        /* isolate_pids: "/" may be listed, though no rule says so */
     bool proc_read;          /* isolate_pids: the tree's own processes may be read in /proc */
@@ -38,6 +40,9 @@ int sl_fsview_add_socket(sl_fsview *view, const struct stat *st);
 /* True if this Unix socket is named by the policy: the very file, or its path (absolute, resolved)
  * by a rule. A directory above it names nothing, and what is denied nobody names. */
 bool sl_fsview_names_socket(const sl_fsview *view, const struct stat *st, const char *path);
+
+/* True if `path` (absolute, resolved) may be read, by a rule for it or for something above. */
+bool sl_fsview_readable(const sl_fsview *view, const char *path);
 
 /* True if a file system of this type is mounted where a write grant reaches some of it, or when
  * that cannot be told. */

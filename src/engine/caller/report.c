@@ -150,6 +150,14 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
     pthread_mutex_unlock(&r->lock);
 }
 
+void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
+{
+    pthread_mutex_lock(&r->lock);
+    r->denied++;
+    add_line(r, call, allow_with, 1);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
 static bool has_room(int fd)
 {

@@ -135,6 +135,9 @@ static const sl_field fields[] = {
      AT(extra_deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
      .take = sl_take_extra_syscall,
      .help = "deny these system calls beside the built-in list"},
+    {.name = "debug", .option = "--allow-debug", .type = SL_FIELD_BOOL,
+     AT(debug), .group = ISOLATE,
+     .help = "let debuggers, strace and leak checkers work within it"},
 
     {.name = "max_memory", .option = "--max-memory", .short_option = 'm', .type = SL_FIELD_SIZE,
      AT(max_memory), .argument = "SIZE", .group = LIMITS,
