@@ -44,16 +44,22 @@ enum {
     FS_REFER = 1 << 13,
     FS_TRUNCATE = 1 << 14,
     FS_IOCTL_DEV = 1 << 15,
+    FS_RESOLVE_UNIX = 1 << 16,
 };
-#define FS_ALL ((1u << 16) - 1)
-/* Device nodes are made for nobody: a node is a door to the driver (FS-18). */
-#define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK))
-#define FS_ON_FILE  (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
+#define FS_ALL ((1u << 17) - 1)
+/* Device nodes are made for nobody: a node is a door to the driver (FS-18). A socket is a door to
+ * whoever listens, and no directory opens those below it (NET-28). */
+#define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_RESOLVE_UNIX))
+#define FS_ON_FILE                                                                                 \
+    (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX)
 
 /* What this ABI knows of the file rights: the one ladder (landlock(7), VERSIONS). */
 static uint64_t known_fs(int abi)
 {
     uint64_t known = FS_ALL;
+    if (abi < SL_LANDLOCK_ABI_UNIX) {
+        known &= ~(uint64_t)FS_RESOLVE_UNIX;
+    }
     if (abi < 5) {
         known &= ~(uint64_t)FS_IOCTL_DEV;
     }
@@ -113,6 +119,9 @@ static uint64_t rights_of(unsigned rights)
     if ((rights & SL_LANDLOCK_DEVICE) != 0) {
         access |= FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
     }
+    if ((rights & SL_LANDLOCK_SOCKET) != 0) {
+        access |= FS_RESOLVE_UNIX;
+    }
     if ((rights & SL_LANDLOCK_LOOK) != 0) {
         access |= FS_READ_FILE | FS_READ_DIR;
     }
@@ -132,6 +141,9 @@ int sl_landlock_allow(int ruleset, int fd, unsigned rights)
     struct path_beneath_attr attr = {.allowed_access = access, .parent_fd = fd};
     if (!S_ISDIR(st.st_mode)) {
         attr.allowed_access &= FS_ON_FILE;
+    }
+    if (attr.allowed_access == 0) {
+        return 0; /* nothing that this kernel knows of */
     }
     if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0) < 0) {
         return -errno;

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-#define SL_LANDLOCK_ABI_MIN 6 /* scopes; Linux 6.12 */
+#define SL_LANDLOCK_ABI_MIN  6 /* scopes; Linux 6.12 */
+#define SL_LANDLOCK_ABI_UNIX 9 /* Unix sockets by their path; Linux 7.1 */
 
 /* What a ruleset takes charge of: it is refused but where a rule allows it. */
 enum sl_landlock_scope {
@@ -22,7 +23,8 @@ enum sl_landlock_rights {
     SL_LANDLOCK_LIST = 1 << 2,   /* names only */
     SL_LANDLOCK_DEVICE = 1 << 3, /* read, write and ioctl one device node */
     SL_LANDLOCK_EXECUTE = 1 << 4,
-    SL_LANDLOCK_LOOK = 1 << 5, /* read and list, no more */
+    SL_LANDLOCK_LOOK = 1 << 5,   /* read and list, no more */
+    SL_LANDLOCK_SOCKET = 1 << 6, /* reach one Unix socket of whoever; no other right has it */
 };
 
 /* The ABI of this kernel; 0 when it has no Landlock. */

@@ -47,8 +47,8 @@ static unsigned scope_of(const sl_policy *policy)
     unsigned scope = SL_LANDLOCK_FILES;
     scope |= sl_policy_restricts_bind(policy) ? SL_LANDLOCK_BIND_TCP : 0;
     scope |= net || policy->net_connect.count > 0 ? SL_LANDLOCK_CONNECT_TCP : 0;
-    scope |= net || policy->isolate_ipc ? SL_LANDLOCK_ABSTRACT : 0;
-    scope |= policy->isolate_signals ? SL_LANDLOCK_SIGNALS : 0;
+    scope |= sl_policy_isolates_abstract(policy) ? SL_LANDLOCK_ABSTRACT : 0;
+    scope |= sl_policy_isolates_signals(policy) ? SL_LANDLOCK_SIGNALS : 0;
     return scope;
 }
 

@@ -30,7 +30,7 @@ sl_answer sl_net_handle_listen(sl_call *call)
     } else {
         r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
     }
-    if (r == 0 && (inet || sock.domain == AF_UNIX) && sl_net_of(call->sv) != NULL) {
+    if (r == 0 && inet && sl_net_of(call->sv) != NULL) {
         sl_known_put(sl_net_of(call->sv),
                      &(sl_known){.cookie = sock.cookie, .kind = SL_KNOWN_LISTENER});
     }

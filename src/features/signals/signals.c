@@ -1,5 +1,5 @@
-/* Owns the safety of guardian, engine and gateway from what processes of one user may do to each
- * other: signals, scheduling. Whom else the tree may reach is isolate_signals' matter (Landlock).
+/* Owns the safety of guardian, engine and gateway from the signals that processes of one user may
+ * send each other. Whom else the tree may reach is isolate_signals' matter (Landlock).
  *
  * The calls name their target by number, so continuing is safe: our own processes are older than
  * the tree and their numbers stay theirs. */
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "features/features.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
+#include "policy/verdict.h"
 #include "supervisor/supervisor.h"
 
 #ifndef PID_FS_MAGIC
@@ -87,7 +87,7 @@ static sl_answer handle_kill(sl_call *call)
     return signal_group(call, pgid, (int)call->args[1]);
 }
 
-/* Calls whose first argument names one process or thread; 0 is the caller. */
+/* Calls whose first argument names one process or thread. */
 static sl_answer handle_target(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
@@ -146,7 +146,7 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (pid < 0 || is_ours(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
         return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
     }
-    if (call->sv->policy->isolate_signals) {
+    if (sl_policy_isolates_signals(call->sv->policy)) {
         return SL_ANSWER_PASS;
     }
     long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
@@ -165,29 +165,6 @@ static sl_answer handle_fcntl(sl_call *call)
     return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
-static sl_answer handle_setpriority(sl_call *call)
-{
-    int which = (int)call->args[0];
-    pid_t who = (pid_t)call->args[1];
-    if (which == PRIO_PROCESS) {
-        return who != 0 && is_ours(call->sv, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
-    }
-    pid_t pgid = who != 0 ? who : getpgid(call->tid);
-    bool ours = which != PRIO_PGRP || is_our_group(call->sv, pgid); /* PRIO_USER is all of us */
-    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
-}
-
-#define IOPRIO_WHO_PROCESS 1
-
-static sl_answer handle_ioprio_set(sl_call *call)
-{
-    pid_t who = (pid_t)call->args[1];
-    if ((int)call->args[0] != IOPRIO_WHO_PROCESS) {
-        return SL_ANSWER_VALUE(-EPERM);
-    }
-    return who != 0 && is_ours(call->sv, who) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
-}
-
 /* Owners that are named through memory could be changed behind the check. */
 static const sl_bpf_rule refused[] = {
     {.nr = SYS_fcntl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
@@ -198,13 +175,6 @@ static const sl_bpf_rule refused[] = {
 #define ROW(call, handle)                                                                          \
     {                                                                                              \
         .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle)                        \
-    }
-/* With a target of 0, the caller itself, nothing needs to be asked. */
-#define ROW_OTHER(call, handle)                                                                    \
-    {                                                                                              \
-        .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handle), .conds = {            \
-            SL_ARG_NE(0, 0)                                                                        \
-        }                                                                                          \
     }
 
 static const sl_syscall_row rows[] = {
@@ -218,12 +188,6 @@ static const sl_syscall_row rows[] = {
      .flags = SL_ROW_MAY_CONTINUE,
      .handler = handle_fcntl,
      .conds = {SL_ARG_EQ(1, F_SETOWN)}},
-    ROW_OTHER(sched_setscheduler, handle_target),
-    ROW_OTHER(sched_setparam, handle_target),
-    ROW_OTHER(sched_setattr, handle_target),
-    ROW_OTHER(sched_setaffinity, handle_target),
-    ROW(setpriority, handle_setpriority),
-    ROW(ioprio_set, handle_ioprio_set),
 };
 
 const sl_feature sl_feature_signals = {
