@@ -12,7 +12,7 @@ _sandlock_run()
         --time-start --random-seed --env --hostname --gpu --name --allow-degraded
         -e --exec-shell --status-fd'
     local flags='-i --interactive --allow-raw-sockets --no-udp --port-remap --isolate-ipc
-        --isolate-signals --isolate-pids
+        --isolate-signals --isolate-pids --allow-debug
         --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump
         --clean-env --quiet --print-policy --no-supervisor -h --help'
     local i word

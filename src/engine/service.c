@@ -59,10 +59,17 @@ static void hook_bound(void *arg, enum sl_proto proto, uint16_t inside, uint16_t
     sl_report_bound(arg, proto, inside, real);
 }
 
+static void hook_refused(void *arg, const char *call, const char *allow_with)
+{
+    sl_report_refused(arg, call, allow_with);
+}
+
 static void set_hooks(const sl_service *s)
 {
-    sl_supervisor_hooks hooks = {
-        .report_arg = s->report, .decided = hook_decided, .bound = hook_bound};
+    sl_supervisor_hooks hooks = {.report_arg = s->report,
+                                 .decided = hook_decided,
+                                 .refused = hook_refused,
+                                 .bound = hook_bound};
     if (s->link != NULL) {
         hooks.flow_arg = s->link;
         hooks.flow = hook_flow;

@@ -109,7 +109,7 @@ int sl_trust_artefacts(sl_gateway *gw, const char *user, size_t user_len, int fd
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < SL_ARTEFACTS; i++) {
-        r = make_memfd(gw, i, user, user_len, &fds[i], err);
+        r = make_memfd(gw, (enum sl_artefact)i, user, user_len, &fds[i], err);
     }
     return r;
 }

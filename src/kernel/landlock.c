@@ -3,10 +3,14 @@
 #include "kernel/landlock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/util.h"
+#include "kernel/older_int.h"
 
 #define CREATE_RULESET_VERSION 1u
 
@@ -44,16 +48,22 @@ enum {
     FS_REFER = 1 << 13,
     FS_TRUNCATE = 1 << 14,
     FS_IOCTL_DEV = 1 << 15,
+    FS_RESOLVE_UNIX = 1 << 16,
 };
-#define FS_ALL ((1u << 16) - 1)
-/* Device nodes are made for nobody: a node is a door to the driver (FS-18). */
-#define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK))
-#define FS_ON_FILE  (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
+#define FS_ALL ((1u << 17) - 1)
+/* Device nodes are made for nobody: a node is a door to the driver (FS-18). A socket is a door to
+ * whoever listens, and no directory opens those below it (NET-28). */
+#define FS_WRITABLE (FS_ALL & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_RESOLVE_UNIX))
+#define FS_ON_FILE                                                                                 \
+    (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX)
 
 /* What this ABI knows of the file rights: the one ladder (landlock(7), VERSIONS). */
 static uint64_t known_fs(int abi)
 {
     uint64_t known = FS_ALL;
+    if (abi < SL_LANDLOCK_ABI_UNIX) {
+        known &= ~(uint64_t)FS_RESOLVE_UNIX;
+    }
     if (abi < 5) {
         known &= ~(uint64_t)FS_IOCTL_DEV;
     }
@@ -66,6 +76,31 @@ static uint64_t known_fs(int abi)
     return known;
 }
 
+const sl_landlock_protection sl_landlock_protections[SL_HOLDS_COUNT] = {
+    [SL_HOLDS_TRUNCATE] = {"truncate", 3, "6.2", "emptying files outside write grants",
+                           "supervisor", "truncate(2), and opens that empty, are trapped"},
+    [SL_HOLDS_TCP_PORTS] = {"tcp-ports", 4, "6.7", "TCP ports outside --net-connect and --net-bind",
+                            "supervisor", "connect(2), bind(2) and listen(2) are trapped"},
+    [SL_HOLDS_IOCTL_DEV] = {"ioctl-dev", 5, "6.10", "commanding devices that may only be read",
+                            "rules", "no device may only be read"},
+    [SL_HOLDS_ABSTRACT] = {"abstract-sockets", 6, "6.12", "abstract sockets of others",
+                           "supervisor", "connect(2), and sends with an address, are trapped"},
+    [SL_HOLDS_SIGNALS] = {"signals", 6, "6.12", "signals to others", "supervisor",
+                          "kill(2) and its kin are trapped"},
+};
+
+static int pretended = INT_MAX;
+
+void sl_landlock_pretend(int abi)
+{
+    pretended = abi;
+}
+
+bool sl_landlock_holds(enum sl_landlock_hold what)
+{
+    return sl_landlock_abi() >= sl_landlock_protections[what].abi;
+}
+
 int sl_landlock_abi(void)
 {
     static int known = -1;
@@ -73,7 +108,7 @@ int sl_landlock_abi(void)
         long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
         known = abi < 0 ? 0 : (int)abi;
     }
-    return known;
+    return SL_MIN(known, pretended);
 }
 
 int sl_landlock_new(unsigned scope)
@@ -88,6 +123,7 @@ int sl_landlock_new(unsigned scope)
     attr.handled_access_net |= (scope & SL_LANDLOCK_CONNECT_TCP) != 0 ? NET_CONNECT_TCP : 0;
     attr.scoped |= (scope & SL_LANDLOCK_ABSTRACT) != 0 ? SCOPE_ABSTRACT_UNIX : 0;
     attr.scoped |= (scope & SL_LANDLOCK_SIGNALS) != 0 ? SCOPE_SIGNAL : 0;
+    /* An older kernel reads less of it. */
     size_t size = abi >= 6   ? sizeof(attr)
                   : abi >= 4 ? offsetof(struct ruleset_attr, scoped)
                              : offsetof(struct ruleset_attr, handled_access_net);
@@ -113,6 +149,9 @@ static uint64_t rights_of(unsigned rights)
     if ((rights & SL_LANDLOCK_DEVICE) != 0) {
         access |= FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
     }
+    if ((rights & SL_LANDLOCK_SOCKET) != 0) {
+        access |= FS_RESOLVE_UNIX;
+    }
     if ((rights & SL_LANDLOCK_LOOK) != 0) {
         access |= FS_READ_FILE | FS_READ_DIR;
     }
@@ -132,6 +171,9 @@ int sl_landlock_allow(int ruleset, int fd, unsigned rights)
     struct path_beneath_attr attr = {.allowed_access = access, .parent_fd = fd};
     if (!S_ISDIR(st.st_mode)) {
         attr.allowed_access &= FS_ON_FILE;
+    }
+    if (attr.allowed_access == 0) {
+        return 0; /* nothing that this kernel knows of */
     }
     if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0) < 0) {
         return -errno;

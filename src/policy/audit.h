@@ -16,11 +16,11 @@ typedef struct sl_audit_event {
     const char *when; /* core/clock.h, sl_clock_iso; never NULL */
     bool allow;
     const char *kind;      /* "net", "http", "websocket", "tls", "tcp", "dns" */
-    const char *transport; /* "tcp", "udp", "icmp" */
+    const char *transport; /* "tcp", "udp", "icmp", "unix" */
     const char *method;
     const char *url;
-    const char *host;
-    bool ported; /* the port is told, 0 too */
+    const char *host; /* unix: the path */
+    bool ported;      /* the port is told, 0 too */
     uint16_t port;
     const sl_addr *peer; /* the dialled address */
     unsigned status;

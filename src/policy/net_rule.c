@@ -34,8 +34,9 @@ static int take_scheme(const char **text, const char *what, unsigned *ret_protos
     if (mark != NULL) {
         bool http = strncmp(*text, "http", 4) == 0;
         return sl_error_usage(
-            err, "%s: unknown scheme '%.*s': expected tcp://, udp://, icmp:// or none%s", what,
-            (int)SL_MIN(mark - *text + 3, 40), *text, http ? "; HTTP goes to --http-allow" : "");
+            err, "%s: unknown scheme '%.*s': expected tcp://, udp://, icmp://, unix: or none%s",
+            what, (int)SL_MIN(mark - *text + 3, 40), *text,
+            http ? "; HTTP goes to --http-allow" : "");
     }
     *ret_protos = SL_PROTO_TCP | SL_PROTO_UDP;
     return 0;
@@ -132,5 +133,15 @@ void sl_net_rule_done(sl_net_rule *rule)
 
 const char *sl_proto_name(enum sl_proto proto)
 {
-    return proto == SL_PROTO_UDP ? "udp" : proto == SL_PROTO_ICMP ? "icmp" : "tcp";
+    switch (proto) {
+    case SL_PROTO_UDP:
+        return "udp";
+    case SL_PROTO_ICMP:
+        return "icmp";
+    case SL_PROTO_UNIX:
+        return "unix";
+    case SL_PROTO_TCP:
+        break;
+    }
+    return "tcp";
 }

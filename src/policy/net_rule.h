@@ -9,8 +9,13 @@
 #include "policy/host.h"
 #include "policy/ports.h"
 
-enum sl_proto { SL_PROTO_TCP = 1 << 0, SL_PROTO_UDP = 1 << 1, SL_PROTO_ICMP = 1 << 2 };
-/* "tcp", "udp", "icmp". */
+enum sl_proto {
+    SL_PROTO_TCP = 1 << 0,
+    SL_PROTO_UDP = 1 << 1,
+    SL_PROTO_ICMP = 1 << 2,
+    SL_PROTO_UNIX = 1 << 3, /* by path; no rule of this kind has it (policy/unix_rule.h) */
+};
+/* "tcp", "udp", "icmp", "unix". */
 const char *sl_proto_name(enum sl_proto proto);
 
 typedef struct sl_net_rule {

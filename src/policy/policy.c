@@ -9,6 +9,7 @@
 
 #include "core/num.h"
 #include "policy/policy_int.h"
+#include "policy/verdict.h"
 
 #define SHOWN_MAX       160
 #define DURATION_MAX_MS (3650ull * 24 * 3600 * 1000)
@@ -65,6 +66,7 @@ void sl_policy_free(sl_policy *policy)
     free_net(policy->net_hosts, policy->net_host_count);
     free_http(policy->http_allow, policy->http_allow_count);
     free_http(policy->http_deny, policy->http_deny_count);
+    sl_strv_done(&policy->net_unix);
     sl_ports_done(&policy->net_connect);
     sl_ports_done(&policy->net_bind);
     sl_ports_done(&policy->http_ports_given);
@@ -250,7 +252,8 @@ int sl_policy_set_as(sl_policy *policy, const sl_field *field, const char *value
         return sl_error_set(err, EBUSY, "%s: the policy is frozen", what);
     }
     int r = set_member(policy, field, value, what, err);
-    if (r == 0 && field->given_offset != SIZE_MAX) {
+    bool aside = field->aside != NULL && field->aside(value);
+    if (r == 0 && field->given_offset != SIZE_MAX && !aside) {
         *(bool *)((char *)policy + field->given_offset) = true;
     }
     return r;
@@ -311,6 +314,10 @@ int sl_policy_freeze(sl_policy *policy, sl_error *err)
     if (policy->privileged && other != NULL) {
         return sl_error_usage(err, "--privileged is given beside %s; it means user and group 0",
                               other);
+    }
+    if (!sl_policy_has_default_view(policy)) { /* where "false" is what nothing says, too */
+        policy->isolate_ipc_given = policy->isolate_ipc;
+        policy->isolate_signals_given = policy->isolate_signals;
     }
     int r = complete_http_ports(policy, err);
     if (r == 0) {

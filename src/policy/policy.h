@@ -48,9 +48,10 @@ typedef struct sl_policy {
     sl_strv net_allow_hosts;
     sl_net_rule *net_hosts; /* net_allow_hosts as the rules they mean */
     size_t net_host_count;
-    bool net_allow_given; /* an explicit empty list is a restriction: none */
+    bool net_allow_given; /* by other than unix: rules; an explicit empty list restricts: none */
     sl_net_rule *net_allow;
     size_t net_allow_count;
+    sl_strv net_unix; /* the paths of its unix: rules (policy/unix_rule.h) */
     sl_net_rule *net_deny;
     size_t net_deny_count;
     sl_strv net_connect_text;
@@ -85,7 +86,9 @@ typedef struct sl_policy {
 
     /* IPC */
     bool isolate_ipc;
+    bool isolate_ipc_given; /* false takes back what the default view isolates */
     bool isolate_signals;
+    bool isolate_signals_given;
     bool isolate_pids;
 
     /* who it seems to be: in a user namespace of one id each */
@@ -102,6 +105,7 @@ typedef struct sl_policy {
     sl_sysset syscalls_denied;
     sl_strv extra_deny_syscalls;
     sl_sysset syscalls_extra;
+    bool debug; /* debuggers and leak checkers work within the tree */
 
     /* limits */
     uint64_t max_memory;    /* bytes, of the whole tree; 0: no limit */
@@ -158,15 +162,16 @@ typedef struct sl_field {
     char short_option;        /* 'r', or 0 */
     bool negated;             /* the option sets a BOOL to false (--allow-raw-sockets) */
     enum sl_field_type type;
-    size_t offset;        /* in sl_policy */
-    size_t given_offset;  /* of the bool that records "was given", or SIZE_MAX */
-    const char *argument; /* "RULE", "PATH", NULL for BOOL */
-    const char *help;     /* one line */
-    const char *group;    /* heading in --help */
-    bool cli_only;        /* neither in profiles nor on the link */
-    bool empty_ok;        /* a LIST of rules: "" is the explicit empty list */
-    bool numbers_ok;      /* a STRING, or a LIST's item, that may be an integer in TOML */
-    bool times_ok;        /* a STRING that may be a date-time or a float in TOML */
+    size_t offset;                    /* in sl_policy */
+    size_t given_offset;              /* of the bool that records "was given", or SIZE_MAX */
+    const char *argument;             /* "RULE", "PATH", NULL for BOOL */
+    const char *help;                 /* one line */
+    const char *group;                /* heading in --help */
+    bool cli_only;                    /* neither in profiles nor on the link */
+    bool empty_ok;                    /* a LIST of rules: "" is the explicit empty list */
+    bool (*aside)(const char *value); /* such an item does not make the list "given"; NULL: none */
+    bool numbers_ok; /* a STRING, or a LIST's item, that may be an integer in TOML */
+    bool times_ok;   /* a STRING that may be a date-time or a float in TOML */
     /* Checks one value, beyond its type, and puts its parsed form into the policy. NULL: none.
      * `what` names the field in errors. */
     int (*take)(sl_policy *policy, const char *value, const char *what, sl_error *err);

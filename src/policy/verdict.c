@@ -30,6 +30,22 @@ bool sl_policy_restricts_net(const sl_policy *p)
     return !sl_verdict_is_open(p) || p->net_deny_count > 0 || p->no_udp || p->resolve_count > 0;
 }
 
+bool sl_policy_has_default_view(const sl_policy *p)
+{
+    return p->fs_readable.count == 0 && p->fs_writable.count == 0;
+}
+
+bool sl_policy_isolates_abstract(const sl_policy *p)
+{
+    bool by_default = sl_policy_has_default_view(p) && !p->isolate_ipc_given;
+    return p->isolate_ipc || by_default || sl_policy_restricts_net(p);
+}
+
+bool sl_policy_isolates_signals(const sl_policy *p)
+{
+    return p->isolate_signals || (sl_policy_has_default_view(p) && !p->isolate_signals_given);
+}
+
 bool sl_policy_wants_identity(const sl_policy *p)
 {
     return p->privileged || p->uid != SL_POLICY_ID_NONE || p->gid != SL_POLICY_ID_NONE;

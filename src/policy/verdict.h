@@ -18,10 +18,16 @@ bool sl_policy_wants_identity(const sl_policy *p); /* privileged, uid or gid: a 
 bool sl_policy_restricts_bind(
     const sl_policy *p); /* net_bind given, or net_allow given and empty */
 
+/* Files: no grant is given, and what everybody may see is seen. Such a run is a safe one by itself:
+ * it isolates abstract sockets and signals, unless that is taken back. */
+bool sl_policy_has_default_view(const sl_policy *p);
+bool sl_policy_isolates_abstract(const sl_policy *p); /* Unix sockets by abstract name */
+bool sl_policy_isolates_signals(const sl_policy *p);
+
 /* Where a socket wants to go. By name when the child used one of our synthetic addresses. */
 typedef struct sl_dest {
     enum sl_proto proto;
-    const char *name; /* normalised, or NULL for a literal address */
+    const char *name; /* normalised, or NULL for a literal address; UNIX: the path */
     sl_addr addr;     /* literal address; ignored when name is set */
     uint16_t port;
 } sl_dest;

@@ -17,6 +17,8 @@
 #include "core/num.h"
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
+#include "policy/verdict.h"
+#include "sandbox/devices.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
 
@@ -28,6 +30,8 @@ struct builder {
     sl_strv gpus;    /* nodes that gpu_devices grants */
     size_t carved;   /* rules spent on carve-outs */
     bool no_devices; /* the default view: of /dev only what `always` has */
+    sl_strv devs;    /* where devices are, which only a right to write may open: where Landlock
+                        knows no ioctl(2), reading one would be commanding it */
 };
 
 static const struct {
@@ -40,12 +44,16 @@ static const struct {
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
 
-/* The path of an open object as the kernel names it. 0 or -errno. */
+/* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
+ * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
     int r = sl_landlock_allow(b->ruleset, fd, rights);
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
+    }
+    if (rights != SL_LANDLOCK_LIST && sl_strv_add(&b->view->readable, path) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;
 }
@@ -95,6 +103,27 @@ static enum relation relate(const struct builder *b, const char *path, const cha
     return relation;
 }
 
+static bool is_always(const char *path)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(always); i++) {
+        if (strcmp(path, always[i].path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A read grant in a directory of devices. `named`: by the policy itself. */
+static int grant_dev_read(struct builder *b, int fd, const char *path, bool named, sl_error *err)
+{
+    unsigned rights = 0;
+    if (is_always(path)) {
+        return 0;
+    }
+    int r = sl_devices_rights(fd, path, named, &rights, err);
+    return r < 0 || rights == 0 ? r : add_rule(b, fd, rights, path, err);
+}
+
 static int carve(struct builder *b, int dir, const char *path, sl_error *err);
 
 /* What tells of other people's processes outside their own directories. */
@@ -136,6 +165,14 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     }
     if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
         return 0;
+    }
+    switch (sl_devices_relate(&b->devs, below)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, below, false, err);
+    case SL_DEVICES_ABOVE:
+        return carve(b, fd, below, err);
+    case SL_DEVICES_APART:
+        break;
     }
     if (++b->carved > SL_GRANTS_RULES_MAX) {
         return sl_error_set(err, E2BIG,
@@ -197,6 +234,14 @@ static int grant_read(struct builder *b, int fd, const char *path, sl_error *err
     case APART:
         break;
     }
+    switch (sl_devices_relate(&b->devs, path)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, path, true, err);
+    case SL_DEVICES_ABOVE:
+        return carve(b, fd, path, err);
+    case SL_DEVICES_APART:
+        break;
+    }
     return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
 }
 
@@ -236,6 +281,20 @@ static int grant_write(struct builder *b, int fd, const char *path, bool explici
     return add_rule(b, fd, SL_LANDLOCK_READ | SL_LANDLOCK_WRITE, path, err);
 }
 
+/* A socket that is named itself may be reached, whoever listens. */
+static int grant_socket(struct builder *b, int fd, const char *path, sl_error *err)
+{
+    const char *denied = NULL;
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) || relate(b, path, &denied) == COVERED) {
+        return 0;
+    }
+    if (sl_fsview_add_socket(b->view, &st) < 0) {
+        return sl_error_set(err, ENOMEM, "not enough memory");
+    }
+    return add_rule(b, fd, SL_LANDLOCK_SOCKET, path, err);
+}
+
 static int grant(struct builder *b, const char *text, bool write, bool explicit, sl_error *err)
 {
     bool optional = text[0] == '?';
@@ -249,6 +308,12 @@ static int grant(struct builder *b, const char *text, bool write, bool explicit,
     if (r < 0) {
         return sl_error_set(err, -r, "cannot grant '%s': %s%s", path, strerror(-r),
                             r == -ENOENT ? " (write '?PATH' for one that may be missing)" : "");
+    }
+    if (write && explicit) {
+        r = grant_socket(b, fd, real, err);
+    }
+    if (r < 0) {
+        return r;
     }
     return write ? grant_write(b, fd, real, explicit, err) : grant_read(b, fd, real, err);
 }
@@ -401,6 +466,63 @@ static int deny_other_procs(struct builder *b, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
+static int find_devices(struct builder *b, sl_error *err)
+{
+    int r = sl_devices_are_guarded(b->policy) ? sl_devices_where(&b->devs) : 0;
+    return r < 0 ? sl_error_set(err, -r, "cannot list mounts: %s", strerror(-r)) : 0;
+}
+
+/* The path of a unix: rule with the links of its fixed part followed, once and here: what the
+ * command makes of them later does not move it. NULL: no memory. */
+static char *resolve_rule(const char *rule)
+{
+    char real[PATH_MAX];
+    char head[PATH_MAX];
+    char *text = NULL;
+    sl_autoclose int whole = open(rule, O_PATH | O_CLOEXEC);
+    const char *star = strchr(rule, '*');
+    const char *tail = star != NULL ? star : rule + strlen(rule);
+    while (tail > rule && *tail != '/') {
+        tail--;
+    }
+    if (star == NULL && whole >= 0 && sl_proc_fd_path(whole, real) == 0) {
+        tail = rule + strlen(rule);
+    } else {
+        snprintf(head, sizeof(head), "%.*s/", (int)(tail - rule), rule);
+        sl_autoclose int dir = open(head, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0 || sl_proc_fd_path(dir, real) < 0) {
+            return strdup(rule);
+        }
+        real[real[1] == '\0' ? 0 : strlen(real)] = '\0';
+    }
+    if (strchr(real, '*') != NULL) {
+        return strdup(rule);
+    }
+    return asprintf(&text, "%s%s", real, tail) < 0 ? NULL : text;
+}
+
+static int grant_socket_rules(struct builder *b, sl_error *err)
+{
+    const sl_strv *rules = &b->policy->net_unix;
+    for (size_t i = 0; i < rules->count; i++) {
+        char *rule = resolve_rule(rules->items[i]);
+        if (rule == NULL || sl_strv_take(&b->view->socket_rules, rule) < 0) {
+            return sl_error_set(err, ENOMEM, "not enough memory");
+        }
+        struct stat st;
+        const char *denied = NULL;
+        sl_autoclose int fd = open(rule, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        bool there = fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+        int r = !there || relate(b, rule, &denied) == COVERED
+                    ? 0
+                    : add_rule(b, fd, SL_LANDLOCK_SOCKET, rule, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int add_all(struct builder *b, const char *dev, sl_error *err)
 {
     const sl_policy *p = b->policy;
@@ -408,6 +530,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
     if (r == 0 && p->isolate_pids) {
         r = deny_other_procs(b, err);
     }
+    r = r < 0 ? r : find_devices(b, err);
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }
@@ -418,7 +541,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
         return r;
     }
     /* Denials alone take away from the default view; any grant replaces it. */
-    if (p->fs_readable.count == 0 && p->fs_writable.count == 0) {
+    if (sl_policy_has_default_view(p)) {
         r = default_view(b, err);
     } else {
         r = grant_list(b, &p->fs_readable, false, err);
@@ -437,6 +560,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
         }
     }
     r = r < 0 ? r : grant_gpus(b, err);
+    r = r < 0 ? r : grant_socket_rules(b, err);
     if (r == 0 && b->carved > SL_GRANTS_RULES_SAY) {
         char *note = NULL;
         if (asprintf(&note, "%zu rules stand in for directories around denied paths", b->carved) >=
@@ -462,6 +586,7 @@ int sl_grants_build_dev(const sl_policy *policy, const char *dev, int ruleset, s
     struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
     int r = add_all(&b, dev, err);
     sl_strv_done(&b.gpus);
+    sl_strv_done(&b.devs);
     view->denied = b.denied;
     if (r < 0) {
         return r;

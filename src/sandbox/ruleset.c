@@ -47,8 +47,8 @@ static unsigned scope_of(const sl_policy *policy)
     unsigned scope = SL_LANDLOCK_FILES;
     scope |= sl_policy_restricts_bind(policy) ? SL_LANDLOCK_BIND_TCP : 0;
     scope |= net || policy->net_connect.count > 0 ? SL_LANDLOCK_CONNECT_TCP : 0;
-    scope |= net || policy->isolate_ipc ? SL_LANDLOCK_ABSTRACT : 0;
-    scope |= policy->isolate_signals ? SL_LANDLOCK_SIGNALS : 0;
+    scope |= sl_policy_isolates_abstract(policy) ? SL_LANDLOCK_ABSTRACT : 0;
+    scope |= sl_policy_isolates_signals(policy) ? SL_LANDLOCK_SIGNALS : 0;
     return scope;
 }
 
@@ -58,7 +58,7 @@ int sl_ruleset_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view,
     SL_AUTO(sl_fsview) view = NULL;
     if (abi < SL_LANDLOCK_ABI_MIN && !sl_strv_has(&policy->allow_degraded, "landlock")) {
         return sl_error_set(err, ENOSYS,
-                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
+                            "this kernel has no Landlock ABI %d (it has %d; Linux 5.19 with "
                             "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
                             "'sandlock check', or start with less by '--allow-degraded landlock'",
                             SL_LANDLOCK_ABI_MIN, abi);

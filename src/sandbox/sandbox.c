@@ -51,10 +51,15 @@ static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rule
     return f->filter == NULL ? 0 : f->filter(policy, rules);
 }
 
-static int add_traps(const sl_feature *f, sl_bpf_rules *rules)
+/* Asks the supervisor; without one, refuses what nobody may do unasked. */
+static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
 {
+    uint32_t action = with_traps ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
     for (size_t i = 0; i < f->row_count; i++) {
-        sl_bpf_rule rule = {.nr = f->rows[i].nr, .action = SECCOMP_RET_USER_NOTIF};
+        sl_bpf_rule rule = {.nr = f->rows[i].nr, .action = action};
+        if (!with_traps && (f->rows[i].flags & SL_ROW_REFUSED_ALONE) == 0) {
+            continue;
+        }
         memcpy(rule.conds, f->rows[i].conds, sizeof(rule.conds));
         int r = sl_bpf_add(rules, &rule);
         if (r < 0) {
@@ -74,9 +79,9 @@ int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rul
             r = add_refused(sl_features[i], policy, rules);
         }
     }
-    for (size_t i = 0; with_traps && r == 0 && i < sl_feature_count; i++) {
+    for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
         if (sl_features[i]->wanted(policy)) {
-            r = add_traps(sl_features[i], rules);
+            r = add_traps(sl_features[i], with_traps, rules);
         }
     }
     return r;

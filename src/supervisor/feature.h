@@ -15,8 +15,9 @@
 typedef sl_answer (*sl_handler)(sl_call *call);
 
 enum sl_row_flags {
-    SL_ROW_MAY_CONTINUE = 1 << 0, /* safe to let the kernel read the caller's memory again: another
-                                     layer decides, or the arguments are plain numbers */
+    SL_ROW_MAY_CONTINUE = 1 << 0,  /* safe to let the kernel read the caller's memory again: another
+                                      layer decides, or the arguments are plain numbers */
+    SL_ROW_REFUSED_ALONE = 1 << 1, /* without a supervisor the kernel refuses it: EPERM */
 };
 
 typedef struct sl_syscall_row {

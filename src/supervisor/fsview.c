@@ -1,11 +1,14 @@
 /* Owns the questions about granted paths. What is granted is decided elsewhere, once. */
 #include "supervisor/fsview.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "policy/unix_rule.h"
 
 bool sl_fsview_is_below(const char *path, const char *top)
 {
@@ -44,20 +47,55 @@ bool sl_fsview_writes_type(const sl_fsview *view, const char *type)
     return found;
 }
 
-bool sl_fsview_writable(const sl_fsview *view, const char *path)
+static bool is_below_any(const char *path, const sl_strv *tops)
 {
-    for (size_t i = 0; i < view->writable.count; i++) {
-        if (sl_fsview_is_below(path, view->writable.items[i])) {
+    for (size_t i = 0; i < tops->count; i++) {
+        if (sl_fsview_is_below(path, tops->items[i])) {
             return true;
         }
     }
     return false;
 }
 
+bool sl_fsview_writable(const sl_fsview *view, const char *path)
+{
+    return is_below_any(path, &view->writable);
+}
+
 bool sl_fsview_denied(const sl_fsview *view, const char *path)
 {
-    for (size_t i = 0; i < view->denied.count; i++) {
-        if (sl_fsview_is_below(path, view->denied.items[i])) {
+    return is_below_any(path, &view->denied);
+}
+
+bool sl_fsview_readable(const sl_fsview *view, const char *path)
+{
+    return is_below_any(path, &view->readable) && !sl_fsview_denied(view, path);
+}
+
+int sl_fsview_add_socket(sl_fsview *view, const struct stat *st)
+{
+    sl_fsview_file *grown =
+        realloc(view->sockets, (view->socket_count + 1) * sizeof(*view->sockets));
+    if (grown == NULL) {
+        return -ENOMEM;
+    }
+    view->sockets = grown;
+    view->sockets[view->socket_count++] = (sl_fsview_file){.dev = st->st_dev, .ino = st->st_ino};
+    return 0;
+}
+
+bool sl_fsview_names_socket(const sl_fsview *view, const struct stat *st, const char *path)
+{
+    if (sl_fsview_denied(view, path)) {
+        return false;
+    }
+    for (size_t i = 0; i < view->socket_count; i++) {
+        if (view->sockets[i].dev == st->st_dev && view->sockets[i].ino == st->st_ino) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < view->socket_rules.count; i++) {
+        if (sl_unix_rule_has(view->socket_rules.items[i], path)) {
             return true;
         }
     }
@@ -68,8 +106,11 @@ void sl_fsview_free(sl_fsview *view)
 {
     if (view != NULL) {
         sl_strv_done(&view->writable);
+        sl_strv_done(&view->readable);
         sl_strv_done(&view->denied);
         sl_strv_done(&view->notes);
+        sl_strv_done(&view->socket_rules);
+        free(view->sockets);
         free(view);
     }
 }

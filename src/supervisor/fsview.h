@@ -3,17 +3,30 @@
 #define SANDLOCK_SUPERVISOR_FSVIEW_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
 
 #include "core/strv.h"
 #include "core/util.h"
 
+/* A file as an object, whatever it is called by now. */
+typedef struct sl_fsview_file {
+    dev_t dev;
+    ino_t ino;
+} sl_fsview_file;
+
 /* What was granted, resolved once at the start: later changes of the tree do not move it. */
 typedef struct sl_fsview {
     sl_strv writable; /* absolute, symlinks resolved */
+    sl_strv readable; /* the same of what may be read, the writable and each carved piece included;
+                         what may be listed only is not */
     sl_strv denied;   /* the same of what is carved out */
     bool root_listed; /* isolate_pids: "/" may be listed, though no rule says so */
     bool proc_read;   /* isolate_pids: the tree's own processes may be read in /proc */
     sl_strv notes;    /* lines worth telling the user: grants not given and why */
+    sl_strv socket_rules;    /* of unix: rules, symlinks resolved before the first star */
+    sl_fsview_file *sockets; /* sockets that are write grants themselves; owned */
+    size_t socket_count;
 } sl_fsview;
 
 void sl_fsview_free(sl_fsview *view);
@@ -21,6 +34,14 @@ SL_DEFINE_AUTO(sl_fsview, sl_fsview_free);
 
 /* True if `path` (absolute, resolved) is a write grant or below one. */
 bool sl_fsview_writable(const sl_fsview *view, const char *path);
+
+/* Remembers a socket that is a write grant itself. 0 or -ENOMEM. */
+int sl_fsview_add_socket(sl_fsview *view, const struct stat *st);
+/* True if this Unix socket is named by the policy: the very file, or its path (absolute, resolved)
+ * by a rule. A directory above it names nothing, and what is denied nobody names. */
+bool sl_fsview_names_socket(const sl_fsview *view, const struct stat *st, const char *path);
+/* True if `path` (absolute, resolved) may be read, by a rule for it or for something above. */
+bool sl_fsview_readable(const sl_fsview *view, const char *path);
 
 /* True if a file system of this type is mounted where a write grant reaches some of it, or when
  * that cannot be told. */

@@ -14,12 +14,9 @@
 
 #include "core/num.h"
 #include "core/util.h"
+#include "kernel/pidfd.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
-
-#ifndef PIDFD_THREAD
-#define PIDFD_THREAD O_EXCL
-#endif
 
 #define PAGE  4096u
 #define SHORT 256u /* most strings end within so many bytes */
@@ -30,6 +27,14 @@ bool sl_call_valid(const sl_call *call)
     return ioctl(atomic_load(&call->sv->listener), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
+/* Where process_vm_readv(2) is refused, as another sandbox around us does, the same right opens the
+ * memory as a file. */
+static ssize_t read_file(const sl_call *call, uint64_t addr, void *to, size_t len)
+{
+    sl_autoclose int fd = sl_proc_open(call->tid, "mem", O_RDONLY);
+    return fd < 0 ? fd : pread(fd, to, len, (off_t)addr);
+}
+
 ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t len)
 {
     struct iovec local = {.iov_base = to, .iov_len = len};
@@ -38,6 +43,9 @@ ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t l
         return 0;
     }
     ssize_t n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+    if (n < 0 && (errno == EPERM || errno == ENOSYS)) {
+        n = read_file(call, addr, to, len);
+    }
     return n < 0 ? -EFAULT : n;
 }
 
@@ -81,16 +89,29 @@ int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t l
     return pwrite(fd, from, len, (off_t)addr) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-int sl_call_pidfd(const sl_call *call)
+static size_t slot_of(pid_t number)
+{
+    return (size_t)number & (SL_PIDFD_CACHE - 1);
+}
+
+/* The number by which the caller's descriptors are found. Where threads have no pidfd, one that is
+ * kept is a first thread's; another thread has its process' table (features/tables). */
+static pid_t number_of(const sl_call *call)
+{
+    bool own = sl_pidfd_of_threads() || call->sv->pidfds[slot_of(call->tid)].tid == call->tid;
+    return own ? call->tid : sl_call_tgid(call);
+}
+
+static int pidfd_of(const sl_call *call, pid_t number)
 {
     sl_supervisor *sv = call->sv;
-    size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-    if (sv->pidfds[slot].tid == call->tid) {
-        return sv->pidfds[slot].fd;
+    size_t slot = slot_of(number);
+    if (number < 0 || sv->pidfds[slot].tid == number) {
+        return number < 0 ? number : sv->pidfds[slot].fd;
     }
-    int fd = (int)syscall(SYS_pidfd_open, call->tid, PIDFD_THREAD);
+    int fd = sl_pidfd_open(number);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     if (!sl_call_valid(call)) {
         close(fd);
@@ -99,16 +120,22 @@ int sl_call_pidfd(const sl_call *call)
     if (sv->pidfds[slot].tid != 0) {
         close(sv->pidfds[slot].fd);
     }
-    sv->pidfds[slot].tid = call->tid;
+    sv->pidfds[slot].tid = number;
     sv->pidfds[slot].fd = fd;
     return fd;
+}
+
+int sl_call_pidfd(const sl_call *call)
+{
+    return pidfd_of(call, number_of(call));
 }
 
 int sl_call_pin(const sl_call *call, int fd)
 {
     sl_supervisor *sv = call->sv;
     for (int attempt = 0; attempt < 2; attempt++) {
-        int pidfd = sl_call_pidfd(call);
+        pid_t number = number_of(call);
+        int pidfd = pidfd_of(call, number);
         if (pidfd < 0) {
             return pidfd;
         }
@@ -120,11 +147,18 @@ int sl_call_pin(const sl_call *call, int fd)
             return -errno;
         }
         /* The number was a dead thread's before it was this caller's: look it up afresh. */
-        size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-        close(sv->pidfds[slot].fd);
-        sv->pidfds[slot].tid = 0;
+        close(sv->pidfds[slot_of(number)].fd);
+        sv->pidfds[slot_of(number)].tid = 0;
     }
     return -ESRCH;
+}
+
+int sl_call_give(const sl_call *call, int fd, bool cloexec)
+{
+    struct seccomp_notif_addfd add = {
+        .id = call->id, .srcfd = (uint32_t)fd, .newfd_flags = cloexec ? O_CLOEXEC : 0};
+    int number = ioctl(atomic_load(&call->sv->listener), SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    return number < 0 ? -errno : number;
 }
 
 pid_t sl_call_tgid(const sl_call *call)

@@ -42,6 +42,8 @@ typedef struct sl_supervisor_hooks {
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                     bool allowed);
+    /* A call was refused that a switch of the policy would allow. Any thread. */
+    void (*refused)(void *report_arg, const char *call, const char *allow_with);
     /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */
     void (*bound)(void *report_arg, enum sl_proto proto, uint16_t inside, uint16_t real);
 } sl_supervisor_hooks;

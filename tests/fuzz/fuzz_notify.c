@@ -15,6 +15,7 @@
 
 #include "core/util.h"
 #include "features/net/send_int.h"
+#include "features/net/unix.h"
 #include "policy/synth.h"
 
 #define MEMORY   0x10000u
@@ -75,6 +76,14 @@ int sl_call_pin(const sl_call *call, int fd)
 {
     (void)call;
     return fd >= 0 && fd < OPEN_FDS ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -EBADF;
+}
+
+int sl_call_give(const sl_call *call, int fd, bool cloexec)
+{
+    (void)call;
+    (void)fd;
+    (void)cloexec;
+    return -ESRCH;
 }
 
 int sl_call_pidfd(const sl_call *call)
@@ -180,7 +189,7 @@ static void try_unix(const sl_call *call, const struct sockaddr_un *sa, socklen_
     struct sockaddr_un pinned;
     socklen_t pinned_len = 0;
     int pin = -1;
-    check(sl_unix_pin(call, sa, len, &pinned, &pinned_len, &pin) < 0);
+    check(sl_unix_pin(call, SOCK_STREAM, sa, len, &pinned, &pinned_len, &pin) < 0);
     check(pin == -1 && pinned_len == 0);
 }
 

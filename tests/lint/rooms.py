@@ -33,9 +33,12 @@ INNER = {
     "features/procfs": {"features/limits", "features/net"},
     "features/repeat": set(),
     "features/files": set(),
+    "features/debug": set(),
     "features/signals": set(),
+    "features/scheduling": set(),
     "features/ipc": set(),
     "features/canary": set(),
+    "features/tables": set(),
     "http/h1": set(),
 }
 # single headers that a room may see of a room that is otherwise closed to it

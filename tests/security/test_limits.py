@@ -205,9 +205,9 @@ def test_RES_01_processor_time_of_who_cannot_be_traced(sandlock, attack, verb):
     shutil.copy(attack("held"), secret)
     secret.chmod(0o111)
     words = [attack("held"), verb, *{"watch": [secret], "chain": ["3"]}.get(verb, [])]
-    run, free = beside(sandlock, cmd=words, audit=False)
+    run, free = beside(sandlock, "--allow-debug", cmd=words, audit=False)
     assert run.ok().out == "0 7\n"
-    run, held = beside(sandlock, "--max-cpu=4", cmd=words, audit=False)
+    run, held = beside(sandlock, "--allow-debug", "--max-cpu=4", cmd=words, audit=False)
     stops, code = (int(word) for word in run.ok().out.split())
     assert code == 7 and stops > 0 and held > 2 * free, (free, held, str(run))
 

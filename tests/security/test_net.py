@@ -329,10 +329,10 @@ def test_NET_16_unix_socket_outside_the_grants(sandlock, outside, attack, far, k
 
 
 @pytest.mark.parametrize("kind,how", UNIX_HOW)
-def test_NET_16_unix_socket_inside_the_grants(sandlock, outside, attack, kind, how):
+def test_NET_16_unix_socket_that_is_named(sandlock, outside, attack, kind, how):
     path = str(sandlock.work / "own.sock")
     witness = outside.witness(kind=UNIX_TYPES[kind], path=path)
-    sandlock(ALLOW, cmd=[attack("net_unix"), kind, how, path]).ok()
+    sandlock(ALLOW, f"--net-allow=unix:{path}", cmd=[attack("net_unix"), kind, how, path]).ok()
     assert witness.received() == [b"x"]
 
 

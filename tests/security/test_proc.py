@@ -88,17 +88,20 @@ def test_PROC_06_and_07_calls_that_name_our_processes(sandlock, attack, bystande
 
 
 def test_PROC_06_bystanders_under_isolate_signals(sandlock, attack):
-    """Other processes of the user: in reach of a signal, as documented, until --isolate-signals."""
+    """Other processes of the user: out of reach in the default view, and else with
+    --isolate-signals; in reach, as documented, where neither is."""
     heard = {}
-    for options in ((), ("--isolate-signals",)):
+    isolated = {(): True, ("--isolate-signals=false",): False, ("-r/", "-w/tmp"): False,
+                ("-r/", "-w/tmp", "--isolate-signals"): True}
+    for options, closed in isolated.items():
         other = Bystander(attack)
         answers = attack_ours(sandlock, attack, *options, also=(("other", other.pid),))
         for call in ("kill", "tkill", "tgkill", "sigqueue", "tgsigqueue", "pidfd"):
-            assert answers[f"other.{call}"] == ("EPERM" if options else "ok"), (call, answers)
+            assert answers[f"other.{call}"] == ("EPERM" if closed else "ok"), (call, answers)
             assert answers[f"own.{call}"] == "ok", (call, answers)
         assert answers["other.prlimit"] == "EPERM", answers
         heard[options] = other.heard()
-    assert heard[()] >= 1 and heard[("--isolate-signals",)] == 0
+    assert all((heard[o] == 0) == closed for o, closed in isolated.items()), heard
 
 
 @pytest.mark.parametrize("options", [(), ("--isolate-signals",), (HTTP,)])

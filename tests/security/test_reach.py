@@ -7,6 +7,8 @@ import pytest
 from harness.sandbox import Roles, roles_with_gateway
 
 HTTP = "--http-allow=GET api.test/*"
+DEBUG = "--allow-debug"
+DEBUGGERS = {"attach", "seize", "readv", "writev"}  # what that is for
 WITHIN = {"attach", "seize", "readv", "writev", "getfd", "kcmp", "robust", "environ", "maps"}
 HARMLESS = {"mrelease"}  # judges nobody, and does nothing to a process that is not dying
 
@@ -22,11 +24,11 @@ def steps(text):
     return dict(line.split() for line in text.splitlines() if line != "ready ok")
 
 
-@pytest.mark.parametrize("options", [(), ("--isolate-signals", "--isolate-ipc"),
-                                     ("--deny-syscalls=",), ("-w", "/proc"), (HTTP,)])
+@pytest.mark.parametrize("options", [(DEBUG,), (DEBUG, "--isolate-signals", "--isolate-ipc"),
+                                     ("--deny-syscalls=",), (DEBUG, "-w", "/proc"), (DEBUG, HTTP)])
 def test_PROC_05_our_processes_and_the_host(sandlock, attack, bystander, options):
     """Nothing of guardian, engine, gateway and other processes, whatever a policy grants; debuggers
-    work within the tree."""
+    work within the tree where they have their switch."""
     program = attack("reach")
     bare = steps(sandlock.bare([program], data=f"host {bystander.pid}\n".encode()).ok().out)
     if any(bare[f"host.{call}"] != "ok" for call in WITHIN - {"getfd"}):
@@ -48,3 +50,19 @@ def test_PROC_05_our_processes_and_the_host(sandlock, attack, bystander, options
     assert open_calls == {}, answers
     assert {call: answers[f"own.{call}"] for call in WITHIN} == dict.fromkeys(WITHIN, "ok"), answers
     assert bystander.poll() is None
+
+
+@pytest.mark.parametrize("options", [(), ("-w", "/"), (HTTP,), ("--no-supervisor",)])
+def test_PROC_05_debuggers_without_their_switch(sandlock, attack, bystander, options):
+    """Not even within the tree; the summary names the switch."""
+    words, alone = [attack("reach")], "--no-supervisor" in options
+    run = sandlock("-r", "/", *options, cmd=words, data=f"host {bystander.pid}\n".encode(),
+                   audit=not alone, status=not alone).ok()
+    answers = steps(run.out)
+    for call in DEBUGGERS:
+        assert answers[f"own.{call}"] == answers[f"host.{call}"] == "EPERM", (call, answers)
+    for call in WITHIN - DEBUGGERS:
+        assert answers[f"own.{call}"] == "ok", (call, answers)
+    for call in ("ptrace (4 times)", "process_vm_readv (2 times)", "process_vm_writev (2 times)"):
+        assert alone or f"sandlock:   {call}:  --allow-debug\n" in run.err, str(run)
+    assert alone or run.status["denied"] == 8, str(run)

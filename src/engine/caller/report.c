@@ -97,7 +97,7 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
         .kind = "net",
         .transport = sl_proto_name(dest->proto),
         .host = address,
-        .ported = true,
+        .ported = dest->proto != SL_PROTO_UNIX,
         .port = dest->port,
         .rule = verdict->rule,
         .reason = allowed ? NULL : verdict->reason,
@@ -109,6 +109,17 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
         sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
     }
     sl_buf_done(&line);
+}
+
+static void describe(const sl_dest *dest, const char *host, char ret[SL_SUGGESTION_MAX])
+{
+    bool v6 = dest->name == NULL && dest->addr.family == 6;
+    if (dest->proto == SL_PROTO_UNIX) {
+        snprintf(ret, SL_SUGGESTION_MAX, "unix:%s", host);
+        return;
+    }
+    snprintf(ret, SL_SUGGESTION_MAX, "%s://%s%s%s:%u", sl_proto_name(dest->proto), v6 ? "[" : "",
+             host, v6 ? "]" : "", dest->port);
 }
 
 void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
@@ -128,9 +139,7 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
     } else {
         char what[SL_SUGGESTION_MAX];
         char allow_with[SL_SUGGESTION_MAX];
-        bool v6 = strchr(host, ':') != NULL;
-        snprintf(what, sizeof(what), "%s://%s%s%s:%u", sl_proto_name(dest->proto), v6 ? "[" : "",
-                 host, v6 ? "]" : "", dest->port);
+        describe(dest, host, what);
         allow_with[0] = '\0';
         if (verdict->rule == NULL) { /* a deny rule would win over any flag */
             sl_policy_suggest_net(dest, allow_with);
@@ -138,6 +147,14 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         r->denied++;
         add_line(r, what, allow_with, 1);
     }
+    pthread_mutex_unlock(&r->lock);
+}
+
+void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
+{
+    pthread_mutex_lock(&r->lock);
+    r->denied++;
+    add_line(r, call, allow_with, 1);
     pthread_mutex_unlock(&r->lock);
 }
 

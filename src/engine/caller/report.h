@@ -21,6 +21,8 @@ void sl_report_free(sl_report *report);
 /* Any thread. One destination that was decided. */
 void sl_report_decided(sl_report *report, pid_t pid, const sl_dest *dest,
                        const sl_net_verdict *verdict, bool allowed);
+/* Any thread. A system call was refused that this switch would allow: a line of the summary. */
+void sl_report_refused(sl_report *report, const char *call, const char *allow_with);
 /* Any thread. port_remap: one JSON line at once, {"ports":{"INSIDE":REAL}} or "udp_ports". It is
  * left out when whoever reads the status does not keep up, for nobody may wait here. */
 void sl_report_bound(sl_report *report, enum sl_proto proto, uint16_t inside, uint16_t real);

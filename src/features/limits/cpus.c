@@ -137,8 +137,7 @@ static pid_t target_of(const sl_call *call)
     return tid == 0 ? call->tid : tid;
 }
 
-/* Whoever it names: narrowing somebody outside the tree harms nobody, and our own processes were
- * refused before (signals/signals.c). */
+/* Whoever it names is of the tree: others were refused before (scheduling/scheduling.c). */
 static sl_answer handle_sched_setaffinity(sl_call *call)
 {
     const struct sl_cpus_state *s = cpus_of(call->sv);

@@ -1,6 +1,8 @@
 /* Owns connect(2): judged on a copy of the address, made on the pinned socket. It is never
  * continued: the caller's memory may say something else by then. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +16,9 @@
 #include "core/clock.h"
 #include "core/util.h"
 #include "features/net/net.h"
+#include "features/net/unix.h"
+#include "kernel/proc.h"
+#include "supervisor/pin.h"
 
 /* How long a blocking connect may keep this thread. Loopback answers within a few microseconds. */
 #define BRIEF_NS   200000
@@ -156,20 +161,49 @@ sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, sockle
     return sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
 }
 
-static sl_answer connect_unix(sl_call *call, sl_sock *sock, const void *sa, socklen_t len)
+/* A gated socket would have nowhere to send to: a policy that names the one that is meant lifts the
+ * gate (unix_gate.c). */
+static int refuse_gated(const sl_call *call, const struct sockaddr_un *un, socklen_t len)
+{
+    char path[sizeof(un->sun_path) + 1] = {0};
+    char real[PATH_MAX];
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    memcpy(path, un->sun_path, SL_MIN(len - head, sizeof(un->sun_path)));
+    sl_autoclose int fd = sl_pin(call, AT_FDCWD, path, 0);
+    if (fd == -ENOENT) {
+        return fd;
+    }
+    if (fd >= 0 && sl_call_valid(call) && sl_proc_fd_path(fd, real) == 0) {
+        sl_unix_decided(call, real, false);
+    }
+    return -EACCES;
+}
+
+static int reach_unix(const sl_call *call, const sl_sock *sock, const struct sockaddr_un *un,
+                      socklen_t len)
 {
     struct sockaddr_un pinned;
     socklen_t pinned_len;
     sl_autoclose int keep = -1;
-    const struct sockaddr_un *un = sa;
-    int r;
-    if (un->sun_family == AF_UNIX && len > offsetof(struct sockaddr_un, sun_path) &&
-        un->sun_path[0] == '\0') {
-        r = sl_unix_connect_abstract(call, sock, un, len);
-    } else {
-        r = sl_unix_pin(call, un, len, &pinned, &pinned_len, &keep);
-        r = r < 0 ? r : sl_connect_briefly(sock, &pinned, pinned_len);
+    bool named = len > offsetof(struct sockaddr_un, sun_path);
+    if (un->sun_family != AF_UNIX || !named || len > sizeof(*un)) {
+        return connect(sock->fd, (const struct sockaddr *)un, len) < 0 ? -errno : 0; /* a mistake,
+                                                                    or AF_UNSPEC: no peer at all */
     }
+    if (un->sun_path[0] == '\0') {
+        bool gated = sl_unix_is_gated(call->sv, sock);
+        return gated ? -EPERM : sl_unix_connect_abstract(call, sock, un, len);
+    }
+    if (sl_unix_is_gated(call->sv, sock)) {
+        return refuse_gated(call, un, len);
+    }
+    int r = sl_unix_pin(call, sock->type, un, len, &pinned, &pinned_len, &keep);
+    return r < 0 ? r : sl_connect_briefly(sock, &pinned, pinned_len);
+}
+
+static sl_answer connect_unix(sl_call *call, sl_sock *sock, const void *sa, socklen_t len)
+{
+    int r = reach_unix(call, sock, sa, len);
     r = r == -EINPROGRESS ? -EAGAIN : r; /* its backlog is full: as a non-blocking socket */
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r);
@@ -261,6 +295,19 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
                              : sl_connect_direct(call, sock, sa, len);
 }
 
+/* No rule restricts the network, but for net_connect, which Landlock judges by the port: it does
+ * not see what is done on behalf. */
+static sl_answer connect_open(sl_call *call, sl_sock *sock, const void *sa, socklen_t len)
+{
+    const sl_ports *ports = &call->sv->policy->net_connect;
+    if (ports->count > 0 && sl_sock_has_port(sock) && sock->type == SOCK_STREAM &&
+        len >= sizeof(struct sockaddr_in) && !sl_ports_has(ports, sl_sock_port(sa))) {
+        sl_sock_done(sock);
+        return SL_ANSWER_VALUE(-EACCES);
+    }
+    return sl_connect_direct(call, sock, sa, len);
+}
+
 /* connect(2) with AF_UNSPEC: the socket forgets its peer; the next connect is judged afresh. */
 static sl_answer disconnect(sl_call *call, sl_sock *sock)
 {
@@ -296,11 +343,17 @@ sl_answer sl_net_handle_connect(sl_call *call)
     if (inet && sa.ss_family == AF_UNSPEC) {
         return disconnect(call, &sock);
     }
+    if (inet && sl_net_of(call->sv) == NULL) {
+        return connect_open(call, &sock, &sa, (socklen_t)len);
+    }
     if (inet) {
         return connect_inet(call, &sock, &sa, (socklen_t)len);
     }
     if (sock.domain == AF_UNIX) {
         return connect_unix(call, &sock, &sa, (socklen_t)len);
+    }
+    if (sl_net_of(call->sv) == NULL) {
+        return sl_connect_direct(call, &sock, &sa, (socklen_t)len);
     }
     if (sock.domain == AF_NETLINK) {
         return connect_netlink(&sock, &sa, (socklen_t)len);

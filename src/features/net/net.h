@@ -134,13 +134,4 @@ sl_answer sl_net_handle_getpeername(sl_call *call);
 /* True if a listener of the tree answers at this address now. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
 
-/* unix.c: the path of an AF_UNIX address as a pinned object: "/proc/self/fd/N" in `ret_sa`,
- * with the descriptor that keeps it in *ret_pin (owned by the caller). -EACCES outside the write
- * grants. */
-int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len,
-                struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin);
-/* Connects to an abstract name that a listener of the tree has; -EPERM to any other. */
-int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const struct sockaddr_un *sa,
-                             socklen_t len);
-
 #endif

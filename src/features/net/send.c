@@ -19,6 +19,7 @@
 #include "features/net/net.h"
 #include "features/net/port_names.h"
 #include "features/net/send_int.h"
+#include "features/net/unix.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 
@@ -26,6 +27,11 @@
  * reading our copy after it was freed. */
 #define FLAGS_KEPT                                                                                 \
     (MSG_OOB | MSG_DONTROUTE | MSG_DONTWAIT | MSG_EOR | MSG_CONFIRM | MSG_NOSIGNAL | MSG_MORE)
+
+void sl_outgoing_init(struct sl_outgoing *out, int flags)
+{
+    *out = (struct sl_outgoing){.unix_pin = -1, .flags = flags & FLAGS_KEPT};
+}
 
 void sl_outgoing_done(struct sl_outgoing *out)
 {
@@ -130,6 +136,9 @@ static int judge_inet(sl_call *call, const sl_sock *sock, struct sl_outgoing *ou
         sl_port_note(call, sock);
         return 0;
     }
+    if (sl_net_of(call->sv) == NULL) {
+        return 0; /* nothing restricts it */
+    }
     int r = sl_dest_make(call, sock, &out->name, out->name_len, &dest, name);
     if (r < 0) {
         return r == -ENOENT ? -ECONNREFUSED : r;
@@ -153,6 +162,19 @@ static int judge_inet(sl_call *call, const sl_sock *sock, struct sl_outgoing *ou
     return 0;
 }
 
+static int judge_unix(const sl_call *call, struct sl_outgoing *out)
+{
+    struct sockaddr_un sa;
+    memcpy(&sa, &out->name, sizeof(sa));
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    bool abstract = sa.sun_family == AF_UNIX && out->name_len > head && sa.sun_path[0] == '\0';
+    if (abstract && !sl_policy_isolates_abstract(call->sv->policy)) {
+        return 0;
+    }
+    return sl_unix_pin(call, SOCK_DGRAM, &sa, out->name_len, (struct sockaddr_un *)&out->name,
+                       &out->name_len, &out->unix_pin);
+}
+
 /* Replaces the address by the judged, pinned one. Streams ignore it, but for MSG_FASTOPEN, which
  * the filter refuses: it is dropped. */
 static int judge(sl_call *call, const sl_sock *sock, struct sl_outgoing *out)
@@ -168,10 +190,10 @@ static int judge(sl_call *call, const sl_sock *sock, struct sl_outgoing *out)
             out->name_len = 0;
             return 0;
         }
-        struct sockaddr_un sa;
-        memcpy(&sa, &out->name, sizeof(sa));
-        return sl_unix_pin(call, &sa, out->name_len, (struct sockaddr_un *)&out->name,
-                           &out->name_len, &out->unix_pin);
+        return judge_unix(call, out);
+    }
+    if (sl_net_of(call->sv) == NULL && sock->domain != AF_INET && sock->domain != AF_INET6) {
+        return 0;
     }
     if (sock->domain == AF_NETLINK) {
         return 0; /* routes only, and the kernel lets the unprivileged only read */
@@ -183,15 +205,10 @@ static int judge(sl_call *call, const sl_sock *sock, struct sl_outgoing *out)
     return judge_inet(call, sock, out);
 }
 
-/* One message, judged and sent. When it waits (DEFER) the socket goes with it. */
-static sl_answer send_one(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
-                          uint64_t msg_len_at, bool may_wait)
+sl_answer sl_outgoing_send(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
+                           uint64_t msg_len_at, bool may_wait)
 {
-    out->stream = sock->type != SOCK_DGRAM;
-    int64_t r = judge(call, sock, out);
-    if (r == 0) {
-        r = send_now(call, sock->fd, out);
-    }
+    int64_t r = send_now(call, sock->fd, out);
     if (r == -EAGAIN && may_wait && !sock->nonblock && (out->flags & MSG_DONTWAIT) == 0) {
         return wait_and_send(call, sock, out, msg_len_at);
     }
@@ -199,11 +216,25 @@ static sl_answer send_one(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
     return SL_ANSWER_VALUE(store_result(call, r, msg_len_at));
 }
 
+/* One message, judged and sent. */
+static sl_answer send_one(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
+                          uint64_t msg_len_at, bool may_wait)
+{
+    out->stream = sock->type != SOCK_DGRAM;
+    int r = judge(call, sock, out);
+    if (r < 0) {
+        sl_outgoing_done(out);
+        return SL_ANSWER_VALUE(r);
+    }
+    return sl_outgoing_send(call, sock, out, msg_len_at, may_wait);
+}
+
 /* One message, from where its copy comes. */
 static sl_answer send_message(sl_call *call, int flags, bool header)
 {
-    struct sl_outgoing out = {.unix_pin = -1, .flags = flags & FLAGS_KEPT};
+    struct sl_outgoing out;
     sl_sock sock;
+    sl_outgoing_init(&out, flags);
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
@@ -246,7 +277,8 @@ sl_answer sl_net_handle_clone(sl_call *call)
  * under a number of its. */
 static bool has_own_table(const sl_call *call)
 {
-    return !atomic_load(&sl_net_of(call->sv)->tables_shared) &&
+    const struct sl_net_state *net = sl_net_of(call->sv);
+    return net != NULL && !atomic_load(&net->tables_shared) &&
            sl_proc_status(call->tid, "Threads") == 1;
 }
 
@@ -286,7 +318,8 @@ sl_answer sl_net_handle_sendmmsg(sl_call *call)
     size_t sent = 0;
     sl_answer answer = SL_ANSWER_VALUE(0);
     while (sent < count) {
-        struct sl_outgoing out = {.unix_pin = -1, .flags = (int)call->args[3] & FLAGS_KEPT};
+        struct sl_outgoing out;
+        sl_outgoing_init(&out, (int)call->args[3]);
         uint64_t at = call->args[1] + sent * sizeof(struct mmsghdr);
         r = sl_outgoing_from_msghdr(call, &sock, at, &out);
         if (r == 0 && !sl_call_valid(call)) {

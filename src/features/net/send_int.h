@@ -25,7 +25,13 @@ struct sl_outgoing {
     int unix_pin; /* owned, -1: none */
 };
 
+/* send.c: empty, with those of the flags that mean something to a send on behalf. */
+void sl_outgoing_init(struct sl_outgoing *out, int flags);
 void sl_outgoing_done(struct sl_outgoing *out);
+/* Sends what was judged. `out` is taken over; when it waits (DEFER) the socket goes with it.
+ * `msg_len_at`: where sendmmsg(2) wants the length, or 0. */
+sl_answer sl_outgoing_send(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
+                           uint64_t msg_len_at, bool may_wait);
 
 /* copy.c: 0 or -errno; on failure call sl_outgoing_done. */
 int sl_outgoing_from_args(const sl_call *call, const sl_sock *sock, struct sl_outgoing *out);

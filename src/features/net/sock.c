@@ -237,6 +237,9 @@ bool sl_known_get(struct sl_net_state *net, uint64_t cookie, sl_known *ret_entry
 
 void sl_known_drop(struct sl_net_state *net, uint64_t cookie)
 {
+    if (net == NULL) {
+        return;
+    }
     pthread_mutex_lock(&net->lock);
     sl_known *set = known_set(net, cookie);
     for (size_t i = 0; i < SL_NET_SET; i++) {

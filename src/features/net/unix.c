@@ -1,23 +1,23 @@
 /* Owns the judging of AF_UNIX addresses. A path is pinned as an object before it is judged, and
- * used through the pin; what the child's memory or the tree say later does not matter. */
+ * used through the pin; what the child's memory or the tree say later does not matter. An object is
+ * in reach if the policy names it, or if the socket that it is belongs to the tree: no grant of a
+ * directory says anything of those who listen below it. docs/internals/unix.md tells it in full. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/netlink.h>
-#include <linux/openat2.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
-#include <linux/unix_diag.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/trace.h"
 #include "core/util.h"
 #include "features/net/net.h"
+#include "features/net/unix.h"
 #include "kernel/proc.h"
+#include "kernel/udiag.h"
 #include "supervisor/pin.h"
 
 /* Who would answer questions about names before our resolver is asked. */
@@ -27,29 +27,112 @@ static const char *const silenced[] = {
     "/run/systemd/resolve/io.systemd.Resolve",
 };
 
-/* From the caller's own directory, and never through a magic link: those name the engine's things.
- */
-static int open_path(const sl_call *call, const char *path)
+static bool is_silenced(const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
-    sl_autoclose int dir = -1;
-    if (path[0] != '/') {
-        dir = sl_pin_start(call, AT_FDCWD);
-        if (dir < 0 || !sl_call_valid(call)) {
-            return -EACCES;
+    for (size_t i = 0; i < SL_ARRAY_LEN(silenced); i++) {
+        if (strcmp(path, silenced[i]) == 0) {
+            return true;
         }
     }
-    long fd = syscall(SYS_openat2, dir < 0 ? AT_FDCWD : dir, path, &how, sizeof(how));
-    return fd < 0 ? -errno : (int)fd;
+    return false;
 }
 
-int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len,
+struct owners {
+    const sl_supervisor *sv;
+    int type;
+    dev_t dev;
+    uint32_t ino;
+    size_t ours;
+    size_t others;
+};
+
+static void look_for_owner(void *arg, const sl_udiag_socket *s)
+{
+    struct owners *o = arg;
+    if (s->type == o->type && s->has_file && s->dev == o->dev && s->ino == o->ino) {
+        bool ours = sl_unix_is_server(o->sv, s->cookie);
+        o->ours += ours;
+        o->others += !ours;
+    }
+}
+
+/* The device of the file system that a file lies in. stat(2) of some (btrfs, overlayfs) tells of
+ * another one than their sockets do. False when it cannot be found. */
+static bool device_of_mount(int fd, dev_t *ret_dev)
+{
+    char line[PATH_MAX];
+    struct statx stx;
+    unsigned major = 0;
+    unsigned minor = 0;
+    bool found = false;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 ||
+        (stx.stx_mask & STATX_MNT_ID) == 0) {
+        return false;
+    }
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    while (mounts != NULL && !found && fgets(line, sizeof(line), mounts) != NULL) {
+        unsigned long long id;
+        found = sscanf(line, "%llu %*u %u:%u ", &id, &major, &minor) == 3 && id == stx.stx_mnt_id;
+    }
+    if (mounts != NULL) {
+        fclose(mounts);
+    }
+    *ret_dev = makedev(major, minor);
+    return found;
+}
+
+/* Who answers at this file. -EACCES: somebody else, or there is doubt; -ECONNREFUSED: nobody that
+ * this network namespace knows of. */
+static int judge_owner(const sl_supervisor *sv, int fd, const struct stat *st, int type)
+{
+    struct owners o = {.sv = sv, .type = type, .dev = st->st_dev, .ino = (uint32_t)st->st_ino};
+    uint32_t states = type == SOCK_DGRAM ? SL_UDIAG_ANY : SL_UDIAG_LISTEN;
+    bool complete = sl_udiag_each(states, look_for_owner, &o);
+    if (complete && o.ours + o.others == 0 && device_of_mount(fd, &o.dev) && o.dev != st->st_dev) {
+        complete = sl_udiag_each(states, look_for_owner, &o);
+    }
+    if (!complete || o.others > 0) {
+        return -EACCES;
+    }
+    return o.ours > 0 ? 0 : -ECONNREFUSED;
+}
+
+void sl_unix_decided(const sl_call *call, const char *path, bool allowed)
+{
+    sl_dest dest = {.proto = SL_PROTO_UNIX, .name = path};
+    bool denied = !allowed && sl_fsview_denied(call->sv->view, path);
+    sl_net_verdict verdict = {.action = allowed ? SL_NET_DIRECT : SL_NET_DENY,
+                              .rule = denied ? "fs_denied" : NULL,
+                              .reason = denied ? "denied_by_rule" : "no_rule"};
+    sl_dest_decided(call, &dest, &verdict, allowed);
+}
+
+/* Whose socket is this? `path` is the kernel's name of it. */
+static int judge(const sl_call *call, int fd, const char *path, int type)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) {
+        return -EACCES;
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        return -ECONNREFUSED;
+    }
+    if (sl_fsview_names_socket(call->sv->view, &st, path)) {
+        sl_unix_decided(call, path, true);
+        return 0;
+    }
+    if (sl_fsview_denied(call->sv->view, path)) {
+        return -EACCES;
+    }
+    return judge_owner(call->sv, fd, &st, type);
+}
+
+int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, socklen_t len,
                 struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin)
 {
     char path[sizeof(sa->sun_path) + 1];
     char link[SL_PROC_FD_NAME_MAX];
     char real[PATH_MAX];
-    struct stat st;
     size_t head = offsetof(struct sockaddr_un, sun_path);
     if (sa->sun_family != AF_UNIX || len <= head || len > sizeof(*sa)) {
         return -EINVAL;
@@ -59,22 +142,28 @@ int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len
     }
     memcpy(path, sa->sun_path, len - head);
     path[len - head] = '\0';
-    for (size_t i = 0; i < SL_ARRAY_LEN(silenced); i++) {
-        if (strcmp(path, silenced[i]) == 0) {
-            return -ENOENT;
-        }
+    if (is_silenced(path)) {
+        return -ENOENT;
     }
-    sl_autoclose int fd = open_path(call, path);
+    sl_autoclose int fd = sl_pin(call, AT_FDCWD, path, 0);
     if (fd < 0) {
         return fd == -ENOENT ? -ENOENT : -EACCES;
     }
+    if (!sl_call_valid(call) || sl_proc_fd_path(fd, real) < 0) {
+        return -EACCES;
+    }
+    int r = judge(call, fd, real, type);
+    if (sl_trace_is_on(SL_TRACE_FLOW)) {
+        sl_trace_write(SL_TRACE_FLOW, "thread %d to unix '%s': %s", (int)call->tid, real,
+                       r == 0 ? "in reach" : strerrorname_np(-r));
+    }
+    if (r == -EACCES) {
+        sl_unix_decided(call, real, false);
+    }
+    if (r < 0) {
+        return r;
+    }
     sl_proc_fd_name(fd, link);
-    if (sl_proc_fd_path(fd, real) < 0 || fstat(fd, &st) < 0) {
-        return -EACCES;
-    }
-    if (!S_ISSOCK(st.st_mode) || !sl_fsview_writable(call->sv->view, real)) {
-        return -EACCES;
-    }
     *ret_sa = (struct sockaddr_un){.sun_family = AF_UNIX};
     int k = snprintf(ret_sa->sun_path, sizeof(ret_sa->sun_path), "%s", link);
     *ret_len = (socklen_t)(head + (size_t)k + 1);
@@ -82,71 +171,19 @@ int sl_unix_pin(const sl_call *call, const struct sockaddr_un *sa, socklen_t len
     return 0;
 }
 
-#define LISTENING   10 /* TCP_LISTEN, which is what AF_UNIX says too */
-#define DUMP_ROUNDS 64
+struct named {
+    const sl_supervisor *sv;
+    const char *name;
+    size_t len;
+    bool ours;
+};
 
-static int ask_listeners(void)
+static void look_for_name(void *arg, const sl_udiag_socket *s)
 {
-    struct {
-        struct nlmsghdr header;
-        struct unix_diag_req req;
-    } ask = {
-        .header = {.nlmsg_len = sizeof(ask),
-                   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .req = {.sdiag_family = AF_UNIX,
-                .udiag_states = 1u << LISTENING,
-                .udiag_show = UDIAG_SHOW_NAME},
-    };
-    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0) {
-        return -errno;
+    struct named *n = arg;
+    if (s->name_len == n->len && memcmp(s->name, n->name, n->len) == 0) {
+        n->ours = sl_unix_is_server(n->sv, s->cookie);
     }
-    return sl_steal_fd(&fd);
-}
-
-/* Does this listener have that name, and is it the tree's? */
-static bool is_meant(struct sl_net_state *net, struct nlmsghdr *h, const char *name, size_t len)
-{
-    struct unix_diag_msg *m = NLMSG_DATA(h);
-    sl_known known;
-    uint64_t cookie = m->udiag_cookie[0] | (uint64_t)m->udiag_cookie[1] << 32;
-    struct rtattr *attr = (struct rtattr *)(m + 1);
-    size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
-    for (; RTA_OK(attr, left); attr = RTA_NEXT(attr, left)) {
-        if (attr->rta_type == UNIX_DIAG_NAME && RTA_PAYLOAD(attr) == len &&
-            memcmp(RTA_DATA(attr), name, len) == 0) {
-            return sl_known_get(net, cookie, &known) && known.kind == SL_KNOWN_LISTENER;
-        }
-    }
-    return false;
-}
-
-static bool finds_ours(struct sl_net_state *net, const char *name, size_t len)
-{
-    union {
-        struct nlmsghdr header;
-        char space[32768];
-    } answer;
-    sl_autoclose int fd = ask_listeners();
-    for (int round = 0; fd >= 0 && round < DUMP_ROUNDS; round++) {
-        ssize_t n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
-        struct nlmsghdr *h = &answer.header;
-        size_t left = n < 0 ? 0 : (size_t)n;
-        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-                h->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg))) {
-                return false;
-            }
-            if (is_meant(net, h, name, len)) {
-                return true;
-            }
-        }
-        if (n <= 0) {
-            return false;
-        }
-    }
-    return false;
 }
 
 /* Between the look-up and the connect the name may change hands. listen(2) was ours for each of the
@@ -157,8 +194,12 @@ int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const str
     struct ucred peer;
     socklen_t peer_len = sizeof(peer);
     size_t head = offsetof(struct sockaddr_un, sun_path);
+    struct named n = {.sv = call->sv, .name = sa->sun_path, .len = len - head};
+    if (!sl_policy_isolates_abstract(call->sv->policy)) {
+        return sl_connect_briefly(sock, sa, len);
+    }
     if (len <= head + 1 || len > sizeof(*sa) ||
-        !finds_ours(sl_net_of(call->sv), sa->sun_path, len - head)) {
+        !sl_udiag_each(SL_UDIAG_LISTEN, look_for_name, &n) || !n.ours) {
         return -EPERM; /* of the host (NET-17) */
     }
     int r = sl_connect_briefly(sock, sa, len);

@@ -68,6 +68,20 @@ static int put_pair(sl_buf *out, const char *name, const char *value)
     return r < 0 ? r : sl_buf_append(out, value, strlen(value) + 1);
 }
 
+/* A list that was given and restricts by none of its items says so by an empty one. */
+static bool has_empty_item(const sl_policy *policy, const sl_field *field)
+{
+    const sl_strv *list = sl_field_member(policy, field);
+    bool given = field->given_offset != SIZE_MAX &&
+                 *(const bool *)((const char *)policy + field->given_offset);
+    for (size_t i = 0; i < list->count; i++) {
+        if (field->aside == NULL || !field->aside(list->items[i])) {
+            return false;
+        }
+    }
+    return given || list->count == 0;
+}
+
 static int encode_field(const sl_policy *policy, const sl_field *field, sl_buf *out)
 {
     char number[NUMBER_MAX];
@@ -75,7 +89,7 @@ static int encode_field(const sl_policy *policy, const sl_field *field, sl_buf *
         return put_pair(out, field->name, scalar_text(policy, field, number));
     }
     const sl_strv *list = sl_field_member(policy, field);
-    int r = list->count == 0 ? put_pair(out, field->name, "") : 0;
+    int r = has_empty_item(policy, field) ? put_pair(out, field->name, "") : 0;
     for (size_t i = 0; r == 0 && i < list->count; i++) {
         r = put_pair(out, field->name, list->items[i]);
     }
@@ -184,10 +198,14 @@ static int put_string(sl_buf *out, const char *text)
     return r < 0 ? r : sl_buf_append(out, "\"", 1);
 }
 
-static int put_list(sl_buf *out, const sl_field *field, const sl_strv *list)
+static int put_list(const sl_policy *policy, const sl_field *field, sl_buf *out)
 {
+    const sl_strv *list = sl_field_member(policy, field);
     int r = sl_buf_append_str(out, field->name);
     r = r < 0 ? r : sl_buf_append_str(out, list->count == 0 ? " = []\n" : " = [\n");
+    if (r == 0 && list->count > 0 && has_empty_item(policy, field)) {
+        r = sl_buf_append_str(out, "  \"\",\n");
+    }
     for (size_t i = 0; r == 0 && i < list->count; i++) {
         r = sl_buf_append_str(out, "  ");
         r = r < 0 ? r : put_string(out, list->items[i]);
@@ -200,7 +218,7 @@ static int put_field(const sl_policy *policy, const sl_field *field, sl_buf *out
 {
     char number[NUMBER_MAX];
     if (field->type == SL_FIELD_LIST) {
-        return put_list(out, field, sl_field_member(policy, field));
+        return put_list(policy, field, out);
     }
     const char *text = scalar_text(policy, field, number);
     int r = sl_buf_append_str(out, field->name);

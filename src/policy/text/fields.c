@@ -6,6 +6,7 @@
 
 #include "policy/policy_int.h"
 #include "policy/text/suggest.h"
+#include "policy/unix_rule.h"
 
 #define AT(member)    .offset = offsetof(sl_policy, member), .given_offset = SIZE_MAX
 #define GIVEN(member) .given_offset = offsetof(sl_policy, member)
@@ -75,8 +76,8 @@ static const sl_field fields[] = {
 
     {.name = "net_allow", .option = "--net-allow", .type = SL_FIELD_LIST,
      .offset = offsetof(sl_policy, net_allow_text), GIVEN(net_allow_given), .empty_ok = true,
-     .argument = "SPEC", .group = NETWORK, .take = sl_take_net_allow,
-     .help = "allow '[tcp://|udp://|icmp://]host[:ports]'; '' for nothing at all"},
+     .aside = sl_unix_rule_is, .argument = "SPEC", .group = NETWORK, .take = sl_take_net_allow,
+     .help = "allow '[tcp://|udp://|icmp://]host[:ports]' or 'unix:PATH'; '' for nothing"},
     {.name = "net_deny", .option = "--net-deny", .type = SL_FIELD_LIST,
      AT(net_deny_text), .empty_ok = true, .argument = "SPEC", .group = NETWORK,
      .take = sl_take_net_deny,
@@ -104,10 +105,10 @@ static const sl_field fields[] = {
      .help = "a port space of its own: ports taken outside are free inside"},
 
     {.name = "isolate_ipc", .option = "--isolate-ipc", .type = SL_FIELD_BOOL,
-     AT(isolate_ipc), .group = ISOLATE,
+     AT_GIVEN(isolate_ipc), .group = ISOLATE,
      .help = "no abstract Unix sockets, SysV IPC or message queues from outside"},
     {.name = "isolate_signals", .option = "--isolate-signals", .type = SL_FIELD_BOOL,
-     AT(isolate_signals), .group = ISOLATE,
+     AT_GIVEN(isolate_signals), .group = ISOLATE,
      .help = "no signals to processes outside"},
     {.name = "isolate_pids", .option = "--isolate-pids", .type = SL_FIELD_BOOL,
      AT(isolate_pids), .group = ISOLATE,
@@ -134,6 +135,9 @@ static const sl_field fields[] = {
      AT(extra_deny_syscalls), .empty_ok = true, .argument = "NAME[,NAME]", .group = ISOLATE,
      .take = sl_take_extra_syscall,
      .help = "deny these system calls beside the built-in list"},
+    {.name = "debug", .option = "--allow-debug", .type = SL_FIELD_BOOL,
+     AT(debug), .group = ISOLATE,
+     .help = "let debuggers, strace and leak checkers work within it"},
 
     {.name = "max_memory", .option = "--max-memory", .short_option = 'm', .type = SL_FIELD_SIZE,
      AT(max_memory), .argument = "SIZE", .group = LIMITS,

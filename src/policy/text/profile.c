@@ -85,7 +85,8 @@ static int set_list(const struct profile *p, const sl_field *field, const sl_tom
             r = sl_error_usage(p->err, "line %u, column %u: '%s': expected %s, found %s in it",
                                item->line, item->column, list->key, expected,
                                sl_toml_type_name(item->type));
-        } else if (item->string[0] == '\0' && field->empty_ok) {
+        } else if (item->string[0] == '\0' && field->empty_ok &&
+                   (field->aside == NULL || list->count == 1)) {
             r = sl_error_usage(p->err,
                                "line %u, column %u: '%s': expected %s, found ''; none at all is []",
                                item->line, item->column, list->key, field->argument);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/util.h"
+#include "policy/unix_rule.h"
 #include "policy/verdict.h"
 
 static char fold(char c)
@@ -81,6 +82,17 @@ refuse:
     return -EINVAL;
 }
 
+/* A star in the name of a socket would be one of the rule's. */
+static void suggest_unix(const char *path, char ret[SL_SUGGESTION_MAX])
+{
+    char word[SL_SUGGESTION_MAX];
+    int n = snprintf(word, sizeof(word), SL_UNIX_RULE_SCHEME "%s", path);
+    ret[0] = '\0';
+    if (n > 0 && (size_t)n < sizeof(word) && strchr(path, '*') == NULL) {
+        (void)sl_suggest_option("--net-allow", word, ret, SL_SUGGESTION_MAX);
+    }
+}
+
 void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
 {
     char addr[SL_ADDR_STR_MAX];
@@ -91,6 +103,10 @@ void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
     bool v6 = dest->name == NULL && dest->addr.family == 6;
     const char *host = dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, addr);
     ret[0] = '\0';
+    if (dest->proto == SL_PROTO_UNIX) {
+        suggest_unix(dest->name, ret);
+        return;
+    }
     if (host[0] == '\0') {
         return;
     }

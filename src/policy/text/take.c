@@ -9,6 +9,7 @@
 #include "policy/policy_int.h"
 #include "policy/text/suggest.h"
 #include "policy/text/when.h"
+#include "policy/unix_rule.h"
 
 #define SHOWN_MAX    160
 #define NAME_MAX_LEN 64
@@ -209,11 +210,26 @@ static int add_net(sl_net_rule **rules, size_t *count, const char *value, const 
 
 int sl_take_net_allow(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
-    return add_net(&policy->net_allow, &policy->net_allow_count, value, what, err);
+    if (!sl_unix_rule_is(value)) {
+        return add_net(&policy->net_allow, &policy->net_allow_count, value, what, err);
+    }
+    const char *path = sl_unix_rule_path(value, err);
+    if (path == NULL) {
+        return -EINVAL;
+    }
+    return sl_strv_add(&policy->net_unix, path) < 0
+               ? sl_error_set(err, ENOMEM, "no memory for %s", what)
+               : 0;
 }
 
 int sl_take_net_deny(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
+    if (sl_unix_rule_is(value)) {
+        return sl_error_usage(err,
+                              "net rule '%.*s': unix: goes to --net-allow; a socket that is "
+                              "not named there is out of reach",
+                              SHOWN_MAX, value);
+    }
     return add_net(&policy->net_deny, &policy->net_deny_count, value, what, err);
 }
 

@@ -1,5 +1,5 @@
 /* TYPE HOW PATH: reaches a Unix socket. TYPE stream|dgram|seqpacket; HOW connect|sendto|sendmsg|
- * abstract|long (108 bytes without NUL). Sends "x". */
+ * sendmmsg|abstract|long (108 bytes without NUL). Sends "x". */
 #include "attack.h"
 
 #include <stddef.h>
@@ -31,6 +31,10 @@ int main(int argc, char **argv)
     }
     if (strstr(how, "sendto")) {
         return report("send", sendto(fd, "x", 1, 0, (struct sockaddr *)&to, size));
+    }
+    if (strstr(how, "sendmmsg")) {
+        struct mmsghdr batch = {msg, 0};
+        return report("send", sendmmsg(fd, &batch, 1, 0));
     }
     if (strstr(how, "sendmsg")) {
         return report("send", sendmsg(fd, &msg, 0));

@@ -59,6 +59,7 @@ static const struct {
     {"allow_syscalls", "write", KERNEL, NULL},
     {"deny_syscalls", "sync", KERNEL, NULL},
     {"extra_deny_syscalls", "sync", KERNEL, NULL},
+    {"debug", "true", KERNEL, NULL},
     {"max_memory", "64M", SUPERVISOR, "--max-memory"},
     {"max_processes", "64", SUPERVISOR, "--max-processes"},
     {"max_cpu", "50", SUPERVISOR, "--max-cpu"},

@@ -63,6 +63,21 @@ static void test_grants(void **state)
     sl_fsview_free(NULL);
 }
 
+/* What is denied is so below a grant as well. */
+static void test_readable(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_fsview) view = view_of("/srv/work", "/srv/work/secret");
+    assert_false(sl_fsview_readable(view, "/srv/work")); /* whoever grants writing says both */
+    assert_int_equal(sl_strv_add(&view->readable, "/srv/work"), 0);
+    assert_int_equal(sl_strv_add(&view->readable, "/etc/hosts"), 0);
+    assert_true(sl_fsview_readable(view, "/srv/work/a"));
+    assert_true(sl_fsview_readable(view, "/etc/hosts"));
+    assert_false(sl_fsview_readable(view, "/srv/work/secret/x"));
+    assert_false(sl_fsview_readable(view, "/etc"));
+    assert_false(sl_fsview_readable(view, "/"));
+}
+
 /* A file system counts where a grant is above it, at it, or below it. */
 static void test_types(void **state)
 {
@@ -83,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_grants),
+        cmocka_unit_test(test_readable),
         cmocka_unit_test(test_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,17 @@ static void the_summary_names_the_flag(void **state)
     sl_report_free(r);
 }
 
+static void refused_calls_name_their_switch(void **state)
+{
+    (void)state;
+    sl_report *r = sl_report_new(-1, -1);
+    sl_report_refused(r, "ptrace", "--allow-debug");
+    sl_report_refused(r, "ptrace", "--allow-debug");
+    assert_string_equal(summary(r), "sandlock: 2 denied; to allow:\n"
+                                    "sandlock:   ptrace (2 times):  --allow-debug\n");
+    sl_report_free(r);
+}
+
 /* No flag wins over it. */
 static void a_deny_rule_is_no_suggestion(void **state)
 {
@@ -231,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decisions_are_audited_and_counted),
         cmocka_unit_test(the_summary_names_the_flag),
+        cmocka_unit_test(refused_calls_name_their_switch),
         cmocka_unit_test(a_deny_rule_is_no_suggestion),
         cmocka_unit_test(what_the_gateway_tells_is_added),
         cmocka_unit_test(lines_have_a_maximum),

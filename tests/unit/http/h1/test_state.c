@@ -44,7 +44,9 @@ static void expect_illegal(void (*step)(int to), int to)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        (void)freopen("/dev/null", "w", stderr);
+        if (freopen("/dev/null", "w", stderr) == NULL) {
+            _exit(2);
+        }
         step(to);
         _exit(x.state == SL_EXCHANGE_ENDED && x.client_end == SL_CLIENT_BREAK ? 0 : 1);
     }

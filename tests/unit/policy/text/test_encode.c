@@ -48,6 +48,7 @@ static sl_policy *full_policy(void)
         {"gid", "0"},
         {"deny_syscalls", "ptrace,kcmp"},
         {"extra_deny_syscalls", "sync"},
+        {"debug", "true"},
         {"isolate_pids", "true"},
         {"max_memory", "1536M"},
         {"time_start", "2020-02-29T12:00:00Z"},

@@ -269,6 +269,7 @@ static const struct {
     {"allow_syscalls", {"", "write", "write,socket"}},
     {"deny_syscalls", {"", "ptrace", "ptrace,kcmp"}},
     {"extra_deny_syscalls", {"sync"}},
+    {"debug", {"true"}},
     {"time_start", {"0", "2020-02-29T12:00:00Z"}},
     {"random_seed", {"42", "a \"seed\" with\ttabs"}},
     {"no_randomize_memory", {"true"}},

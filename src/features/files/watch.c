@@ -1,0 +1,94 @@
+/* Owns who is told of what happens to files. Landlock has no right for it: inotify(7) tells of a
+ * file to everybody whose identity may read it. So a watch is set here, on the pinned object, where
+ * the policy lets it be read; the older and the newer way of being told cannot be set for somebody
+ * else, or need not be, and are refused by the filter. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+
+#include "core/util.h"
+#include "features/features.h"
+#include "kernel/proc.h"
+#include "supervisor/path.h"
+#include "supervisor/pin.h"
+#include "supervisor/supervisor.h"
+
+/* Whatever takes a part out of a grant of all: then somebody may be told too much. */
+static bool wanted(const sl_policy *p)
+{
+    bool all = sl_strv_has(&p->fs_readable, "/") || sl_strv_has(&p->fs_writable, "/");
+    return !all || p->fs_denied.count > 0 || p->http_key != NULL || p->isolate_pids ||
+           p->gpu_devices.count > 0;
+}
+
+/* What has no path (a pipe, a socket) was opened by the tree, or given to it. */
+static bool may_watch(const sl_supervisor *sv, int fd)
+{
+    char path[PATH_MAX];
+    int r = sl_proc_fd_path(fd, path);
+    bool nameless = r == -ENOENT && path[0] != '\0' && path[0] != '/';
+    return nameless || (r == 0 && sl_fsview_readable(sv->view, path));
+}
+
+static int find(const sl_call *call, uint32_t mask)
+{
+    char path[PATH_MAX];
+    sl_path_arg where;
+    if (!sl_path_arg_of(call, 0, &where)) {
+        return -ENOSYS;
+    }
+    int r = sl_path_read(call, &where, path);
+    unsigned flags = (mask & IN_DONT_FOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    return r < 0 ? r : sl_pin(call, where.dirfd, path, flags);
+}
+
+static sl_answer handle_inotify_add_watch(sl_call *call)
+{
+    char name[SL_PROC_FD_NAME_MAX];
+    uint32_t mask = (uint32_t)call->args[2];
+    sl_autoclose int group = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int object = group < 0 ? -1 : find(call, mask);
+    if (group < 0 || object < 0) {
+        return SL_ANSWER_VALUE(group < 0 ? group : object);
+    }
+    if (!may_watch(call->sv, object)) {
+        return SL_ANSWER_VALUE(-EACCES);
+    }
+    if (!sl_call_valid(call)) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    sl_proc_fd_name(object, name); /* leads to the object, even a symlink */
+    int wd = inotify_add_watch(group, name, mask & ~(uint32_t)IN_DONT_FOLLOW);
+    return SL_ANSWER_VALUE(wd < 0 ? -errno : wd);
+}
+
+#define REFUSE(nr_, error, ...)                                                                    \
+    {                                                                                              \
+        .nr = (nr_), .action = SECCOMP_RET_ERRNO | (error), .conds = { __VA_ARGS__ }               \
+    }
+
+static const sl_bpf_rule refused[] = {
+    /* its signals go to whoever asks, so nobody can ask on behalf */
+    REFUSE(SYS_fcntl, EACCES, SL_ARG_EQ(1, F_NOTIFY)),
+    /* on the built-in list too, which a policy may replace */
+    REFUSE(SYS_fanotify_init, EPERM),
+    REFUSE(SYS_fanotify_mark, EPERM),
+};
+
+static const sl_syscall_row rows[] = {
+    {.nr = SYS_inotify_add_watch, .handler = handle_inotify_add_watch},
+};
+
+const sl_feature sl_feature_watch = {
+    .name = "watch",
+    .wanted = wanted,
+    .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
+    .rows = rows,
+    .row_count = SL_ARRAY_LEN(rows),
+    .refused = refused,
+    .refused_count = SL_ARRAY_LEN(refused),
+};
