@@ -27,8 +27,7 @@ def test_what_the_profile_refuses(place):
 
 def test_check_says_that_it_runs(place):
     check = place.bare(["sandlock", "check"]).ok()
-    assert re.search(r"^landlock +works", check.out, re.M), str(check)
-    assert ("MISSING" in check.out) is False, str(check)
+    assert "works here" in check.out, str(check)
 
 
 WRITE = 'for f in "$@"; do if echo x 2>/dev/null >"$f"; then echo ok; else echo no; fi; done'
@@ -180,6 +179,7 @@ def test_exit_codes_and_input(place):
 
 def test_a_terminal(place):
     """-i: a terminal of the command's own, whose keys and signals are what they are anywhere."""
+    assert place("-r", "/", cmd=["true"]).ok()
     words = place.words(["sandlock", "run", "-i", "-r", "/", "--", "bash", "--norc"], tty=True)
     env = dict(place.env, TERM="xterm")
     with Terminal(["/usr/bin/env", *words], "/", env) as t:
