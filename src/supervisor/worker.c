@@ -43,8 +43,7 @@ static void *work(void *worker)
     for (sl_job *job; (job = next_job(worker)) != NULL;) {
         bool ending = atomic_load_explicit(&job->call.sv->ending, memory_order_relaxed);
         sl_answer answer = ending ? SL_ANSWER_VALUE(-EPERM) : job->perform(job);
-        sl_supervisor_trace(&job->call, &answer);
-        sl_supervisor_answer(job->call.sv, job->call.id, &answer);
+        sl_supervisor_answer(&job->call, &answer);
         job->free(job);
     }
     return NULL;
