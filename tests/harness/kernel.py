@@ -20,3 +20,8 @@ def has_thread_pidfds():
 
 # before ABI 3 the flags of openat2, which lie in memory, could empty a file
 OPENAT2 = "ok" if landlock_abi() >= 3 else "ENOSYS"
+
+# A run without a supervisor, as far as this kernel lets one be had.
+_HELD = {"truncate": 3, "abstract-sockets": 6, "signals": 6}
+ALONE = ("--no-supervisor",
+         *(f"--allow-degraded={name}" for name, abi in _HELD.items() if landlock_abi() < abi))

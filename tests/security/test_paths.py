@@ -104,7 +104,7 @@ def try_spellings(sandlock, path, *options):
 
 
 @pytest.mark.parametrize("what", ["file", "directory"])
-@pytest.mark.parametrize("options", [(), ("--no-supervisor",), ("--net-allow=",)])
+@pytest.mark.parametrize("options", [(), kernel.ALONE, ("--net-allow=",)])
 def test_FS_04_each_spelling_of_a_denied_file(sandlock, what, options):
     secret, public = make_secret(sandlock)
     denied = secret if what == "file" else secret.parent
@@ -121,9 +121,6 @@ def test_FS_04_each_spelling_of_a_denied_file(sandlock, what, options):
         path.unlink()
     run = sandlock("-r", "/", "-w", work, f"--fs-deny={denied}", *options, **extra,
                    cmd=["python3", "-c", SPELLINGS, secret, work])
-    if "--no-supervisor" in options and kernel.landlock_abi() < 3:
-        assert run.rc == 2 and "--allow-degraded truncate" in run.err, str(run)
-        return
     answers = steps(run.ok())
     assert len(answers) == 24 and set(answers.values()) <= REFUSED | {kernel.OPENAT2} - {"ok"}, \
         answers
@@ -154,7 +151,7 @@ def test_FS_08_descriptors_that_the_invoker_left_open(sandlock, attack):
         held = subprocess.run([sup, "fds"], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, pass_fds=made, timeout=TIMEOUT)
         assert len(held.stdout.splitlines()) > 800
-        for options in ((), ("--no-supervisor",)):
+        for options in ((), kernel.ALONE):
             run = sandlock(*options, cmd=[sup, "fds"], pass_fds=made, audit=False, status=False)
             assert run.ok().out.splitlines() == ["fd 0", "fd 1", "fd 2"], str(run)
     finally:
