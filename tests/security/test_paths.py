@@ -134,6 +134,52 @@ def test_FS_04_each_spelling_of_a_denied_file(sandlock, what, options):
         assert answers["openat2"] == kernel.OPENAT2, answers
 
 
+EMPTIES = r"""
+import ctypes, errno, os, sys
+path = sys.argv[1]
+libc = ctypes.CDLL(None, use_errno=True)
+def openat2(flags):
+    how = (ctypes.c_uint64 * 3)(flags, 0, 0)
+    if libc.syscall(437, -100, path.encode(), how, 24) < 0:
+        raise OSError(ctypes.get_errno(), 'x')
+for what, f in (('truncate', lambda: os.truncate(path, 0)),
+                ('reading', lambda: os.open(path, os.O_RDONLY | os.O_TRUNC)),
+                ('creating', lambda: os.open(path, os.O_CREAT | os.O_TRUNC)),
+                ('neither', lambda: os.open(path, 3 | os.O_TRUNC)),
+                ('openat2', lambda: openat2(os.O_RDONLY | os.O_TRUNC))):
+    try:
+        f()
+        print(what, 'ok', flush=True)
+    except OSError as e:
+        print(what, errno.errorcode[e.errno], flush=True)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--net-allow=",)])
+def test_FS_24_emptying_what_may_only_be_read(sandlock, options):
+    victim = sandlock.home / "victim"
+    victim.write_text("text")
+    words = ["python3", "-c", EMPTIES, victim]
+    assert set(steps(sandlock.bare(words).ok()).values()) == {"ok"} and victim.stat().st_size == 0
+    victim.write_text("text")
+    answers = steps(sandlock("-r", "/", "-w", sandlock.work, *options, cmd=words).ok())
+    assert len(answers) == 5 and set(answers.values()) <= {"EACCES", "ENOSYS"}, answers
+    assert victim.read_text() == "text"
+    answers = steps(sandlock("-r", "/", "-w", sandlock.home, *options, cmd=words).ok())
+    assert answers["truncate"] == answers["reading"] == answers["creating"] == "ok", answers
+    assert victim.stat().st_size == 0
+
+
+def test_FS_25_commanding_what_may_only_be_read(sandlock):
+    """TIOCGPTN: which terminal a master has, as any driver's own call."""
+    text = ("import array, fcntl, os\nfd = os.open('/dev/ptmx', os.O_RDONLY | os.O_NOCTTY)\n"
+            "fcntl.ioctl(fd, 0x80045430, array.array('i', [0]))\nprint('done')")
+    assert sandlock.bare(["python3", "-c", text]).ok().out == "done\n"
+    run = sandlock("-r", "/", cmd=["python3", "-c", text])
+    assert run.rc == 1 and "Permission denied" in run.err and run.out == "", str(run)
+    assert sandlock("-r", "/", "-w", "/dev/ptmx", cmd=["python3", "-c", text]).ok().out == "done\n"
+
+
 def test_FS_08_descriptors_that_the_invoker_left_open(sandlock, attack):
     """Files, directories and sockets on numbers up to 1023 are closed in the child."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -145,7 +145,8 @@ static void features_that_say_nothing_refuse(void **state)
     }
 }
 
-/* What an older Landlock does not keep is refused by its name, unless it is said to be dispensable. */
+/* What an older Landlock does not keep is refused by its name, unless it is said to be dispensable.
+ */
 static void what_an_older_kernel_lacks_is_refused(void **state)
 {
     static const struct {
