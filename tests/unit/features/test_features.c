@@ -215,6 +215,7 @@ static void every_row_has_a_test(void **state)
     for (size_t i = 0; i < sl_feature_count; i++) {
         const sl_feature *f = sl_features[i];
         assert_true(f->row_count > 0 || f->start != NULL);
+        assert_true(f->teardown == NULL || f->state_size > 0);
         for (size_t k = 0; k < f->row_count; k++) {
             const char *call = sl_sysname_of(f->rows[k].nr);
             assert_non_null(call);
