@@ -1,4 +1,4 @@
-/* Owns the doing of metadata changes: a worker of its own opens the object, judges where it really
+/* Owns the doing of metadata changes: the worker opens the object, judges where it really
  * is, and changes it through the descriptor. A large write of the child may hold an inode's lock
  * for seconds; the dispatcher must never wait for it. */
 #include <errno.h>
