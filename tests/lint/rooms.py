@@ -38,6 +38,7 @@ INNER = {
     "features/scheduling": set(),
     "features/ipc": set(),
     "features/canary": set(),
+    "features/tables": set(),
     "http/h1": set(),
 }
 # Rooms that are closed to the room around them, but for these files of it.

@@ -1,4 +1,5 @@
-/* VERB ALLOWED DENIED: races between what is judged and what the kernel would read again.
+/* VERB ALLOWED DENIED ROUNDS: races between what is judged and what the kernel would read again.
+ * They end when both objects were got, or behind so many rounds of which one got what is allowed.
  *   path  the last letter of ALLOWED, the path of inotify_add_watch(2), becomes DENIED's and back
  *   lease the descriptor of ALLOWED is replaced by one of DENIED while a lease is asked for */
 #include "attack.h"
@@ -9,13 +10,21 @@
 #include <stdatomic.h>
 #include <sys/inotify.h>
 
-#define ROUNDS 5000
+#define ROUNDS_MOST 10000000
 
 static const char *allowed;
 static const char *denied;
 static volatile char path[4096];
 static int fds[3]; /* allowed, denied, the one that is asked for */
 static atomic_bool over;
+static int rounds;
+static int right;
+static int wrong;
+
+static bool go_on(int round)
+{
+    return round < ROUNDS_MOST && (right == 0 || (wrong == 0 && round < rounds));
+}
 
 static void *rewrite(void *arg)
 {
@@ -38,48 +47,41 @@ static void *replace(void *arg)
     return arg;
 }
 
-static int race_path(void)
+static void race_path(void)
 {
     int group = inotify_init();
-    int right = inotify_add_watch(group, allowed, IN_ALL_EVENTS);
-    int watched = 0;
-    int missed = 0;
-    for (int i = 0; i < ROUNDS; i++) {
+    int own = inotify_add_watch(group, allowed, IN_ALL_EVENTS);
+    for (int i = 0; go_on(i); i++) {
         int wd = inotify_add_watch(group, (const char *)path, IN_ALL_EVENTS);
-        watched += wd == right;
-        missed += wd > 0 && wd != right; /* a watch of another object */
+        right += wd == own;
+        wrong += wd > 0 && wd != own; /* a watch of another object */
     }
-    printf("right %d\nwrong %d\n", watched > 0, missed > 0);
-    return 0;
 }
 
-static int race_lease(void)
+static void race_lease(void)
 {
-    int right = 0;
-    int wrong = 0;
     fds[0] = open(allowed, O_RDONLY);
     fds[1] = open(denied, O_RDONLY);
     fds[2] = dup(fds[0]);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; go_on(i); i++) {
         fcntl(fds[2], F_SETLEASE, F_RDLCK);
         right += fcntl(fds[0], F_GETLEASE) == F_RDLCK;
         wrong += fcntl(fds[1], F_GETLEASE) == F_RDLCK;
         fcntl(fds[0], F_SETLEASE, F_UNLCK);
         fcntl(fds[1], F_SETLEASE, F_UNLCK);
     }
-    printf("right %d\nwrong %d\n", right > 0, wrong > 0);
-    return 0;
 }
 
 int main(int argc, char **argv)
 {
     pthread_t thread;
-    if (argc != 4) {
+    if (argc != 5) {
         return 2;
     }
     bool paths = strcmp(argv[1], "path") == 0;
     allowed = argv[2];
     denied = argv[3];
+    rounds = (int)strtol(argv[4], NULL, 10);
     for (size_t k = 0; k <= strlen(allowed); k++) {
         path[k] = allowed[k];
     }
@@ -87,8 +89,13 @@ int main(int argc, char **argv)
     if (pthread_create(&thread, NULL, paths ? rewrite : replace, NULL) != 0) {
         return 1;
     }
-    int r = paths ? race_path() : race_lease();
+    if (paths) {
+        race_path();
+    } else {
+        race_lease();
+    }
     over = true;
     pthread_join(thread, NULL);
-    return r;
+    printf("right %d\nwrong %d\n", right > 0, wrong > 0);
+    return 0;
 }
