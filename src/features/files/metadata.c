@@ -315,7 +315,6 @@ static sl_answer handle_ioctl(sl_call *call)
     return start(call, &where, &c);
 }
 
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
 #define IOCTL(answer, ...)                                                                         \
     {                                                                                              \
         .nr = SYS_ioctl, .action = (answer), .conds = { __VA_ARGS__ }                              \
@@ -324,17 +323,18 @@ static sl_answer handle_ioctl(sl_call *call)
 /* ioctl(2) numbers that change a file through a descriptor that may only read, and that no program
  * needs: they are refused everywhere. */
 static const sl_bpf_rule refused[] = {
-    {.nr = NR_FILE_SETATTR, .action = DENY(ENOSYS)}, /* callers fall back to ioctl */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40806685u)),   /* FS_IOC_ENABLE_VERITY: read-only for good */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x800c6613u)),   /* FS_IOC_SET_ENCRYPTION_POLICY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0xc0506617u)),   /* FS_IOC_ADD_ENCRYPTION_KEY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40047211u)),   /* FAT_IOCTL_SET_ATTRIBUTES */
+    {.nr = NR_FILE_SETATTR, .action = SL_BPF_ERRNO(ENOSYS)}, /* callers fall back to ioctl */
+    IOCTL(SL_BPF_ERRNO(EPERM),
+          SL_ARG_EQ(1, 0x40806685u)), /* FS_IOC_ENABLE_VERITY: read-only for good */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x800c6613u)), /* FS_IOC_SET_ENCRYPTION_POLICY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0xc0506617u)), /* FS_IOC_ADD_ENCRYPTION_KEY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x40047211u)), /* FAT_IOCTL_SET_ATTRIBUTES */
     /* btrfs makes and deletes subvolumes by the descriptor of a directory. What cp(1) uses for
      * copies that share blocks needs a file that may be written. */
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONERANGE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FIDEDUPERANGE)),
-    IOCTL(DENY(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
 };
 
 #define ROW(call, handle)                                                                          \

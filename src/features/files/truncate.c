@@ -206,14 +206,13 @@ static sl_answer handle_open(sl_call *call)
 /* openat2(2)'s flags are in memory: callers fall back to openat(2). And O_ACCMODE is a driver's way
  * to ask for neither reading nor writing (open(2)), which nobody wants of a file that is emptied.
  */
-#define DENY(e)            (SECCOMP_RET_ERRNO | (e))
 #define EMPTIES(a, access) SL_ARG_MASK_EQ(a, O_TRUNC | O_ACCMODE, O_TRUNC | (access))
 
 static const sl_bpf_rule refused[] = {
-    {.nr = SYS_openat2, .action = DENY(ENOSYS)},
-    {.nr = SYS_openat, .action = DENY(EACCES), .conds = {EMPTIES(2, O_ACCMODE)}},
+    {.nr = SYS_openat2, .action = SL_BPF_ERRNO(ENOSYS)},
+    {.nr = SYS_openat, .action = SL_BPF_ERRNO(EACCES), .conds = {EMPTIES(2, O_ACCMODE)}},
 #ifdef SYS_open
-    {.nr = SYS_open, .action = DENY(EACCES), .conds = {EMPTIES(1, O_ACCMODE)}},
+    {.nr = SYS_open, .action = SL_BPF_ERRNO(EACCES), .conds = {EMPTIES(1, O_ACCMODE)}},
 #endif
 };
 

@@ -202,7 +202,7 @@ static const sl_bpf_rule settled[] = {
     LET(futex, SL_ARG_MASK_EQ(1, FUTEX_CLOCK_REALTIME, 0),
         SL_ARG_MASK_NE(1, (uint32_t)FUTEX_CMD_MASK, FUTEX_LOCK_PI)),
     /* no C library has it; its absolute times would need a row */
-    {.nr = NR_FUTEX_WAIT, .action = SECCOMP_RET_ERRNO | ENOSYS},
+    {.nr = NR_FUTEX_WAIT, .action = SL_BPF_ERRNO(ENOSYS)},
 };
 
 static void teardown(void *state)
