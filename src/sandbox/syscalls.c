@@ -15,15 +15,10 @@
 
 #include "core/util.h"
 #include "kernel/arch/arch.h"
+#include "kernel/numbers.h"
 #include "policy/verdict.h"
 
-/* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define NR_STATMOUNT      457
-#define NR_LISTMOUNT      458
-#define NR_LSM_SET_ATTR   460
-#define NR_OPEN_TREE_ATTR 467
-#define NR_CLONE3         435
-#define NR_NAMESPACE_FLAGS                                                                         \
+#define NAMESPACE_FLAGS                                                                            \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET)
 #define CLONE_NEWTIME_FLAG 0x00000080 /* unshare(2) only: in clone(2) it is part of the signal */
@@ -49,14 +44,14 @@ static const int always[] = {
     SYS_open_tree,
     SYS_move_mount,
     SYS_mount_setattr,
-    NR_OPEN_TREE_ATTR,
+    SL_NR_OPEN_TREE_ATTR,
     SYS_setns,
 };
 
 /* Refused unless deny_syscalls or allow_syscalls says something else. */
 static const int built_in[] = {
-    NR_STATMOUNT,
-    NR_LISTMOUNT,
+    SL_NR_STATMOUNT,
+    SL_NR_LISTMOUNT,
     SYS_swapon,
     SYS_swapoff,
     SYS_quotactl,
@@ -75,7 +70,7 @@ static const int built_in[] = {
     SYS_reboot,
     SYS_syslog,
     SYS_vhangup,
-    NR_LSM_SET_ATTR,
+    SL_NR_LSM_SET_ATTR,
     /* clocks and names of the host */
     SYS_settimeofday,
     SYS_clock_settime,
@@ -109,13 +104,13 @@ static const int loader[] = {
 
 static const sl_bpf_rule by_argument[] = {
     /* clone3's flags are in memory, where a peer can change them: libc falls back to clone */
-    {.nr = NR_CLONE3, .action = SL_BPF_ERRNO(ENOSYS)},
+    {.nr = SL_NR_CLONE3, .action = SL_BPF_ERRNO(ENOSYS)},
 #define NO_NAMESPACE(n, a, flag)                                                                   \
     {                                                                                              \
         .nr = (n), .action = SL_BPF_ERRNO(EPERM), .conds = { SL_ARG_MASK_NE(a, flag, 0) }          \
     }
-    NO_NAMESPACE(SYS_clone, 0, NR_NAMESPACE_FLAGS),
-    NO_NAMESPACE(SYS_unshare, 0, NR_NAMESPACE_FLAGS | CLONE_NEWTIME_FLAG),
+    NO_NAMESPACE(SYS_clone, 0, NAMESPACE_FLAGS),
+    NO_NAMESPACE(SYS_unshare, 0, NAMESPACE_FLAGS | CLONE_NEWTIME_FLAG),
 
     /* typing into the terminal that the caller keeps using (CVE-2017-5226) */
     {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, TIOCSTI)}},
@@ -213,10 +208,10 @@ int sl_syscalls_check(const sl_policy *policy, sl_error *err)
     for (int nr = 0; nr < SL_SYSCALLS_KNOWN; nr++) {
         bool denied = sl_sysset_has(&policy->syscalls_denied, nr);
         if (sl_sysset_has(&policy->syscalls_allowed, nr) &&
-            (IS_IN(always, nr) || nr == NR_CLONE3)) {
+            (IS_IN(always, nr) || nr == SL_NR_CLONE3)) {
             return sl_error_usage(err, "--allow-syscalls: '%s' is refused in every run%s",
                                   sl_sysname_of(nr),
-                                  nr == NR_CLONE3 ? "; libc falls back to 'clone'" : "");
+                                  nr == SL_NR_CLONE3 ? "; libc falls back to 'clone'" : "");
         }
         if ((denied || sl_sysset_has(&policy->syscalls_extra, nr)) && IS_IN(start, nr)) {
             return sl_error_usage(err, "%s: '%s' cannot be denied: no command starts without it",
@@ -256,7 +251,7 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
         ADD_LIST(set, start);
         ADD_LIST(set, loader);
         add_list(set, sl_arch_calls_own.loader, sl_arch_calls_own.loader_count);
-        sl_sysset_add(set, NR_CLONE3); /* refused below, by an errno of its own */
+        sl_sysset_add(set, SL_NR_CLONE3); /* refused below, by an errno of its own */
         invert(set);
     } else if (policy->deny_syscalls_given) {
         *set = policy->syscalls_denied;
@@ -289,7 +284,7 @@ static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
         } else if (policy->time_start != NULL && is_vdso_call(nr)) {
             rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(2, SL_ARCH_VDSO_MAGIC);
         }
-        if (sl_sysset_has(&set, nr) && nr != NR_CLONE3) {
+        if (sl_sysset_has(&set, nr) && nr != SL_NR_CLONE3) {
             r = sl_bpf_add(rules, &rule);
         }
     }
