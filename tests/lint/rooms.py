@@ -49,7 +49,7 @@ ENTRANCES = {
 ALSO = {
     "cli": {"sandbox/probe.h"},
     # what the engine hands on: the hooks of the supervisor, and the list of ports
-    "engine": {"supervisor/supervisor.h", "features/remap/remap.h"},
+    "engine": {"supervisor/supervisor.h", "features/remap/ports.h"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

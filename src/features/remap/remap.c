@@ -12,7 +12,8 @@
 
 #include "core/util.h"
 #include "features/features.h"
-#include "features/remap/remap.h"
+#include "features/remap/ports.h"
+#include "features/remap/remap_int.h"
 
 #define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
 
