@@ -24,7 +24,7 @@ static bool wanted(const sl_policy *policy)
 
 struct sl_remap_state *sl_remap_of(const sl_supervisor *sv)
 {
-    return sl_supervisor_state(sv, &sl_feature_ports);
+    return sl_supervisor_state(sv, &sl_feature_remap);
 }
 
 static int setup(sl_supervisor *sv, void *state, sl_error *err)
@@ -258,8 +258,8 @@ static const sl_syscall_row rows[] = {
     ROW(recvmmsg, sl_net_handle_recvmmsg),
 };
 
-const sl_feature sl_feature_ports = {
-    .name = "ports",
+const sl_feature sl_feature_remap = {
+    .name = "remap",
     .wanted = wanted,
     .option = "--port-remap",
     .rows = rows,
