@@ -31,6 +31,22 @@ static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
     return r;
 }
 
+static int print_protections(const sl_probe_protection rows[SL_HOLDS_COUNT], sl_buf *out)
+{
+    int width = 0;
+    for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+        width = SL_MAX(width, (int)strlen(rows[i].detail));
+    }
+    int r = sl_buf_printf(out, "\n%-17s %-11s %-6s %-*s  %s\n", "PROTECTION", "HELD BY", "SINCE",
+                          width, "HOW", "FROM");
+    for (size_t i = 0; r == 0 && i < SL_HOLDS_COUNT; i++) {
+        const sl_probe_protection *row = &rows[i];
+        r = sl_buf_printf(out, "%-17s %-11s %-6s %-*s  %s\n", row->name, row->held, row->since,
+                          width, row->detail, row->keeps);
+    }
+    return r < 0 ? r : sl_buf_append_str(out, "\n");
+}
+
 static int print_summary(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
 {
     if (missing == 0) {
@@ -45,7 +61,24 @@ static int print_summary(const sl_probe_result *rows, size_t count, size_t missi
     return r < 0 ? r : sl_buf_append_str(out, "\n");
 }
 
-static int print_json(const sl_probe_result *rows, size_t count, size_t missing, sl_buf *out)
+/* NULL: no memory. */
+static json_t *json_protections(const sl_probe_protection rows[SL_HOLDS_COUNT])
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list != NULL && i < SL_HOLDS_COUNT; i++) {
+        const sl_probe_protection *row = &rows[i];
+        json_t *one = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", row->name, "held", row->held,
+                                "since", row->since, "keeps", row->keeps, "detail", row->detail);
+        if (json_array_append_new(list, one) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static int print_json(const sl_probe_result *rows, size_t count, size_t missing,
+                      const sl_probe_protection protections[SL_HOLDS_COUNT], sl_buf *out)
 {
     json_t *features = json_array();
     int r = features == NULL ? -1 : 0;
@@ -60,9 +93,9 @@ static int print_json(const sl_probe_result *rows, size_t count, size_t missing,
         json_decref(features);
         return -ENOMEM;
     }
-    json_t *all =
-        json_pack("{s:s, s:b, s:i, s:o}", "version", SANDLOCK_VERSION, "runs", missing == 0,
-                  "landlock_abi", sl_probe_landlock_abi(), "features", features);
+    json_t *all = json_pack("{s:s, s:b, s:i, s:o, s:o}", "version", SANDLOCK_VERSION, "runs",
+                            missing == 0, "landlock_abi", sl_probe_landlock_abi(), "features",
+                            features, "protections", json_protections(protections));
     r = sl_cli_put_json(out, all);
     json_decref(all);
     return r;
@@ -80,15 +113,18 @@ int sl_cli_check_main(int argc, char **argv)
     sl_probe_result rows[SL_PROBE_MAX];
     size_t count = sl_probe_all(rows);
     size_t missing = 0;
+    sl_probe_protection protections[SL_HOLDS_COUNT];
+    sl_probe_protections(protections);
     for (size_t i = 0; i < count; i++) {
         missing += rows[i].required && !rows[i].works;
     }
     sl_buf out;
     sl_buf_init(&out, SL_CLI_OUTPUT_MAX);
     if (json) {
-        r = print_json(rows, count, missing, &out);
+        r = print_json(rows, count, missing, protections, &out);
     } else {
         r = print_rows(rows, count, &out);
+        r = r < 0 ? r : print_protections(protections, &out);
         r = r < 0 ? r : print_summary(rows, count, missing, &out);
     }
     code = sl_cli_put(r, &out);

@@ -10,6 +10,7 @@
 #include "core/util.h"
 #include "engine/environ.h"
 #include "engine/helper.h"
+#include "kernel/landlock.h"
 #include "policy/verdict.h"
 #include "sandbox/probe.h"
 
@@ -59,14 +60,24 @@ static int prepare_cgroup(sl_prepared *p, sl_error *err)
     return 0;
 }
 
-/* Names of features that may be missing. Everything but Landlock is what verdicts are made with. */
+static bool may_be_missing(const char *name)
+{
+    for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+        if (strcmp(name, sl_landlock_protections[i].name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "landlock") == 0;
+}
+
+/* Names of protections that may be missing. Everything else is what verdicts are made with. */
 static int check_degraded(const sl_policy *policy, sl_error *err)
 {
     for (size_t i = 0; i < policy->allow_degraded.count; i++) {
-        if (strcmp(policy->allow_degraded.items[i], "landlock") != 0) {
+        if (!may_be_missing(policy->allow_degraded.items[i])) {
             return sl_error_usage(err,
-                                  "--allow-degraded '%s': only 'landlock' can be done without "
-                                  "('sandlock check' lists the features)",
+                                  "--allow-degraded '%s': only 'landlock' and what it protects "
+                                  "from can be done without ('sandlock check' lists them)",
                                   policy->allow_degraded.items[i]);
         }
     }

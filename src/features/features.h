@@ -9,6 +9,7 @@ extern const sl_feature *const sl_features[];
 extern const size_t sl_feature_count;
 
 extern const sl_feature sl_feature_bind;
+extern const sl_feature sl_feature_bind_ports;
 extern const sl_feature sl_feature_core;
 extern const sl_feature sl_feature_ipc;
 extern const sl_feature sl_feature_leases;
@@ -34,7 +35,9 @@ extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_scheduling;
 extern const sl_feature sl_feature_signals;
 extern const sl_feature sl_feature_sockets;
+extern const sl_feature sl_feature_tables;
 extern const sl_feature sl_feature_time;
+extern const sl_feature sl_feature_truncate;
 extern const sl_feature sl_feature_datagrams;
 extern const sl_feature sl_feature_unix;
 extern const sl_feature sl_feature_unix_connect;

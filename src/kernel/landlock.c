@@ -3,10 +3,14 @@
 #include "kernel/landlock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/util.h"
+#include "kernel/older_int.h"
 
 #define CREATE_RULESET_VERSION 1u
 
@@ -72,6 +76,31 @@ static uint64_t known_fs(int abi)
     return known;
 }
 
+const sl_landlock_protection sl_landlock_protections[SL_HOLDS_COUNT] = {
+    [SL_HOLDS_TRUNCATE] = {"truncate", 3, "6.2", "emptying files outside write grants",
+                           "supervisor", "truncate(2), and opens that empty, are trapped"},
+    [SL_HOLDS_TCP_PORTS] = {"tcp-ports", 4, "6.7", "TCP ports outside --net-connect and --net-bind",
+                            "supervisor", "connect(2), bind(2) and listen(2) are trapped"},
+    [SL_HOLDS_IOCTL_DEV] = {"ioctl-dev", 5, "6.10", "commanding devices that may only be read",
+                            "rules", "no device may only be read"},
+    [SL_HOLDS_ABSTRACT] = {"abstract-sockets", 6, "6.12", "abstract sockets of others",
+                           "supervisor", "connect(2), and sends with an address, are trapped"},
+    [SL_HOLDS_SIGNALS] = {"signals", 6, "6.12", "signals to others", "supervisor",
+                          "kill(2) and its kin are trapped"},
+};
+
+static int pretended = INT_MAX;
+
+void sl_landlock_pretend(int abi)
+{
+    pretended = abi;
+}
+
+bool sl_landlock_holds(enum sl_landlock_hold what)
+{
+    return sl_landlock_abi() >= sl_landlock_protections[what].abi;
+}
+
 int sl_landlock_abi(void)
 {
     static int known = -1;
@@ -79,7 +108,7 @@ int sl_landlock_abi(void)
         long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
         known = abi < 0 ? 0 : (int)abi;
     }
-    return known;
+    return SL_MIN(known, pretended);
 }
 
 int sl_landlock_new(unsigned scope)
@@ -94,6 +123,7 @@ int sl_landlock_new(unsigned scope)
     attr.handled_access_net |= (scope & SL_LANDLOCK_CONNECT_TCP) != 0 ? NET_CONNECT_TCP : 0;
     attr.scoped |= (scope & SL_LANDLOCK_ABSTRACT) != 0 ? SCOPE_ABSTRACT_UNIX : 0;
     attr.scoped |= (scope & SL_LANDLOCK_SIGNALS) != 0 ? SCOPE_SIGNAL : 0;
+    /* An older kernel reads less of it. */
     size_t size = abi >= 6   ? sizeof(attr)
                   : abi >= 4 ? offsetof(struct ruleset_attr, scoped)
                              : offsetof(struct ruleset_attr, handled_access_net);

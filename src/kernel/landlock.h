@@ -3,10 +3,33 @@
 #ifndef SANDLOCK_KERNEL_LANDLOCK_H
 #define SANDLOCK_KERNEL_LANDLOCK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define SL_LANDLOCK_ABI_MIN  6 /* scopes; Linux 6.12 */
+#define SL_LANDLOCK_ABI_MIN  2 /* files may be moved between directories; Linux 5.19 */
 #define SL_LANDLOCK_ABI_UNIX 9 /* Unix sockets by their path; Linux 7.1 */
+
+/* What Landlock holds by itself, from some ABI on. Before that it is somebody else's matter:
+ * docs/internals/kernels.md says whose. */
+enum sl_landlock_hold {
+    SL_HOLDS_TRUNCATE,
+    SL_HOLDS_TCP_PORTS,
+    SL_HOLDS_IOCTL_DEV,
+    SL_HOLDS_ABSTRACT,
+    SL_HOLDS_SIGNALS,
+    SL_HOLDS_COUNT,
+};
+
+typedef struct sl_landlock_protection {
+    const char *name;   /* what --allow-degraded and `sandlock check` call it */
+    int abi;            /* the first that has it */
+    const char *since;  /* the first kernel with it: "6.2" */
+    const char *keeps;  /* from what */
+    const char *holder; /* who keeps it where Landlock does not: "supervisor", or the "rules" */
+    const char *before; /* and how */
+} sl_landlock_protection;
+extern const sl_landlock_protection sl_landlock_protections[SL_HOLDS_COUNT];
 
 /* What a ruleset takes charge of: it is refused but where a rule allows it. */
 enum sl_landlock_scope {
@@ -29,6 +52,8 @@ enum sl_landlock_rights {
 
 /* The ABI of this kernel; 0 when it has no Landlock. */
 int sl_landlock_abi(void);
+/* True if Landlock holds this here: the one place that says so. */
+bool sl_landlock_holds(enum sl_landlock_hold what);
 
 /* A ruleset in charge of these (enum sl_landlock_scope), as far as the kernel knows them. The
  * caller owns the descriptor. -errno; -ENOSYS without Landlock. */

@@ -18,6 +18,7 @@
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
+#include "sandbox/devices.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
 
@@ -29,6 +30,8 @@ struct builder {
     sl_strv gpus;    /* nodes that gpu_devices grants */
     size_t carved;   /* rules spent on carve-outs */
     bool no_devices; /* the default view: of /dev only what `always` has */
+    sl_strv devs;    /* where devices are, which only a right to write may open: where Landlock
+                        knows no ioctl(2), reading one would be commanding it */
 };
 
 static const struct {
@@ -100,6 +103,27 @@ static enum relation relate(const struct builder *b, const char *path, const cha
     return relation;
 }
 
+static bool is_always(const char *path)
+{
+    for (size_t i = 0; i < SL_ARRAY_LEN(always); i++) {
+        if (strcmp(path, always[i].path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A read grant in a directory of devices. `named`: by the policy itself. */
+static int grant_dev_read(struct builder *b, int fd, const char *path, bool named, sl_error *err)
+{
+    unsigned rights = 0;
+    if (is_always(path)) {
+        return 0;
+    }
+    int r = sl_devices_rights(fd, path, named, &rights, err);
+    return r < 0 || rights == 0 ? r : add_rule(b, fd, rights, path, err);
+}
+
 static int carve(struct builder *b, int dir, const char *path, sl_error *err);
 
 /* What tells of other people's processes outside their own directories. */
@@ -141,6 +165,14 @@ static int carve_entry(struct builder *b, int dir, const char *path, const char 
     }
     if (strcmp(path, "/proc") == 0 && b->policy->isolate_pids && tells_of_others(name)) {
         return 0;
+    }
+    switch (sl_devices_relate(&b->devs, below)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, below, false, err);
+    case SL_DEVICES_ABOVE:
+        return carve(b, fd, below, err);
+    case SL_DEVICES_APART:
+        break;
     }
     if (++b->carved > SL_GRANTS_RULES_MAX) {
         return sl_error_set(err, E2BIG,
@@ -200,6 +232,14 @@ static int grant_read(struct builder *b, int fd, const char *path, sl_error *err
     case PROC:
         return carve(b, fd, path, err);
     case APART:
+        break;
+    }
+    switch (sl_devices_relate(&b->devs, path)) {
+    case SL_DEVICES_WITHIN:
+        return grant_dev_read(b, fd, path, true, err);
+    case SL_DEVICES_ABOVE:
+        return carve(b, fd, path, err);
+    case SL_DEVICES_APART:
         break;
     }
     return add_rule(b, fd, SL_LANDLOCK_READ, path, err);
@@ -426,6 +466,12 @@ static int deny_other_procs(struct builder *b, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
+static int find_devices(struct builder *b, sl_error *err)
+{
+    int r = sl_devices_are_guarded(b->policy) ? sl_devices_where(&b->devs) : 0;
+    return r < 0 ? sl_error_set(err, -r, "cannot list mounts: %s", strerror(-r)) : 0;
+}
+
 /* The path of a unix: rule with the links of its fixed part followed, once and here: what the
  * command makes of them later does not move it. NULL: no memory. */
 static char *resolve_rule(const char *rule)
@@ -484,6 +530,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
     if (r == 0 && p->isolate_pids) {
         r = deny_other_procs(b, err);
     }
+    r = r < 0 ? r : find_devices(b, err);
     for (size_t i = 0; r == 0 && i < p->fs_denied.count; i++) {
         r = deny(b, p->fs_denied.items[i], true, err);
     }
@@ -539,6 +586,7 @@ int sl_grants_build_dev(const sl_policy *policy, const char *dev, int ruleset, s
     struct builder b = {.policy = policy, .ruleset = ruleset, .view = view};
     int r = add_all(&b, dev, err);
     sl_strv_done(&b.gpus);
+    sl_strv_done(&b.devs);
     view->denied = b.denied;
     if (r < 0) {
         return r;

@@ -24,12 +24,10 @@
 #include "core/util.h"
 #include "kernel/cgroup.h"
 #include "kernel/landlock.h"
+#include "kernel/pidfd.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
-#ifndef PIDFD_THREAD
-#define PIDFD_THREAD O_EXCL
 #endif
 
 int sl_probe_landlock_abi(void)
@@ -71,9 +69,10 @@ static bool try_seccomp_notify(char *detail, size_t cap)
 
 static bool try_pidfd_thread(char *detail, size_t cap)
 {
-    sl_autoclose int fd = (int)syscall(SYS_pidfd_open, gettid(), PIDFD_THREAD);
-    snprintf(detail, cap, "%s", fd >= 0 ? "a thread was opened" : strerror(errno));
-    return fd >= 0;
+    bool works = sl_pidfd_of_threads();
+    snprintf(detail, cap, "%s",
+             works ? "a thread was opened" : "the process' own serves for all of its threads");
+    return works;
 }
 
 static bool try_pidfd_getfd(char *detail, size_t cap)
@@ -181,11 +180,11 @@ static const struct {
     bool in_fork;
     bool (*attempt)(char *detail, size_t cap);
 } rows[] = {
-    {"landlock", "6.12", "file, port, abstract-socket and signal rules", true, true, try_landlock},
+    {"landlock", "5.19", "file rules, and what is listed below", true, true, try_landlock},
     {"seccomp_notify", "5.19", "every rule that depends on an address, a name or a request", true,
      true, try_seccomp_notify},
-    {"pidfd_thread", "6.9", "judging the right descriptor of a thread", true, false,
-     try_pidfd_thread},
+    {"pidfd_thread", "6.9", "threads with descriptors of their own, which are refused", false,
+     false, try_pidfd_thread},
     {"pidfd_getfd", "5.6", "acting on the socket that was judged", true, true, try_pidfd_getfd},
     {"memfd_seal", "3.17", "trust and hosts files for the child", true, false, try_memfd},
     {"proc_children", "3.5", "counting processes, ending the whole tree", true, false,
@@ -234,6 +233,27 @@ size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX])
                                    : rows[i].attempt(r->detail, sizeof(r->detail));
     }
     return SL_ARRAY_LEN(rows);
+}
+
+void sl_probe_protections(sl_probe_protection ret_rows[SL_HOLDS_COUNT])
+{
+    int abi = sl_landlock_abi();
+    for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+        const sl_landlock_protection *p = &sl_landlock_protections[i];
+        sl_probe_protection *r = &ret_rows[i];
+        bool kernel = sl_landlock_holds((enum sl_landlock_hold)i);
+        bool held = abi >= SL_LANDLOCK_ABI_MIN;
+        *r = (sl_probe_protection){.name = p->name,
+                                   .since = p->since,
+                                   .keeps = p->keeps,
+                                   .held = kernel ? "kernel"
+                                           : held ? p->holder
+                                                  : "not"};
+        snprintf(r->detail, sizeof(r->detail), "%s",
+                 kernel ? "Landlock"
+                 : held ? p->before
+                        : "no Landlock");
+    }
 }
 
 int sl_probe_quick(sl_error *err)

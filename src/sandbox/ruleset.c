@@ -58,7 +58,7 @@ int sl_ruleset_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view,
     SL_AUTO(sl_fsview) view = NULL;
     if (abi < SL_LANDLOCK_ABI_MIN && !sl_strv_has(&policy->allow_degraded, "landlock")) {
         return sl_error_set(err, ENOSYS,
-                            "this kernel has no Landlock ABI %d (it has %d; Linux 6.12 with "
+                            "this kernel has no Landlock ABI %d (it has %d; Linux 5.19 with "
                             "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "
                             "'sandlock check', or start with less by '--allow-degraded landlock'",
                             SL_LANDLOCK_ABI_MIN, abi);

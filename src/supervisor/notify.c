@@ -14,12 +14,9 @@
 
 #include "core/num.h"
 #include "core/util.h"
+#include "kernel/pidfd.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
-
-#ifndef PIDFD_THREAD
-#define PIDFD_THREAD O_EXCL
-#endif
 
 #define PAGE  4096u
 #define SHORT 256u /* most strings end within so many bytes */
@@ -92,16 +89,29 @@ int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t l
     return pwrite(fd, from, len, (off_t)addr) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-int sl_call_pidfd(const sl_call *call)
+static size_t slot_of(pid_t number)
+{
+    return (size_t)number & (SL_PIDFD_CACHE - 1);
+}
+
+/* The number by which the caller's descriptors are found. Where threads have no pidfd, one that is
+ * kept is a first thread's; another thread has its process' table (features/tables). */
+static pid_t number_of(const sl_call *call)
+{
+    bool own = sl_pidfd_of_threads() || call->sv->pidfds[slot_of(call->tid)].tid == call->tid;
+    return own ? call->tid : sl_call_tgid(call);
+}
+
+static int pidfd_of(const sl_call *call, pid_t number)
 {
     sl_supervisor *sv = call->sv;
-    size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-    if (sv->pidfds[slot].tid == call->tid) {
-        return sv->pidfds[slot].fd;
+    size_t slot = slot_of(number);
+    if (number < 0 || sv->pidfds[slot].tid == number) {
+        return number < 0 ? number : sv->pidfds[slot].fd;
     }
-    int fd = (int)syscall(SYS_pidfd_open, call->tid, PIDFD_THREAD);
+    int fd = sl_pidfd_open(number);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     if (!sl_call_valid(call)) {
         close(fd);
@@ -110,16 +120,22 @@ int sl_call_pidfd(const sl_call *call)
     if (sv->pidfds[slot].tid != 0) {
         close(sv->pidfds[slot].fd);
     }
-    sv->pidfds[slot].tid = call->tid;
+    sv->pidfds[slot].tid = number;
     sv->pidfds[slot].fd = fd;
     return fd;
+}
+
+int sl_call_pidfd(const sl_call *call)
+{
+    return pidfd_of(call, number_of(call));
 }
 
 int sl_call_pin(const sl_call *call, int fd)
 {
     sl_supervisor *sv = call->sv;
     for (int attempt = 0; attempt < 2; attempt++) {
-        int pidfd = sl_call_pidfd(call);
+        pid_t number = number_of(call);
+        int pidfd = pidfd_of(call, number);
         if (pidfd < 0) {
             return pidfd;
         }
@@ -131,9 +147,8 @@ int sl_call_pin(const sl_call *call, int fd)
             return -errno;
         }
         /* The number was a dead thread's before it was this caller's: look it up afresh. */
-        size_t slot = (size_t)call->tid & (SL_PIDFD_CACHE - 1);
-        close(sv->pidfds[slot].fd);
-        sv->pidfds[slot].tid = 0;
+        close(sv->pidfds[slot_of(number)].fd);
+        sv->pidfds[slot_of(number)].tid = 0;
     }
     return -ESRCH;
 }

@@ -56,7 +56,8 @@ int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t l
 int sl_call_pin(const sl_call *call, int fd);
 /* Puts a descriptor of ours, which stays ours, among the caller's. Its number there, or -errno. */
 int sl_call_give(const sl_call *call, int fd, bool cloexec);
-/* A pidfd of the calling thread, kept for later calls; owned by the sandbox. -errno on failure. */
+/* A pidfd by which the caller's descriptors are had, kept for later calls; owned by the sandbox: of
+ * the calling thread, or where threads have none of its process. -errno on failure. */
 int sl_call_pidfd(const sl_call *call);
 
 /* The caller's process id (thread group). -ESRCH when it is gone. */

@@ -1,5 +1,5 @@
 /* Hostile responses through the real state machine. The oracle stands where the child would: what
- * it gets begins with well-formed response heads. */
+ * it gets begins with well-formed response heads, and no tunnel begins without its proof. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static const char *const requests[] = {
     "GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST "\r\n",
     "HEAD /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST "\r\n",
     "GET /a HTTP/1.0\r\n" HOST "\r\n",
-    "GET /ws HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "GET /ws HTTP/1.1\r\n" HOST RIG_WS_ASK "Sec-WebSocket-Protocol: a, b\r\n\r\n",
     "POST /a HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
 };
 
@@ -31,6 +31,11 @@ static void check_first_head(const sl_buf *got)
     enum sl_head_result r = sl_head_scan_next(&scan, sl_buf_head(got), got->len, true, &head);
     if (r != SL_HEAD_MORE &&
         (r != SL_HEAD_OK || sl_head_check_response(sl_buf_head(got), head, &why) != SL_HEAD_OK)) {
+        abort();
+    }
+    /* A tunnel has its proof (HTTP-31). */
+    if (r == SL_HEAD_OK && memcmp(sl_buf_head(got), "HTTP/1.1 101", 12) == 0 &&
+        memmem(sl_buf_head(got), head, RIG_WS_ACCEPT, strlen(RIG_WS_ACCEPT)) == NULL) {
         abort();
     }
 }

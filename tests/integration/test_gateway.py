@@ -11,7 +11,7 @@ import struct
 import threading
 
 import pytest
-from harness import paths, pki
+from harness import paths, pki, rawhttp
 from harness.gateway import Gateway
 
 NAME = "example.test"
@@ -381,8 +381,9 @@ def test_websocket_is_a_tunnel_after_101_only(start):
             stream.send(OK)
             return
         assert fields["upgrade"] == "websocket" and "upgrade" in fields["connection"].lower()
+        accept = rawhttp.accept(fields["sec-websocket-key"].encode())
         stream.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\nserver first")
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\nserver first" % accept)
         assert stream.exactly(7) == b"\x00GET / "
         stream.send(b"bye")
 

@@ -38,6 +38,7 @@ INNER = {
     "features/scheduling": set(),
     "features/ipc": set(),
     "features/canary": set(),
+    "features/tables": set(),
     "http/h1": set(),
 }
 # single headers that a room may see of a room that is otherwise closed to it

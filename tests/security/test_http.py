@@ -8,18 +8,11 @@ import sys
 import pytest
 
 from harness import paths, sandbox, servers
+from harness.rawhttp import head, statuses
 
 RULES = ("--http-allow=GET api.test/pub/*", "--http-allow=POST api.test/pub/*",
          "--http-allow=GET api.test/ws")
 END = b"\r\n\r\n"
-
-
-def head(target=b"/pub/x", method=b"GET", host=b"api.test", version=b"HTTP/1.1", extra=b""):
-    return b"%s %s %s\r\nHost: %s\r\n%s\r\n" % (method, target, version, host, extra)
-
-
-def statuses(text):
-    return [int(s) for s in re.findall(r"HTTP/1\.1 (\d\d\d) ", text)]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,6 +51,19 @@ static bool is_unconfined(pid_t pid)
     return filters >= 0 && filters <= ours;
 }
 
+/* A pidfd of the process that called connect(2), or -1. Before Linux 6.5 by its number, which by
+ * then may be another process of this user: whoever gets there held the socket when it connected.
+ */
+static int open_peer(int fd, pid_t pid)
+{
+    int pidfd = -1;
+    socklen_t len = sizeof(pidfd);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0) {
+        return errno == ENOPROTOOPT ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    }
+    return pidfd;
+}
+
 /* The process that called connect(2), pinned: its number cannot mean another one meanwhile. */
 static bool may_ask(int fd)
 {
@@ -59,9 +73,8 @@ static bool may_ask(int fd)
         cred.pid <= 0) {
         return false;
     }
-    int pidfd = -1;
-    len = sizeof(pidfd);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0) {
+    int pidfd = open_peer(fd, cred.pid);
+    if (pidfd < 0) {
         return false;
     }
     struct pollfd alive = {.fd = pidfd, .events = POLLIN};

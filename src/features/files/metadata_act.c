@@ -88,12 +88,30 @@ static int change_flags(const sl_meta_change *c, int fd)
     return ioctl(fd, c->command, argument) < 0 ? -errno : 0;
 }
 
+/* fchmodat2(2), or where it is not known the way by the object's other name, which must not be
+ * asked of a symlink: some file systems change its mode then, and others say so and do not. */
+static long change_mode(int fd, mode_t mode)
+{
+    char link[SL_PROC_FD_NAME_MAX];
+    struct stat st;
+    long r = syscall(NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH);
+    if (r == 0 || errno != ENOSYS) {
+        return r;
+    }
+    if (fstat(fd, &st) == 0 && S_ISLNK(st.st_mode)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    sl_proc_fd_name(fd, link);
+    return chmod(link, mode);
+}
+
 static int change(const sl_meta_change *c, int fd)
 {
     long r = -1;
     switch (c->kind) {
     case SL_META_MODE:
-        r = syscall(NR_FCHMODAT2, fd, "", c->mode, AT_EMPTY_PATH);
+        r = change_mode(fd, c->mode);
         break;
     case SL_META_OWNER:
         r = fchownat(fd, "", c->uid, c->gid, AT_EMPTY_PATH);

@@ -1,21 +1,59 @@
 /* Owns listen(2) and getpeername(2) under network rules, and listen under bind rules alone.
  * Listeners are remembered by cookie: a connect to one of the tree's own needs no rule. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
 #include "features/net/net.h"
 #include "features/net/port_names.h"
+#include "kernel/landlock.h"
+#include "kernel/proc.h"
+#include "policy/verdict.h"
+
+/* net_bind 0 grants what bind(2) chooses for a port of 0: ip(7), ip_local_port_range. */
+static bool is_chosen(uint16_t port)
+{
+    char text[64];
+    const char *at = text;
+    uint64_t lo = 0;
+    uint64_t hi = 0;
+    return sl_proc_read_at(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)) >
+               0 &&
+           sl_num_next(&at, &lo) == 0 && sl_num_next(&at, &hi) == 0 && lo <= port && port <= hi;
+}
+
+/* May this socket listen where it is bound? listen(2) itself would choose a port that no rule was
+ * asked about (landlock(7) sees bind(2) only). Where Landlock does not see that one either, the
+ * port is judged here once more: whatever a number meant when bind(2) went on, nobody listens
+ * elsewhere.
+ */
+static bool may_listen(sl_call *call, const sl_sock *sock)
+{
+    const sl_policy *policy = call->sv->policy;
+    sl_addr addr;
+    uint16_t port = 0;
+    if (!sl_policy_restricts_bind(policy)) {
+        return true;
+    }
+    if (sl_sock_local(sock->fd, &addr, &port) < 0 || port == 0) {
+        return false;
+    }
+    if (sl_landlock_holds(SL_HOLDS_TCP_PORTS)) {
+        return true;
+    }
+    return sl_port_has(call, sock) || sl_ports_has(&policy->net_bind, port) ||
+           (sl_ports_has(&policy->net_bind, 0) && is_chosen(port));
+}
 
 sl_answer sl_net_handle_listen(sl_call *call)
 {
     sl_sock sock;
-    sl_addr addr;
-    uint16_t port = 0;
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
@@ -23,9 +61,7 @@ sl_answer sl_net_handle_listen(sl_call *call)
     bool inet = sock.domain == AF_INET || sock.domain == AF_INET6;
     if (!sl_call_valid(call)) {
         r = -EPERM;
-    } else if (inet && sl_policy_restricts_bind(call->sv->policy) &&
-               (sl_sock_local(sock.fd, &addr, &port) < 0 || port == 0)) {
-        /* listen would choose a port that no rule was asked about (landlock(7) sees bind only) */
+    } else if (inet && !may_listen(call, &sock)) {
         r = -EACCES;
     } else {
         r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
@@ -142,4 +178,55 @@ const sl_feature sl_feature_bind = {
     .option = "--net-bind",
     .rows = bind_rows,
     .row_count = SL_ARRAY_LEN(bind_rows),
+};
+
+/* ---- bind(2), where Landlock does not see it ---- */
+
+static bool judges_bind(const sl_policy *policy)
+{
+    return sl_policy_restricts_bind(policy) && !policy->port_remap &&
+           !sl_landlock_holds(SL_HOLDS_TCP_PORTS);
+}
+
+/* SL_ROW_MAY_CONTINUE: for other sockets; should the number be a TCP socket's by then, listen(2)
+ * judges that one. */
+static sl_answer handle_bind(sl_call *call)
+{
+    struct sockaddr_storage sa;
+    sl_sock sock;
+    int len = (int)call->args[2];
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return SL_ANSWER_PASS; /* the kernel has the error */
+    }
+    if (sock.type != SOCK_STREAM || !sl_sock_has_port(&sock)) {
+        sl_sock_done(&sock);
+        return SL_ANSWER_PASS;
+    }
+    int r = -EINVAL;
+    if (len >= (int)sizeof(struct sockaddr_in) && (size_t)len <= sizeof(sa)) {
+        r = sl_call_read(call, call->args[1], &sa, (size_t)len);
+    }
+    if (r == 0 && !sl_call_valid(call)) {
+        r = -EPERM;
+    }
+    if (r == 0 && !sl_ports_has(&call->sv->policy->net_bind, sl_sock_port(&sa))) {
+        r = -EACCES;
+    }
+    if (r == 0) {
+        r = bind(sock.fd, (struct sockaddr *)&sa, (socklen_t)len) < 0 ? -errno : 0;
+    }
+    sl_sock_done(&sock);
+    return SL_ANSWER_VALUE(r);
+}
+
+static const sl_syscall_row bind_port_rows[] = {
+    {.nr = SYS_bind, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_bind},
+};
+
+const sl_feature sl_feature_bind_ports = {
+    .name = "bind_ports",
+    .wanted = judges_bind,
+    .option = "--net-bind",
+    .rows = bind_port_rows,
+    .row_count = SL_ARRAY_LEN(bind_port_rows),
 };

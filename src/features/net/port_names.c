@@ -15,6 +15,11 @@ void sl_port_note(sl_call *call, const sl_sock *sock)
     }
 }
 
+bool sl_port_has(sl_call *call, const sl_sock *sock)
+{
+    return call->sv->port_names != NULL && call->sv->port_names->has(call, sock);
+}
+
 void sl_port_listening(sl_call *call, const sl_sock *sock)
 {
     if (call->sv->port_names != NULL) {

@@ -9,6 +9,7 @@ typedef struct sl_port_names {
     bool (*redirect)(sl_call *call, const sl_sock *sock, struct sockaddr_storage *sa,
                      socklen_t len);
     void (*note)(sl_call *call, const sl_sock *sock);
+    bool (*has)(sl_call *call, const sl_sock *sock);
     void (*listening)(sl_call *call, const sl_sock *sock);
     bool (*may_rename)(sl_supervisor *sv);
     bool (*rename)(sl_supervisor *sv, enum sl_proto proto, struct sockaddr_storage *sa,
@@ -22,6 +23,8 @@ bool sl_port_redirect(sl_call *call, const sl_sock *sock, struct sockaddr_storag
                       socklen_t len);
 /* Remembers a datagram socket that has no name of its own choice, so that answers reach it. */
 void sl_port_note(sl_call *call, const sl_sock *sock);
+/* True if this socket was given its port under a name: by the rules for names, then. */
+bool sl_port_has(sl_call *call, const sl_sock *sock);
 /* A socket listens now, perhaps on a port that listen(2) chose. */
 void sl_port_listening(sl_call *call, const sl_sock *sock);
 /* True if a datagram may come from a socket of the tree that has another name. */

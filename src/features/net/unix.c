@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/trace.h"
 #include "core/util.h"
 #include "features/net/net.h"
 #include "features/net/unix.h"
@@ -152,6 +153,10 @@ int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, soc
         return -EACCES;
     }
     int r = judge(call, fd, real, type);
+    if (sl_trace_is_on(SL_TRACE_FLOW)) {
+        sl_trace_write(SL_TRACE_FLOW, "thread %d to unix '%s': %s", (int)call->tid, real,
+                       r == 0 ? "in reach" : strerrorname_np(-r));
+    }
     if (r == -EACCES) {
         sl_unix_decided(call, real, false);
     }

@@ -29,6 +29,13 @@ static bool is_open(const sl_policy *policy)
     return !sl_policy_restricts_net(policy);
 }
 
+/* Without a supervisor nobody keeps this, and the user has not said that nobody need. */
+static bool is_lost(const sl_policy *policy, enum sl_landlock_hold what)
+{
+    return !sl_landlock_holds(what) &&
+           !sl_strv_has(&policy->allow_degraded, sl_landlock_protections[what].name);
+}
+
 bool sl_unix_are_named(const sl_policy *policy)
 {
     struct stat st;
@@ -67,10 +74,20 @@ static const sl_syscall_row connect_rows[] = {
     {.nr = SYS_connect, .handler = sl_net_handle_connect},
 };
 
+/* Sockets by path need a supervisor, and docs/THREAT-MODEL.md says so. What Landlock keeps on other
+ * kernels is promised. */
+static bool promises_connect(const sl_policy *policy)
+{
+    bool ports = policy->net_connect.count > 0;
+    return (ports && is_lost(policy, SL_HOLDS_TCP_PORTS)) ||
+           (sl_policy_isolates_abstract(policy) && is_lost(policy, SL_HOLDS_ABSTRACT));
+}
+
 const sl_feature sl_feature_unix_connect = {
     .name = "unix_connect",
     .wanted = is_open,
-    .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
+    .option = "what this kernel's Landlock lacks, ports and abstract sockets (--allow-degraded)",
+    .promised = promises_connect,
     .rows = connect_rows,
     .row_count = SL_ARRAY_LEN(connect_rows),
 };

@@ -231,6 +231,15 @@ sl_answer sl_remap_handle_bind(sl_call *call)
     return SL_ANSWER_VALUE(r);
 }
 
+bool sl_remap_has(sl_call *call, const sl_sock *sock)
+{
+    struct sl_remap_state *state = sl_remap_of(call->sv);
+    pthread_mutex_lock(&state->lock);
+    bool has = sl_portmap_get(&state->map, sock->cookie) != NULL;
+    pthread_mutex_unlock(&state->lock);
+    return has;
+}
+
 void sl_remap_listening(sl_call *call, const sl_sock *sock)
 {
     struct sl_remap_state *state = sl_remap_of(call->sv);

@@ -31,6 +31,7 @@ static int setup(sl_supervisor *sv, void *state, sl_error *err)
     static const sl_port_names names = {
         .redirect = sl_remap_redirect,
         .note = sl_remap_note,
+        .has = sl_remap_has,
         .listening = sl_remap_listening,
         .may_rename = sl_remap_may_rename,
         .rename = sl_remap_rename,

@@ -50,6 +50,7 @@ bool sl_remap_rename(sl_supervisor *sv, enum sl_proto proto, struct sockaddr_sto
 /* bind.c */
 sl_answer sl_remap_handle_bind(sl_call *call);
 /* As features/net/port_names.h has them. */
+bool sl_remap_has(sl_call *call, const sl_sock *sock);
 void sl_remap_listening(sl_call *call, const sl_sock *sock);
 void sl_remap_note(sl_call *call, const sl_sock *sock);
 

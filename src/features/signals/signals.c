@@ -1,8 +1,10 @@
 /* Owns the safety of guardian, engine and gateway from the signals that processes of one user may
- * send each other. Whom else the tree may reach is isolate_signals' matter (Landlock).
+ * send each other. Whom else the tree may reach is isolate_signals' matter: Landlock's, and where
+ * it does not know signals, ours.
  *
  * The calls name their target by number, so continuing is safe: our own processes are older than
- * the tree and their numbers stay theirs. */
+ * the tree and their numbers stay theirs, and a number that the tree gives up comes to somebody
+ * else only after all the other ones have been given out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -18,6 +20,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "policy/verdict.h"
@@ -26,6 +29,20 @@
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446 /* "PIDF", since 6.9 */
 #endif
+#ifndef ANON_INODE_FS_MAGIC
+#define ANON_INODE_FS_MAGIC 0x09041934
+#endif
+
+static bool judges_all(const sl_policy *policy)
+{
+    return sl_policy_isolates_signals(policy) && !sl_landlock_holds(SL_HOLDS_SIGNALS);
+}
+
+static bool promised(const sl_policy *policy)
+{
+    return judges_all(policy) &&
+           !sl_strv_has(&policy->allow_degraded, sl_landlock_protections[SL_HOLDS_SIGNALS].name);
+}
 
 static bool wanted(const sl_policy *policy)
 {
@@ -41,15 +58,22 @@ static bool is_ours(const sl_supervisor *sv, pid_t pid)
                         (sv->helper_pid != 0 && tgid == sv->helper_pid));
 }
 
+/* True for whoever must not be signalled: ours, and where nobody else asks, all that is outside. */
+static bool is_out_of_reach(const sl_supervisor *sv, pid_t pid)
+{
+    return is_ours(sv, pid) || (judges_all(sv->policy) && sl_proc_status(pid, "Tgid") > 0 &&
+                                !sl_tree_has(sv->helper_pid, pid));
+}
+
 static bool is_our_group(const sl_supervisor *sv, pid_t pgid)
 {
     return pgid == getpgid(0) || pgid == getpgid(getppid()) ||
            (sv->helper_pid != 0 && pgid == getpgid(sv->helper_pid));
 }
 
-/* A group that one of ours belongs to (the guardian shares the command's), or (0) everybody: the
- * members that are of the tree get the signal, one by one. kill(2): "everybody" leaves the caller
- * out. */
+/* A group that one of ours belongs to (the guardian shares the command's), or where nobody else
+ * asks any group, or (0) everybody: the members that are of the tree get the signal, one by one.
+ * kill(2): "everybody" leaves the caller out. */
 static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
 {
     if (sig < 0 || sig > SIGRTMAX) {
@@ -75,33 +99,49 @@ static sl_answer handle_kill(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
     if (pid > 0) {
-        return is_ours(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+        return is_out_of_reach(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
     }
     pid_t pgid = pid == 0 ? getpgid(call->tid) : pid == -1 ? 0 : -pid;
     if (!sl_call_valid(call) || pgid < 0) {
         return SL_ANSWER_VALUE(-ESRCH);
     }
-    if (pid != -1 && !is_our_group(call->sv, pgid)) {
+    if (pid != -1 && !is_our_group(call->sv, pgid) && !judges_all(call->sv->policy)) {
         return SL_ANSWER_PASS;
     }
-    return signal_group(call, pgid, (int)call->args[1]);
+    sl_answer answer = signal_group(call, pgid, (int)call->args[1]);
+    bool foreign = answer.value == -ESRCH && pid != -1 && kill(-pgid, 0) == 0;
+    return foreign ? SL_ANSWER_VALUE(-EPERM) : answer;
 }
 
 /* Calls whose first argument names one process or thread. */
 static sl_answer handle_target(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
-    return pid > 0 && is_ours(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    return pid > 0 && is_out_of_reach(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
 static sl_answer handle_tgkill(sl_call *call)
 {
-    bool ours = is_ours(call->sv, (pid_t)call->args[0]) || is_ours(call->sv, (pid_t)call->args[1]);
-    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    bool out = is_out_of_reach(call->sv, (pid_t)call->args[0]) ||
+               is_out_of_reach(call->sv, (pid_t)call->args[1]);
+    return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
 /* PIDFD_SIGNAL_THREAD and _THREAD_GROUP. _PROCESS_GROUP could be the guardian's. */
 #define FLAGS_KNOWN 3u
+
+/* Before pidfs it is one of many kinds without a file, told by its name. */
+static bool is_pidfd(int fd, const struct statfs *st)
+{
+    char name[SL_PROC_FD_NAME_MAX];
+    char text[32];
+    if (st->f_type != ANON_INODE_FS_MAGIC) {
+        return st->f_type == PID_FS_MAGIC;
+    }
+    snprintf(name, sizeof(name), "fd/%d", fd);
+    return sl_proc_link(SL_PROC_SELF, name, text, sizeof(text)) > 0 &&
+           strcmp(text, "anon_inode:[pidfd]") == 0;
+}
 
 /* Whom a descriptor means: a pidfd, or the directory of a process in /proc, which was the first way
  * of it. 0: one that has ended, or none, and the kernel has the word for it. -errno: refused. */
@@ -113,7 +153,7 @@ static long target_of(int fd)
         return -EPERM;
     }
     bool dir = st.f_type == PROC_SUPER_MAGIC;
-    if (!dir && st.f_type != PID_FS_MAGIC) {
+    if (!dir && !is_pidfd(fd, &st)) {
         return -EBADF;
     }
     snprintf(path, sizeof(path), dir ? "/proc/self/fd/%d/status" : "/proc/self/fdinfo/%d", fd);
@@ -126,8 +166,8 @@ static long target_of(int fd)
     return ended ? 0 : -EPERM;
 }
 
-/* Sent from here through the pinned pidfd: the number could be another pidfd by then. Under
- * isolate_signals the kernel judges whatever it is by then, as it would not judge us. */
+/* Sent from here through the pinned pidfd: the number could be another pidfd by then. Where
+ * Landlock isolates signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
 {
     siginfo_t info;
@@ -143,10 +183,10 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    if (pid < 0 || is_ours(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
+    if (pid < 0 || is_out_of_reach(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
         return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
     }
-    if (sl_policy_isolates_signals(call->sv->policy)) {
+    if (sl_policy_isolates_signals(call->sv->policy) && !judges_all(call->sv->policy)) {
         return SL_ANSWER_PASS;
     }
     long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
@@ -161,8 +201,12 @@ static sl_answer handle_fcntl(sl_call *call)
     if ((int)call->args[1] != F_SETOWN) {
         return SL_ANSWER_PASS;
     }
-    bool ours = pid > 0 ? is_ours(call->sv, pid) : pid < 0 && is_our_group(call->sv, -pid);
-    return ours ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    bool out = pid > 0 && is_out_of_reach(call->sv, pid);
+    if (pid < 0) { /* a group is the tree's when the process that leads it is */
+        out = is_our_group(call->sv, -pid) ||
+              (judges_all(call->sv->policy) && !sl_tree_has(call->sv->helper_pid, -pid));
+    }
+    return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
 /* Owners that are named through memory could be changed behind the check. */
@@ -193,7 +237,8 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_signals = {
     .name = "signals",
     .wanted = wanted,
-    .promised = sl_feature_promises_nothing, /* it guards us; Landlock guards others */
+    .option = "signals to others, which this kernel's Landlock lacks (--allow-degraded signals)",
+    .promised = promised, /* it guards us; Landlock guards others */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
     .refused = refused,

@@ -272,6 +272,7 @@ static int start(sl_flow *flow)
     sl_side_init(&x->upstream, NULL);
     sl_buf_init(&x->wire, 2 * SL_HEAD_MAX);
     sl_request_init(&x->request, flow);
+    sl_h1_handshake_init(&x->handshake);
     sl_body_init(&x->req, SL_BODY_NONE, 0);
     sl_body_init(&x->resp, SL_BODY_NONE, 0);
     flow->client = NULL; /* the exchange's from now on */
@@ -320,6 +321,7 @@ static void end(sl_flow *flow)
     sl_side_done(&x->upstream);
     sl_buf_done(&x->wire);
     sl_request_done(&x->request);
+    sl_h1_handshake_done(&x->handshake);
     free(x);
     flow->state = NULL;
 }

@@ -6,6 +6,7 @@
 #include "http/flow.h"
 #include "http/gateway.h"
 #include "http/h1/chunk.h"
+#include "http/h1/handshake.h"
 #include "http/h1/parse.h"
 #include "http/h1/write.h"
 #include "http/request.h"
@@ -57,7 +58,7 @@ typedef struct sl_h1_facts {
     bool one_one;    /* HTTP/1.1, else 1.0 */
     bool keep;       /* the client means to go on behind it */
     bool idempotent; /* may be sent a second time */
-    bool websocket;  /* asks for one */
+    bool websocket;  /* asks for one: `handshake` knows how */
     bool expects;    /* the client may wait for leave to send its body */
     bool unexpected; /* ... or for something that nobody knows */
     bool odd_body;   /* has a body where servers overlook one */
@@ -135,6 +136,7 @@ typedef struct sl_exchange {
     bool req_timed;     /* its deadline runs: SL_TIMEOUT_BODY_MS */
     uint64_t req_bytes; /* had come when that began */
     sl_buf wire;        /* its head as sent, until the response begins */
+    sl_h1_handshake handshake;
 
     /* the response */
     sl_body resp;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/field.h"
+
 /* Bits of a byte's classes. */
 enum { TCHAR = 1, TARGET = 2, VALUE = 4, VALUE8 = 8 };
 
@@ -199,7 +201,7 @@ static const char *check_length(const uint8_t *v, size_t n)
     return NULL;
 }
 
-static const char *check_field(const uint8_t *line, size_t n, fields *seen)
+static const char *check_field(const uint8_t *line, size_t n, bool response, fields *seen)
 {
     size_t colon = 0;
     while (colon < n && is(line[colon], TCHAR)) {
@@ -210,6 +212,10 @@ static const char *check_field(const uint8_t *line, size_t n, fields *seen)
     }
     if (colon == n || line[colon] != ':') {
         return "field name followed by something else than a colon";
+    }
+    /* From an upstream it is dropped: servers at fault must not be out of reach. */
+    if (!response && sl_http_field_is_lookalike((const char *)line, colon)) {
+        return "field name that others read as another's";
     }
     const uint8_t *v = line + colon + 1;
     const uint8_t *end = line + n;
@@ -235,7 +241,8 @@ static const char *check_field(const uint8_t *line, size_t n, fields *seen)
     return NULL;
 }
 
-static const char *check_fields(const uint8_t *head, size_t len, size_t start, fields *seen)
+static const char *check_fields(const uint8_t *head, size_t len, size_t start, bool response,
+                                fields *seen)
 {
     size_t at = start;
     while (at < len) {
@@ -247,7 +254,7 @@ static const char *check_fields(const uint8_t *head, size_t len, size_t start, f
         if (n == 0) {
             break;
         }
-        const char *why = check_field(head + at, n, seen);
+        const char *why = check_field(head + at, n, response, seen);
         if (why != NULL) {
             return why;
         }
@@ -278,7 +285,7 @@ enum sl_head_result sl_head_check_request(const uint8_t *head, size_t len, const
         return r;
     }
     fields seen = {0};
-    const char *why = check_fields(head, len, line + 2, &seen);
+    const char *why = check_fields(head, len, line + 2, false, &seen);
     if (why == NULL && seen.hosts != 1) {
         why = seen.hosts == 0 ? "no Host" : "more than one Host";
     }
@@ -306,7 +313,7 @@ enum sl_head_result sl_head_check_response(const uint8_t *head, size_t len, cons
         return refuse(ret_why, SL_HEAD_BAD, "malformed status line");
     }
     fields seen = {0};
-    const char *why = check_fields(head, len, line + 2, &seen);
+    const char *why = check_fields(head, len, line + 2, true, &seen);
     if (why == NULL && seen.encodings > 0 && !one_one) {
         why = "Transfer-Encoding in HTTP/1.0";
     }

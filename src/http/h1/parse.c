@@ -121,30 +121,6 @@ static void trim(sl_http_field *f)
     }
 }
 
-/* Calls back for each element of a comma-separated list; stops when told true. */
-static bool list_any(const sl_http_field *f, bool (*is)(const char *item, size_t len, void *arg),
-                     void *arg)
-{
-    const char *p = f->value;
-    const char *end = f->value + f->value_len;
-    while (p < end) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        const char *stop = comma == NULL ? end : comma;
-        const char *last = stop;
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-        while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
-            last--;
-        }
-        if (last > p && is(p, (size_t)(last - p), arg)) {
-            return true;
-        }
-        p = stop + 1;
-    }
-    return false;
-}
-
 typedef struct option {
     const char *text;
     size_t len;
@@ -161,7 +137,7 @@ bool sl_h1_connection_has(const sl_h1_head *head, const char *text, size_t len)
     option o = {text, len};
     for (size_t i = 0; i < head->count; i++) {
         if (head->fields[i].id == SL_HTTP_FIELD_CONNECTION &&
-            list_any(&head->fields[i], same_option, &o)) {
+            sl_http_field_any(&head->fields[i], same_option, &o)) {
             return true;
         }
     }
@@ -204,7 +180,7 @@ static void note_field(parsing *s, sl_http_field *f)
         h->chunked = true;
         break;
     case SL_HTTP_FIELD_CONNECTION:
-        list_any(f, note_option, s);
+        sl_http_field_any(f, note_option, s);
         break;
     case SL_HTTP_FIELD_AUTH:
         h->binding_auth |= starts(f, "NTLM") || starts(f, "Negotiate");

@@ -9,14 +9,6 @@
 #include "http/h1/exchange_int.h"
 #include "http/judge.h"
 
-/* RFC 6455 section 4.1; every other protocol is struck out. */
-static bool is_websocket(const sl_h1_head *h)
-{
-    const sl_http_field *f = sl_h1_find(h, SL_HTTP_FIELD_UPGRADE);
-    return h->upgrade && f != NULL && sl_http_field_is(f, "websocket") && h->one_one &&
-           strcmp(h->method, "GET") == 0 && !h->chunked && (!h->has_length || h->length == 0);
-}
-
 static sl_h1_facts facts_of(const sl_h1_head *h)
 {
     const sl_http_field *expect = sl_h1_find(h, SL_HTTP_FIELD_EXPECT);
@@ -25,7 +17,7 @@ static sl_h1_facts facts_of(const sl_h1_head *h)
         .one_one = h->one_one,
         .keep = h->keep_alive,
         .idempotent = sl_request_is_idempotent(h->method),
-        .websocket = is_websocket(h),
+        .websocket = sl_h1_handshake_asks(h), /* every other upgrade is struck out */
         .expects = expect != NULL,
         /* RFC 9110 section 10.1.1: one expectation exists */
         .unexpected = expect != NULL && !sl_http_field_is(expect, "100-continue"),
@@ -124,7 +116,8 @@ static void take_request(sl_exchange *x, const uint8_t *data, size_t len)
     }
     x->request.rule = j.rule;
     x->bound |= x->facts.binds;
-    if (write_request(x, h, &j) < 0) {
+    if ((x->facts.websocket && sl_h1_handshake_keep(&x->handshake, h) < 0) ||
+        write_request(x, h, &j) < 0) {
         sl_exchange_break(x);
         return;
     }

@@ -73,13 +73,16 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
     return sl_h1_write_response(&x->room->wire, h, &f);
 }
 
-/* RFC 6455 section 4.1: 101 without our asking, or to something else, is no answer. */
+/* RFC 6455 section 4.1: 101 that does not answer what was asked begins no tunnel. Until here the
+ * client's bytes were kept, and what stands behind this head goes nowhere. */
 static int take_switch(sl_exchange *x, const sl_h1_head *h)
 {
-    const sl_http_field *f = sl_h1_find(h, SL_HTTP_FIELD_UPGRADE);
-    if (!x->facts.websocket || f == NULL || !sl_http_field_is(f, "websocket") || !h->upgrade) {
-        return protocol_error(x, "unexpected 101");
+    const char *why =
+        x->facts.websocket ? sl_h1_handshake_refuses(&x->handshake, h) : "101 without being asked";
+    if (why != NULL) {
+        return protocol_error(x, why);
     }
+    sl_h1_handshake_done(&x->handshake);
     sl_h1_framing framing = {.upgrade = true};
     x->request.status = 101;
     sl_exchange_end_upstream(x, SL_UPSTREAM_CLOSE);

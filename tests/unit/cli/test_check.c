@@ -46,7 +46,18 @@ static void the_table_has_every_row(void **state)
                                    : rows[i].required ? "MISSING"
                                                       : "missing");
     }
-    line = strchr(line, '\n') + 1;
+    line = strstr(line, "\n\nPROTECTION ") + 1;
+    sl_probe_protection protections[SL_HOLDS_COUNT];
+    sl_probe_protections(protections);
+    for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+        char name[32];
+        char held[16];
+        line = strchr(line + 1, '\n');
+        assert_int_equal(sscanf(line, "%31s %15s", name, held), 2);
+        assert_string_equal(name, protections[i].name);
+        assert_string_equal(held, protections[i].held);
+    }
+    line = strstr(line, "\n\n") + 2;
     assert_int_equal(strncmp(line, runs ? "sandlock run works" : "sandlock run refuses", 18), 0);
 }
 
@@ -69,6 +80,15 @@ static void the_json_has_the_same(void **state)
         assert_int_equal(json_is_true(json_object_get(row, "works")), rows[i].works);
         assert_int_equal(json_is_true(json_object_get(row, "required")), rows[i].required);
         assert_string_equal(json_string_value(json_object_get(row, "lost")), rows[i].lost);
+    }
+    sl_probe_protection protections[SL_HOLDS_COUNT];
+    sl_probe_protections(protections);
+    json_t *list = json_object_get(json, "protections");
+    assert_int_equal(json_array_size(list), SL_HOLDS_COUNT);
+    for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+        json_t *row = json_array_get(list, i);
+        assert_string_equal(json_string_value(json_object_get(row, "name")), protections[i].name);
+        assert_string_equal(json_string_value(json_object_get(row, "held")), protections[i].held);
     }
     json_decref(json);
 }

@@ -22,6 +22,7 @@
 
 #include "core/util.h"
 #include "kernel/landlock.h"
+#include "kernel/older_int.h"
 #include "tidy.h"
 
 static char folder[64];
@@ -211,12 +212,32 @@ static void signals(void)
 static void test_signals(void **state)
 {
     (void)state;
-    if (sl_landlock_abi() < SL_LANDLOCK_ABI_MIN) {
+    if (!sl_landlock_holds(SL_HOLDS_SIGNALS)) {
         print_message("this Landlock knows no scopes\n");
         skip();
     }
     outside = getpid();
     under(new_ruleset(SL_LANDLOCK_SIGNALS), signals);
+}
+
+/* Each rung: what is not there is neither asked for nor said to hold. */
+static void test_older(void **state)
+{
+    (void)state;
+    int abi = sl_landlock_abi();
+    for (int older = abi; older >= 1; older--) {
+        sl_landlock_pretend(older);
+        assert_int_equal(sl_landlock_abi(), older);
+        for (size_t i = 0; i < SL_HOLDS_COUNT; i++) {
+            assert_int_equal(sl_landlock_holds((enum sl_landlock_hold)i),
+                             older >= sl_landlock_protections[i].abi);
+        }
+        unsigned all = SL_LANDLOCK_FILES | SL_LANDLOCK_BIND_TCP | SL_LANDLOCK_ABSTRACT;
+        sl_autoclose int ruleset = sl_landlock_new(all);
+        assert_true(ruleset >= 0);
+        assert_int_equal(sl_landlock_allow_port(ruleset, SL_LANDLOCK_BIND_TCP, 1), 0);
+    }
+    sl_landlock_pretend(abi);
 }
 
 int main(void)
@@ -231,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_list_and_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signals, set_up, tear_down),
+        cmocka_unit_test(test_older),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
 
 #include "core/util.h"
 #include "kernel/landlock.h"
+#include "kernel/older_int.h"
 #include "sandbox/probe.h"
 #include "supervisor/supervisor.h"
 
@@ -50,6 +51,12 @@ void live_start(int argc, char **argv, const struct live_program *programs)
         printf("skipped: this kernel has no Landlock ABI %d\n", SL_LANDLOCK_ABI_MIN);
         exit(77);
     }
+}
+
+void live_pretend_older(void)
+{
+    sl_landlock_pretend(SL_LANDLOCK_ABI_MIN);
+    sl_pidfd_pretend_leaders();
 }
 
 /* ---- the engine process ---- */

@@ -43,6 +43,9 @@ struct live_run {
     char error[SL_ERROR_MESSAGE_MAX];
 };
 
+/* From now on in this test program: the kernel is taken for Linux 6.1. */
+void live_pretend_older(void);
+
 /* Runs it to its end: the program's exit status, 128 + its signal, or -1 with `error` when the
  * sandbox refused to start. */
 int live_run(struct live_run *run);

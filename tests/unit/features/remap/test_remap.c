@@ -160,8 +160,9 @@ static int program_reads_list(char **args)
     snprintf(words, sizeof(words), " 0100007F:%04X 00000000:0000 0A", ntohs(sa.sin_port));
     struct open_how how = {.flags = O_RDONLY};
     LIVE_CHECK(lists(openat(AT_FDCWD, "/proc/net/tcp", O_RDONLY), words));
-    LIVE_CHECK(
-        lists((int)syscall(SYS_openat2, AT_FDCWD, "/proc/self/net/tcp", &how, sizeof(how)), words));
+    int by_memory = (int)syscall(SYS_openat2, AT_FDCWD, "/proc/self/net/tcp", &how, sizeof(how));
+    bool unknown = by_memory < 0 && errno == ENOSYS; /* on older kernels: files/truncate.c */
+    LIVE_CHECK(unknown || lists(by_memory, words));
 #ifdef SYS_open
     LIVE_CHECK(lists((int)syscall(SYS_open, "/proc/thread-self/net/../net/tcp", O_RDONLY), words));
 #endif
@@ -253,5 +254,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(net_bind_judges_the_name),
     };
     live_start(argc, argv, programs);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    live_pretend_older();
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,13 +201,12 @@ static void a_tunnel_carries_what_came_early(void **state)
 {
     (void)state;
     rig_flow(&r);
-    client("GET /ws HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nup");
-    expect(&r.to_upstream, "GET /ws HTTP/1.1\r\n" HOST "Connection: Upgrade\r\n"
-                           "Upgrade: websocket\r\n\r\n");
-    upstream("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-             "\r\ndown");
-    expect(&r.from_gateway, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                            "Upgrade: websocket\r\n\r\ndown");
+    client("GET /ws HTTP/1.1\r\n" HOST RIG_WS_ASK "\r\nup");
+    expect(&r.to_upstream, "GET /ws HTTP/1.1\r\n" HOST "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+                           "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    upstream(RIG_WS_ANSWER "\r\ndown");
+    expect(&r.from_gateway, "HTTP/1.1 101 Switching Protocols\r\n" RIG_WS_ACCEPT
+                            "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\ndown");
     expect(&r.to_upstream, "up");
     client("GET /deny HTTP/1.1\r\n\r\n"); /* opaque by now */
     expect(&r.to_upstream, "GET /deny HTTP/1.1\r\n\r\n");

@@ -170,6 +170,24 @@ static void request_line_has_one_form(void **state) /* HTTP-22 */
     assert_int_equal(REQUEST("GET / HTTP/1.2\r\nHost: a\r\n\r\n"), SL_HEAD_VERSION);
 }
 
+static void names_have_one_reading(void **state) /* HTTP-30 */
+{
+    (void)state;
+    GOOD("GET / HTTP/1.1\r\nHost: a\r\nX_Request_Id: 1\r\nX.Y: 2\r\n_: 3\r\n\r\n");
+    GOOD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent_Type: a/b\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent_Length: 50\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\ntransfer_encoding: chunked\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nTransfer.Encoding: chunked\r\nHost: a\r\n\r\n");
+    BAD("GET / HTTP/1.1\r\nHost: a\r\nHost_: b\r\n\r\n");
+    BAD("GET / HTTP/1.1\r\nHost_: a\r\n\r\n");
+    BAD("GET / HTTP/1.1\r\nHost: a\r\nProxy_Connection: close\r\n\r\n");
+    BAD("GET / HTTP/1.1\r\nHost: a\r\nX_HTTP_Method_Override: DELETE\r\n\r\n");
+    /* from an upstream: whatever reads it drops it */
+    assert_int_equal(RESPONSE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent_Length: 5\r\n\r\n"),
+                     SL_HEAD_OK);
+}
+
 /* A request with `n` bytes of `c` between two texts; never more than that is looked at. */
 static enum sl_head_result padded(const char *before, size_t n, const char *after)
 {
@@ -250,6 +268,7 @@ int main(void)
         cmocka_unit_test(fields_stand_at_the_line_start),
         cmocka_unit_test(lines_end_in_crlf),
         cmocka_unit_test(request_line_has_one_form),
+        cmocka_unit_test(names_have_one_reading),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(fields_are_counted),
         cmocka_unit_test(responses_are_held_to_the_same),

@@ -183,6 +183,18 @@ static void connection_names_its_own_fields(void **state)
     assert_null(sl_h1_find(&h, SL_HTTP_FIELD_EXPECT));
 }
 
+static void a_lookalike_means_nothing_to_us(void **state)
+{
+    (void)state;
+    response("HTTP/1.1 200 OK\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n"
+             "Keep_Alive: x\r\nX_Y: z\r\n\r\n");
+    assert_false(h.has_length || h.chunked);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(h.fields[i].id, SL_HTTP_FIELD_LOOKALIKE);
+    }
+    expect_field(3, "X_Y", "z", SL_HTTP_FIELD_OTHER);
+}
+
 static void authentication_that_binds_is_noticed(void **state)
 {
     (void)state;
@@ -207,6 +219,7 @@ int main(void)
         cmocka_unit_test(the_connection_goes_on_or_not),
         cmocka_unit_test(an_upgrade_takes_two_fields),
         cmocka_unit_test(connection_names_its_own_fields),
+        cmocka_unit_test(a_lookalike_means_nothing_to_us),
         cmocka_unit_test(authentication_that_binds_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

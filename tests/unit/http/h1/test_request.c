@@ -61,6 +61,27 @@ static void an_empty_line_before_a_request_is_nothing(void **state)
     expect_text(&r.to_upstream, "GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST "\r\n");
 }
 
+static void a_lookalike_is_400_and_goes_nowhere(void **state) /* HTTP-30 */
+{
+    (void)state;
+    static const char *const bad[] = {"Transfer_Encoding: chunked", "Content_Length: 5",
+                                      "Host_: other.test",          "Keep_Alive: 5",
+                                      "Proxy_Connection: close",    "X_HTTP_Method: PUT",
+                                      "Sec_WebSocket_Key: x",       "Upgrade_: h2c"};
+    char text[256];
+    for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
+        rig_flow(&r);
+        snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\n" HOST "%s\r\n\r\n", bad[i]);
+        client_says(&r, text);
+        expect_status(&r, "HTTP/1.1 400 ");
+        assert_true(r.client_ended);
+    }
+    assert_int_equal(r.opened, 0);
+    rig_flow(&r);
+    client_says(&r, "GET /a HTTP/1.1\r\n" HOST "X_Forwarded_For: x\r\n\r\n");
+    expect_text(&r.to_upstream, "GET /a HTTP/1.1\r\n" HOST "X_Forwarded_For: x\r\n\r\n");
+}
+
 static void an_absolute_target_becomes_a_path(void **state)
 {
     (void)state;
@@ -219,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(requests_in_one_go_are_answered_in_order),
         TEST(an_empty_line_before_a_request_is_nothing),
+        TEST(a_lookalike_is_400_and_goes_nowhere),
         TEST(an_absolute_target_becomes_a_path),
         TEST(a_target_that_is_none_is_400),
         TEST(a_head_has_its_size_and_time),

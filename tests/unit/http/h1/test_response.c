@@ -140,6 +140,108 @@ static void what_is_no_response_is_502(void **state)
     }
 }
 
+/* A real server may be at fault: its response passes, and what reads two ways does not. */
+static void a_lookalike_is_dropped_on_the_way_down(void **state) /* HTTP-30 */
+{
+    (void)state;
+    ask(GET);
+    upstream_says(&r,
+                  "HTTP/1.1 200 OK\r\nContent_Length: 9\r\nX_Y: z\r\nTransfer_Encoding: chunked\r\n"
+                  "Content-Length: 2\r\n\r\nok");
+    expect_text(&r.from_gateway, "HTTP/1.1 200 OK\r\nX_Y: z\r\nContent-Length: 2\r\n\r\nok");
+    client_says(&r, GET);
+    assert_int_equal(r.opened, 1);
+    upstream_says(&r, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+                      "Content_Length: 9\r\nX-Sum: 1\r\n\r\n");
+    expect_text(&r.from_gateway, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
+                                 "0\r\nX-Sum: 1\r\n\r\n");
+}
+
+#define ASK_WS "GET /ws HTTP/1.1\r\n" HOST RIG_WS_ASK
+#define SWITCH "HTTP/1.1 101 Switching Protocols\r\n"
+#define UP     "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+
+static void expect_no_switch(const char *request, const char *response)
+{
+    ask(request);
+    client_says(&r, "up"); /* what a client that trusts its 101 would send, early */
+    sl_buf_consume(&r.to_upstream, r.to_upstream.len);
+    upstream_says(&r, response);
+    upstream_says(&r, "later");
+    client_says(&r, "GET /deny HTTP/1.1\r\n\r\n");
+    char *text = expect_start(&r.from_gateway, "HTTP/1.1 502 ");
+    assert_null(strstr(text, "101 Switching"));
+    assert_null(strstr(text, "later"));
+    assert_non_null(strstr(text, "\"protocol\""));
+    free(text);
+    expect_text(&r.to_upstream, "");
+    assert_true(r.client_ended);
+    assert_false(sl_pool_any(r.gw.pool));
+    text = rig_log(&r);
+    assert_non_null(strstr(text, "\"sandlock.reason\":\"protocol\""));
+    free(text);
+}
+
+static void a_switch_answers_what_was_asked(void **state) /* HTTP-31 */
+{
+    (void)state;
+    static const char *const bad[] = {
+        SWITCH UP "\r\n",
+        SWITCH UP "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        SWITCH UP "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo\r\n\r\n",
+        SWITCH UP "Sec-WebSocket-Accept:\r\n\r\n",
+        SWITCH UP "Sec_WebSocket_Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        SWITCH UP RIG_WS_ACCEPT RIG_WS_ACCEPT "\r\n",
+        SWITCH RIG_WS_ACCEPT "\r\n",
+        SWITCH "Connection: Upgrade\r\n" RIG_WS_ACCEPT "\r\n",
+        SWITCH "Upgrade: websocket\r\n" RIG_WS_ACCEPT "\r\n",
+        SWITCH "Connection: Upgrade\r\nUpgrade: h2c\r\n" RIG_WS_ACCEPT "\r\n",
+        SWITCH "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n" RIG_WS_ACCEPT "\r\n",
+        SWITCH UP "Upgrade: h2c\r\n" RIG_WS_ACCEPT "\r\n",
+        "HTTP/1.0 101 Switching Protocols\r\n" UP RIG_WS_ACCEPT "\r\n",
+        RIG_WS_ANSWER "Content-Length: 5\r\n\r\nlater",
+        RIG_WS_ANSWER "Content-Length: 0\r\n\r\n",
+        RIG_WS_ANSWER "Transfer-Encoding: chunked\r\n\r\n5\r\nlater\r\n0\r\n\r\n",
+        RIG_WS_ANSWER "Sec-WebSocket-Protocol: chat\r\n\r\n",
+        RIG_WS_ANSWER "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\n\r\n" SWITCH UP "\r\n",
+        SWITCH "\r\n" RIG_WS_ANSWER "\r\n",
+    };
+    for (size_t i = 0; i < SL_ARRAY_LEN(bad); i++) {
+        expect_no_switch(ASK_WS "\r\n", bad[i]);
+    }
+    ask(ASK_WS "\r\n");
+    upstream_says(&r, "HTTP/1.1 103 Early Hints\r\n\r\n" RIG_WS_ANSWER "\r\ndown");
+    expect_text(&r.from_gateway,
+                "HTTP/1.1 103 Early Hints\r\n\r\n" SWITCH RIG_WS_ACCEPT UP "\r\ndown");
+    upstream_says(&r, RIG_WS_ANSWER "\r\n"); /* a second one is bytes of the tunnel */
+    expect_text(&r.from_gateway, RIG_WS_ANSWER "\r\n");
+}
+
+static void a_switch_that_nobody_asked_for_is_none(void **state) /* HTTP-31 */
+{
+    (void)state;
+    static const char *const ask_not[] = {
+        "GET /ws HTTP/1.1\r\n" HOST "\r\n",
+        "GET /ws HTTP/1.0\r\n" HOST RIG_WS_ASK "\r\n",
+        "HEAD /ws HTTP/1.1\r\n" HOST RIG_WS_ASK "\r\n",
+        "POST /ws HTTP/1.1\r\n" HOST RIG_WS_ASK "Content-Length: 0\r\n\r\n",
+        "GET /ws HTTP/1.1\r\n" HOST "Upgrade: websocket\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "GET /ws HTTP/1.1\r\n" HOST UP "\r\n", /* no key, no proof */
+        "GET /ws HTTP/1.1\r\n" HOST UP "Sec-WebSocket-Key:\r\n\r\n",
+        ASK_WS "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        ASK_WS "Upgrade: h2c\r\n\r\n",
+    };
+    for (size_t i = 0; i < SL_ARRAY_LEN(ask_not); i++) {
+        ask(ask_not[i]);
+        upstream_says(&r, RIG_WS_ANSWER "\r\n");
+        upstream_says(&r, "later");
+        expect_status(&r, "HTTP/1.1 502 ");
+        assert_true(r.client_ended);
+    }
+}
+
 static void a_head_that_never_ends_is_502(void **state)
 {
     (void)state;
@@ -215,6 +317,9 @@ int main(void)
         TEST(interim_answers_pass_to_those_who_know_them),
         TEST(interim_answers_are_bounded_and_bodiless),
         TEST(what_is_no_response_is_502),
+        TEST(a_lookalike_is_dropped_on_the_way_down),
+        TEST(a_switch_answers_what_was_asked),
+        TEST(a_switch_that_nobody_asked_for_is_none),
         TEST(a_head_that_never_ends_is_502),
         TEST(a_cut_response_breaks_the_line),
         TEST(an_early_answer_ends_the_connection),

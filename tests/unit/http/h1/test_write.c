@@ -130,6 +130,10 @@ static void trailers_add_nothing_that_a_head_decides(void **state)
                  "Range: x\r\nX-HTTP-Method: x\r\nConnection: x\r\nETag: y\r\n"),
         0);
     expect("0\r\nX-Sum: 1\r\nETag: y\r\n\r\n");
+    assert_int_equal(trailers("Content_Length: 5\r\nX_Sum: 1\r\nTransfer_Encoding: chunked\r\n"
+                              "Host_: x\r\nSet_Cookie: x\r\nX_HTTP_Method: x\r\n"),
+                     0);
+    expect("0\r\nX_Sum: 1\r\n\r\n");
 }
 
 static void malformed_trailers_are_refused(void **state)
