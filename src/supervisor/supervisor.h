@@ -114,11 +114,10 @@ void sl_supervisor_join(sl_supervisor *sv);
 int sl_supervisor_start_features(sl_supervisor *sv, sl_error *err);
 void sl_supervisor_stop_features(sl_supervisor *sv);
 
-/* Answers the kernel. Called by dispatch, and for deferred calls by whoever answers them. */
-void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer);
-
-/* Tells the trace what became of a call; nothing while the topic is off. Any thread. */
-void sl_supervisor_trace(const sl_call *call, const sl_answer *answer);
+/* Answers the kernel, and tells the trace what became of the call. Called by dispatch, and for
+ * deferred calls by whoever answers them: DEFER, which is no answer yet, is only told. Any thread.
+ */
+void sl_supervisor_answer(const sl_call *call, const sl_answer *answer);
 
 /* Runs the chain of a call to its answer. */
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);

@@ -25,8 +25,9 @@
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
+#define FD_MAX 999999 /* a larger number is no descriptor of anybody's */
+
 /* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define FD_MAX           999999
 #define NR_FCHMODAT2     452
 #define NR_SETXATTRAT    463
 #define NR_REMOVEXATTRAT 466
@@ -111,7 +112,7 @@ static int find(const sl_call *call, const sl_path_arg *where, sl_meta_job *job)
 }
 
 /* Takes the change's value over. */
-static sl_answer start_on(sl_call *call, const sl_path_arg *where, sl_meta_change *change)
+static sl_answer start(sl_call *call, const sl_path_arg *where, sl_meta_change *change)
 {
     sl_meta_job *job = malloc(sizeof(*job));
     if (job == NULL) {
@@ -134,65 +135,56 @@ static sl_answer start_on(sl_call *call, const sl_path_arg *where, sl_meta_chang
     return sl_meta_start(job);
 }
 
-/* On the object that the call names. */
-static sl_answer start(sl_call *call, sl_meta_change *change)
+/* The object that the call names. A call without a row in the table names none: that descriptor is
+ * nobody's. */
+static sl_path_arg object_of(const sl_call *call)
 {
-    sl_path_arg where;
-    if (!sl_path_arg_of(call, 0, &where)) {
-        free(change->value);
-        return SL_ANSWER_VALUE(-ENOSYS);
-    }
-    return start_on(call, &where, change);
-}
-
-/* What the call says behind the object. */
-static const uint64_t *said(const sl_call *call)
-{
-    sl_path_arg where;
-    return sl_path_arg_of(call, 0, &where) ? &call->args[where.next] : NULL;
+    sl_path_arg where = {.dirfd = -1, .whole = true, .next = -1};
+    (void)sl_path_arg_of(call, 0, &where);
+    return where;
 }
 
 /* ---- mode and owner ---- */
 
 static sl_answer handle_mode(sl_call *call)
 {
-    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)said(call)[0]};
-    return start(call, &c);
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)sl_path_said(call, &where, 0)};
+    return start(call, &where, &c);
 }
 
 static sl_answer handle_owner(sl_call *call)
 {
     sl_meta_change c = {.kind = SL_META_OWNER};
     const sl_policy *policy = call->sv->policy;
-    const uint64_t *ids = said(call);
-    if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
-        !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
+    sl_path_arg where = object_of(call);
+    uid_t uid = (uid_t)sl_path_said(call, &where, 0);
+    gid_t gid = (gid_t)sl_path_said(call, &where, 1);
+    if (!sl_identity_uid_outside(policy, uid, &c.uid) ||
+        !sl_identity_gid_outside(policy, gid, &c.gid)) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 
 /* ---- times ---- */
 
 /* futimens(3) and futimes(3): no path at all means the descriptor itself. */
-static sl_answer start_times(sl_call *call, sl_meta_change *c)
+static sl_answer start_times(sl_call *call, sl_path_arg *where, sl_meta_change *c)
 {
-    sl_path_arg where;
-    if (!sl_path_arg_of(call, 0, &where)) {
-        return SL_ANSWER_VALUE(-ENOSYS);
-    }
-    if (where.address == 0 && where.dirfd != AT_FDCWD) {
-        if (where.at != 0) {
+    if (where->address == 0 && where->dirfd != AT_FDCWD) {
+        if (where->at != 0) {
             return SL_ANSWER_VALUE(-EINVAL);
         }
-        where.whole = true;
+        where->whole = true;
     }
-    return start_on(call, &where, c);
+    return start(call, where, c);
 }
 
 static sl_answer handle_utimensat(sl_call *call)
 {
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, c.times, sizeof(c.times)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -200,14 +192,15 @@ static sl_answer handle_utimensat(sl_call *call)
     if (!c.now && c.times[0].tv_nsec == UTIME_OMIT && c.times[1].tv_nsec == UTIME_OMIT) {
         return SL_ANSWER_VALUE(0); /* as the kernel: before anything is looked at */
     }
-    return start_times(call, &c);
+    return start_times(call, &where, &c);
 }
 
 #ifdef SYS_utimes
 static sl_answer handle_timevals(sl_call *call)
 {
     struct timeval tv[2];
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, tv, sizeof(tv)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -218,13 +211,14 @@ static sl_answer handle_timevals(sl_call *call)
         }
         c.times[i] = (struct timespec){tv[i].tv_sec, tv[i].tv_usec * 1000};
     }
-    return start_times(call, &c);
+    return start_times(call, &where, &c);
 }
 
 static sl_answer handle_utime(sl_call *call)
 {
     struct utimbuf buf;
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, &buf, sizeof(buf)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -233,7 +227,7 @@ static sl_answer handle_utime(sl_call *call)
         c.times[0].tv_sec = buf.actime;
         c.times[1].tv_sec = buf.modtime;
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 #endif
 
@@ -245,11 +239,18 @@ static int read_name(const sl_call *call, uint64_t address, sl_meta_change *c)
     return r == -ENAMETOOLONG || (r == 0 && c->name[0] == '\0') ? -ERANGE : r;
 }
 
-/* Name, value, size and flags. */
-static sl_answer set_xattr(sl_call *call, const uint64_t args[4])
+/* setxattrat(2), Linux 6.13: what the older calls have as arguments. */
+struct xattr_args {
+    uint64_t value;
+    uint32_t size;
+    uint32_t flags;
+};
+
+static sl_answer set_xattr(sl_call *call, const sl_path_arg *where, uint64_t size, uint64_t value,
+                           int flags)
 {
-    sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
-    int r = read_name(call, args[0], &c);
+    sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = size, .flags = flags};
+    int r = read_name(call, sl_path_said(call, where, 0), &c);
     if (r == 0 && strncmp(c.name, ACL, sizeof(ACL) - 1) == 0 &&
         sl_policy_wants_identity(call->sv->policy)) {
         r = -EOPNOTSUPP; /* its ids are the namespace's */
@@ -261,53 +262,43 @@ static sl_answer set_xattr(sl_call *call, const uint64_t args[4])
     if (r == 0 && c.value == NULL) {
         r = -ENOMEM;
     }
-    r = r < 0 ? r : sl_call_read(call, args[1], c.value, c.size);
+    r = r < 0 ? r : sl_call_read(call, value, c.value, c.size);
     if (r < 0) {
         free(c.value);
         return SL_ANSWER_VALUE(r);
     }
-    return start(call, &c);
+    return start(call, where, &c);
 }
 
-static sl_answer remove_xattr(sl_call *call, uint64_t name)
-{
-    sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
-    int r = read_name(call, name, &c);
-    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &c);
-}
-
+/* Name, value, size and flags. */
 static sl_answer handle_setxattr(sl_call *call)
 {
-    return set_xattr(call, said(call));
+    sl_path_arg where = object_of(call);
+    return set_xattr(call, &where, sl_path_said(call, &where, 2), sl_path_said(call, &where, 1),
+                     (int)sl_path_said(call, &where, 3));
+}
+
+/* Name, the others, and the size of those. */
+static sl_answer handle_setxattrat(sl_call *call)
+{
+    struct xattr_args args;
+    sl_path_arg where = object_of(call);
+    uint64_t size = sl_path_said(call, &where, 2);
+    if (size != sizeof(args)) {
+        return SL_ANSWER_VALUE(size < sizeof(args) ? -EINVAL : -E2BIG);
+    }
+    if (sl_call_read(call, sl_path_said(call, &where, 1), &args, sizeof(args)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    return set_xattr(call, &where, args.size, args.value, (int)args.flags);
 }
 
 static sl_answer handle_removexattr(sl_call *call)
 {
-    return remove_xattr(call, said(call)[0]);
-}
-
-/* setxattrat(2), Linux 6.13 */
-struct xattr_args {
-    uint64_t value;
-    uint32_t size;
-    uint32_t flags;
-};
-
-static sl_answer handle_setxattrat(sl_call *call)
-{
-    struct xattr_args args;
-    if (call->args[5] != sizeof(args)) {
-        return SL_ANSWER_VALUE(call->args[5] < sizeof(args) ? -EINVAL : -E2BIG);
-    }
-    if (sl_call_read(call, call->args[4], &args, sizeof(args)) < 0) {
-        return SL_ANSWER_VALUE(-EFAULT);
-    }
-    return set_xattr(call, (uint64_t[]){call->args[3], args.value, args.size, args.flags});
-}
-
-static sl_answer handle_removexattrat(sl_call *call)
-{
-    return remove_xattr(call, call->args[3]);
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
+    int r = read_name(call, sl_path_said(call, &where, 0), &c);
+    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &where, &c);
 }
 
 /* ---- flags ---- */
@@ -315,12 +306,13 @@ static sl_answer handle_removexattrat(sl_call *call)
 /* The kernel reads an int, whatever the number says of its size (ioctl_iflags(2)). */
 static sl_answer handle_ioctl(sl_call *call)
 {
-    sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)call->args[1]};
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)sl_path_said(call, &where, 0)};
     size_t size = c.command == FS_IOC_FSSETXATTR ? sizeof(struct fsxattr) : sizeof(int);
-    if (sl_call_read(call, call->args[2], c.argument, size) < 0) {
+    if (sl_call_read(call, sl_path_said(call, &where, 1), c.argument, size) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 
 #define DENY(e) (SECCOMP_RET_ERRNO | (e))
@@ -368,7 +360,7 @@ static const sl_syscall_row rows[] = {
     ROW(SYS_removexattr, handle_removexattr),
     ROW(SYS_lremovexattr, handle_removexattr),
     ROW(SYS_fremovexattr, handle_removexattr),
-    ROW(NR_REMOVEXATTRAT, handle_removexattrat),
+    ROW(NR_REMOVEXATTRAT, handle_removexattr),
 #ifdef SYS_chmod
     ROW(SYS_chmod, handle_mode),
     ROW(SYS_chown, handle_owner),

@@ -34,7 +34,7 @@ static bool may_watch(const sl_supervisor *sv, int fd)
     return nameless || (r == 0 && sl_fsview_readable(sv->view, path));
 }
 
-static int find(const sl_call *call, uint32_t mask)
+static int find(const sl_call *call)
 {
     char path[PATH_MAX];
     sl_path_arg where;
@@ -42,7 +42,7 @@ static int find(const sl_call *call, uint32_t mask)
         return -ENOSYS;
     }
     int r = sl_path_read(call, &where, path);
-    unsigned flags = (mask & IN_DONT_FOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    unsigned flags = (where.at & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
     return r < 0 ? r : sl_pin(call, where.dirfd, path, flags);
 }
 
@@ -51,7 +51,7 @@ static sl_answer handle_inotify_add_watch(sl_call *call)
     char name[SL_PROC_FD_NAME_MAX];
     uint32_t mask = (uint32_t)call->args[2];
     sl_autoclose int group = sl_call_pin(call, (int)call->args[0]);
-    sl_autoclose int object = group < 0 ? -1 : find(call, mask);
+    sl_autoclose int object = group < 0 ? -1 : find(call);
     if (group < 0 || object < 0) {
         return SL_ANSWER_VALUE(group < 0 ? group : object);
     }

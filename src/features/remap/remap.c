@@ -114,10 +114,11 @@ static bool rename_own(struct sl_supervisor *sv, const sl_sock *sock, struct soc
     const sl_bound *b = sl_portmap_get(&state->map, sock->cookie);
     bool known = b != NULL && b->real == sl_sock_port(sa);
     uint16_t inside = known ? b->inside : 0;
+    bool moved = known && inside != b->real; /* `b` may be gone behind the lock */
     pthread_mutex_unlock(&state->lock);
     if (known) {
         sl_sock_set_port(sa, inside);
-        return inside != b->real;
+        return moved;
     }
     sl_addr own;
     uint16_t port;

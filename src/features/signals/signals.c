@@ -50,9 +50,13 @@ static bool wanted(const sl_policy *policy)
     return true;
 }
 
-/* True for a process or thread of ours. One that does not exist is nobody's. */
+/* True for a process or thread of ours. One that does not exist is nobody's, nor is what no process
+ * can be called. */
 static bool is_ours(const sl_supervisor *sv, pid_t pid)
 {
+    if (pid <= 0) {
+        return false;
+    }
     long tgid = sl_proc_status(pid, "Tgid");
     return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
                         (sv->helper_pid != 0 && tgid == sv->helper_pid));

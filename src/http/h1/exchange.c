@@ -297,6 +297,9 @@ static void break_client(sl_exchange *x)
 static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
+    if (x == NULL) { /* it never began */
+        return;
+    }
     /* Only between two exchanges: half a response on it would be the answer to somebody else. */
     bool between = !x->request.open && x->client_end != SL_CLIENT_BREAK &&
                    (x->up == SL_H1_UP_NONE || x->up == SL_H1_UP_DONE) &&

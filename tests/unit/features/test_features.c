@@ -13,6 +13,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "supervisor/path.h"
 
 #define SOURCE_MAX (1u << 20)
 
@@ -243,6 +244,15 @@ static void every_row_has_a_test(void **state)
 #endif
 }
 
+/* Metadata are changed on what the table of paths says is meant. */
+static void every_row_of_metadata_is_a_path_call(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sl_feature_metadata.row_count; i++) {
+        assert_true(sl_path_is_call(sl_feature_metadata.rows[i].nr));
+    }
+}
+
 static void expect_in(const char *text, const char *file, const char *prefix, const char *name,
                       const char *suffix)
 {
@@ -272,6 +282,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_has_a_test),
+        cmocka_unit_test(every_row_of_metadata_is_a_path_call),
         cmocka_unit_test(every_named_test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
