@@ -39,21 +39,20 @@ static bool wanted(const sl_policy *policy)
 
 /* Ways to a peer that no handler would see, or to another one than was judged. */
 static const sl_bpf_rule refused[] = {
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
     /* a connection inside a send (NET-05); with these options connect(2) sends nothing and a later
      * write would reach whoever has the port by then (NET-27) */
     {.nr = SYS_sendto,
-     .action = DENY(EOPNOTSUPP),
+     .action = SL_BPF_ERRNO(EOPNOTSUPP),
      .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
     {.nr = SYS_sendmsg,
-     .action = DENY(EOPNOTSUPP),
+     .action = SL_BPF_ERRNO(EOPNOTSUPP),
      .conds = {SL_ARG_MASK_EQ(2, MSG_FASTOPEN, MSG_FASTOPEN)}},
     {.nr = SYS_sendmmsg,
-     .action = DENY(EOPNOTSUPP),
+     .action = SL_BPF_ERRNO(EOPNOTSUPP),
      .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
 #define NO_OPTION(level, option)                                                                   \
     {                                                                                              \
-        .nr = SYS_setsockopt, .action = DENY(EPERM), .conds = {                                    \
+        .nr = SYS_setsockopt, .action = SL_BPF_ERRNO(EPERM), .conds = {                            \
             SL_ARG_EQ(1, level),                                                                   \
             SL_ARG_EQ(2, option)                                                                   \
         }                                                                                          \
