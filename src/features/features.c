@@ -5,10 +5,10 @@
 #include "features/features.h"
 
 const sl_feature *const sl_features[] = {
-    &sl_feature_core,      &sl_feature_processes,  &sl_feature_trust,
+    &sl_feature_canary,    &sl_feature_processes,  &sl_feature_trust,
     &sl_feature_hostname,  &sl_feature_cpus_shown, &sl_feature_memory_shown,
     &sl_feature_pids,      &sl_feature_sockets,    &sl_feature_unix,
-    &sl_feature_ports,     &sl_feature_net,        &sl_feature_bind,
+    &sl_feature_remap,     &sl_feature_net,        &sl_feature_bind,
     &sl_feature_datagrams, &sl_feature_unix_sends, &sl_feature_unix_connect,
     &sl_feature_signals,   &sl_feature_scheduling, &sl_feature_debug,
     &sl_feature_cpus,      &sl_feature_cpus_seen,  &sl_feature_restart,

@@ -10,7 +10,7 @@ extern const size_t sl_feature_count;
 
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_bind_ports;
-extern const sl_feature sl_feature_core;
+extern const sl_feature sl_feature_canary;
 extern const sl_feature sl_feature_ipc;
 extern const sl_feature sl_feature_leases;
 extern const sl_feature sl_feature_metadata;
@@ -29,7 +29,7 @@ extern const sl_feature sl_feature_processes;
 extern const sl_feature sl_feature_restart;
 extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
-extern const sl_feature sl_feature_ports;
+extern const sl_feature sl_feature_remap;
 extern const sl_feature sl_feature_ptys;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_scheduling;

@@ -54,7 +54,7 @@ static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rule
 /* Asks the supervisor; without one, refuses what nobody may do unasked. */
 static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
 {
-    uint32_t action = with_traps ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
+    uint32_t action = with_traps ? SECCOMP_RET_USER_NOTIF : SL_BPF_ERRNO(EPERM);
     for (size_t i = 0; i < f->row_count; i++) {
         sl_bpf_rule rule = {.nr = f->rows[i].nr, .action = action};
         if (!with_traps && (f->rows[i].flags & SL_ROW_REFUSED_ALONE) == 0) {

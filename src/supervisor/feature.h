@@ -48,7 +48,8 @@ typedef struct sl_feature {
     size_t refused_count;
     /* The same where it depends on the policy; may be NULL. 0 or -errno. */
     int (*filter)(const sl_policy *policy, sl_bpf_rules *rules);
-    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. */
+    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. Who has none has
+     * nothing to tear down either. */
     size_t state_size;
     /* Fills it, before the fork; may be NULL. After a failure `teardown` is called too. */
     int (*setup)(struct sl_supervisor *sv, void *state, sl_error *err);

@@ -8,15 +8,7 @@
 #include <sys/syscall.h>
 
 #include "core/util.h"
-
-/* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define NR_FCHMODAT2     452
-#define NR_SETXATTRAT    463
-#define NR_GETXATTRAT    464
-#define NR_LISTXATTRAT   465
-#define NR_REMOVEXATTRAT 466
-#define NR_FILE_GETATTR  468
-#define NR_FILE_SETATTR  469
+#include "kernel/numbers.h"
 
 #define NEW (O_CREAT | O_EXCL) /* open(2): a link at the end is never followed then */
 
@@ -100,12 +92,12 @@ static const struct row {
     LINK(SYS_lgetxattr),
     PATH(SYS_listxattr),
     LINK(SYS_llistxattr),
-    AT_F(NR_GETXATTRAT, 0, 1, 2, 3),
-    AT_F(NR_LISTXATTRAT, 0, 1, 2, 3),
-    AT_F(NR_FILE_GETATTR, 0, 1, 4, 2),
+    AT_F(SL_NR_GETXATTRAT, 0, 1, 2, 3),
+    AT_F(SL_NR_LISTXATTRAT, 0, 1, 2, 3),
+    AT_F(SL_NR_FILE_GETATTR, 0, 1, 4, 2),
     /* changing what is said of a file */
     AT(SYS_fchmodat, 0, 1),
-    AT_F(NR_FCHMODAT2, 0, 1, 3, 2),
+    AT_F(SL_NR_FCHMODAT2, 0, 1, 3, 2),
     WHOLE(SYS_fchmod),
     AT_F(SYS_fchownat, 0, 1, 4, 2),
     WHOLE(SYS_fchown),
@@ -113,12 +105,12 @@ static const struct row {
     PATH(SYS_setxattr),
     LINK(SYS_lsetxattr),
     WHOLE(SYS_fsetxattr),
-    AT_F(NR_SETXATTRAT, 0, 1, 2, 3),
+    AT_F(SL_NR_SETXATTRAT, 0, 1, 2, 3),
     PATH(SYS_removexattr),
     LINK(SYS_lremovexattr),
     WHOLE(SYS_fremovexattr),
-    AT_F(NR_REMOVEXATTRAT, 0, 1, 2, 3),
-    AT_F(NR_FILE_SETATTR, 0, 1, 4, 2),
+    AT_F(SL_NR_REMOVEXATTRAT, 0, 1, 2, 3),
+    AT_F(SL_NR_FILE_SETATTR, 0, 1, 4, 2),
     WHOLE(SYS_ioctl),
     PATH(SYS_truncate),
     WHOLE(SYS_ftruncate),

@@ -35,9 +35,9 @@ typedef struct sl_supervisor_hooks {
     void *report_arg;
     int (*flow)(void *flow_arg, const struct sl_link_flow *flow, int fd);
     int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
-    /* The answer comes later through sl_sandbox_resolved, with the same id. */
+    /* The answer comes later, as a message with the same id. */
     int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
-    /* A certificate file is wanted: sl_sandbox_set_trust is to come. Asked once. */
+    /* A certificate file is wanted, and opens of it wait for the content. Asked once. */
     int (*want_trust)(void *flow_arg);
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,

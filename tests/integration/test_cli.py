@@ -1,4 +1,4 @@
-"""The command line against INTERFACES: exit codes, bad words, environment, limits, --print-policy,
+"""The command line: exit codes, bad words, environment, limits, --print-policy,
 --no-supervisor, check, version. A command that must not have run would have left a file."""
 
 import json

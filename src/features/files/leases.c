@@ -56,7 +56,7 @@ static sl_answer handle_fcntl(sl_call *call)
 
 static const sl_bpf_rule refused[] = {
     {.nr = SYS_fcntl,
-     .action = SECCOMP_RET_ERRNO | EINVAL, /* as where there are none */
+     .action = SL_BPF_ERRNO(EINVAL), /* as where there are none */
      .conds = {SL_ARG_EQ(1, F_SETDELEG_COMMAND)}},
 };
 

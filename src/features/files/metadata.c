@@ -19,6 +19,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/metadata_int.h"
+#include "kernel/numbers.h"
 #include "policy/verdict.h"
 #include "supervisor/identity.h"
 #include "supervisor/path.h"
@@ -26,12 +27,6 @@
 #include "supervisor/supervisor.h"
 
 #define FD_MAX 999999 /* a larger number is no descriptor of anybody's */
-
-/* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define NR_FCHMODAT2     452
-#define NR_SETXATTRAT    463
-#define NR_REMOVEXATTRAT 466
-#define NR_FILE_SETATTR  469
 
 #define ACL "system.posix_acl_"
 
@@ -315,7 +310,6 @@ static sl_answer handle_ioctl(sl_call *call)
     return start(call, &where, &c);
 }
 
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
 #define IOCTL(answer, ...)                                                                         \
     {                                                                                              \
         .nr = SYS_ioctl, .action = (answer), .conds = { __VA_ARGS__ }                              \
@@ -324,17 +318,18 @@ static sl_answer handle_ioctl(sl_call *call)
 /* ioctl(2) numbers that change a file through a descriptor that may only read, and that no program
  * needs: they are refused everywhere. */
 static const sl_bpf_rule refused[] = {
-    {.nr = NR_FILE_SETATTR, .action = DENY(ENOSYS)}, /* callers fall back to ioctl */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40806685u)),   /* FS_IOC_ENABLE_VERITY: read-only for good */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x800c6613u)),   /* FS_IOC_SET_ENCRYPTION_POLICY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0xc0506617u)),   /* FS_IOC_ADD_ENCRYPTION_KEY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40047211u)),   /* FAT_IOCTL_SET_ATTRIBUTES */
+    {.nr = SL_NR_FILE_SETATTR, .action = SL_BPF_ERRNO(ENOSYS)}, /* callers fall back to ioctl */
+    IOCTL(SL_BPF_ERRNO(EPERM),
+          SL_ARG_EQ(1, 0x40806685u)), /* FS_IOC_ENABLE_VERITY: read-only for good */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x800c6613u)), /* FS_IOC_SET_ENCRYPTION_POLICY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0xc0506617u)), /* FS_IOC_ADD_ENCRYPTION_KEY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x40047211u)), /* FAT_IOCTL_SET_ATTRIBUTES */
     /* btrfs makes and deletes subvolumes by the descriptor of a directory. What cp(1) uses for
      * copies that share blocks needs a file that may be written. */
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONERANGE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FIDEDUPERANGE)),
-    IOCTL(DENY(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
 };
 
 #define ROW(call, handle)                                                                          \
@@ -349,18 +344,18 @@ static const sl_bpf_rule refused[] = {
 static const sl_syscall_row rows[] = {
     ROW(SYS_fchmod, handle_mode),
     ROW(SYS_fchmodat, handle_mode),
-    ROW(NR_FCHMODAT2, handle_mode),
+    ROW(SL_NR_FCHMODAT2, handle_mode),
     ROW(SYS_fchown, handle_owner),
     ROW(SYS_fchownat, handle_owner),
     ROW(SYS_utimensat, handle_utimensat),
     ROW(SYS_setxattr, handle_setxattr),
     ROW(SYS_lsetxattr, handle_setxattr),
     ROW(SYS_fsetxattr, handle_setxattr),
-    ROW(NR_SETXATTRAT, handle_setxattrat),
+    ROW(SL_NR_SETXATTRAT, handle_setxattrat),
     ROW(SYS_removexattr, handle_removexattr),
     ROW(SYS_lremovexattr, handle_removexattr),
     ROW(SYS_fremovexattr, handle_removexattr),
-    ROW(NR_REMOVEXATTRAT, handle_removexattr),
+    ROW(SL_NR_REMOVEXATTRAT, handle_removexattr),
 #ifdef SYS_chmod
     ROW(SYS_chmod, handle_mode),
     ROW(SYS_chown, handle_owner),

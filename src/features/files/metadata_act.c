@@ -1,4 +1,4 @@
-/* Owns the doing of metadata changes: a worker of its own opens the object, judges where it really
+/* Owns the doing of metadata changes: the worker opens the object, judges where it really
  * is, and changes it through the descriptor. A large write of the child may hold an inode's lock
  * for seconds; the dispatcher must never wait for it. */
 #include <errno.h>
@@ -15,10 +15,9 @@
 
 #include "core/util.h"
 #include "features/files/metadata_int.h"
+#include "kernel/numbers.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
-
-#define NR_FCHMODAT2 452 /* Linux 6.6; the same number on every architecture */
 
 void sl_meta_job_free(sl_meta_job *job)
 {
@@ -94,7 +93,7 @@ static long change_mode(int fd, mode_t mode)
 {
     char link[SL_PROC_FD_NAME_MAX];
     struct stat st;
-    long r = syscall(NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH);
+    long r = syscall(SL_NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH);
     if (r == 0 || errno != ENOSYS) {
         return r;
     }

@@ -68,7 +68,7 @@ static sl_answer handle_inotify_add_watch(sl_call *call)
 
 #define REFUSE(nr_, error, ...)                                                                    \
     {                                                                                              \
-        .nr = (nr_), .action = SECCOMP_RET_ERRNO | (error), .conds = { __VA_ARGS__ }               \
+        .nr = (nr_), .action = SL_BPF_ERRNO(error), .conds = { __VA_ARGS__ }                       \
     }
 
 static const sl_bpf_rule refused[] = {

@@ -67,7 +67,7 @@ static sl_answer handle_shmctl(sl_call *call)
 
 #define REFUSE(call)                                                                               \
     {                                                                                              \
-        .nr = SYS_##call, .action = SECCOMP_RET_ERRNO | EPERM                                      \
+        .nr = SYS_##call, .action = SL_BPF_ERRNO(EPERM)                                            \
     }
 
 static const sl_bpf_rule refused[] = {

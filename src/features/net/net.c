@@ -37,14 +37,12 @@ static bool wanted(const sl_policy *policy)
     return sl_policy_restricts_net(policy);
 }
 
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
-
 /* A connection inside a send, which no connect(2) tells of: nobody sees it, Landlock neither
  * (NET-05). */
 static const sl_bpf_rule fast_open[] = {
 #define NO_FAST_OPEN(call, flags)                                                                  \
     {                                                                                              \
-        .nr = SYS_##call, .action = DENY(EOPNOTSUPP), .conds = {                                   \
+        .nr = SYS_##call, .action = SL_BPF_ERRNO(EOPNOTSUPP), .conds = {                           \
             SL_ARG_MASK_EQ(flags, MSG_FASTOPEN, MSG_FASTOPEN)                                      \
         }                                                                                          \
     }
@@ -71,7 +69,7 @@ static const sl_bpf_rule refused[] = {
  * by then (NET-27) */
 #define NO_OPTION(level, option)                                                                   \
     {                                                                                              \
-        .nr = SYS_setsockopt, .action = DENY(EPERM), .conds = {                                    \
+        .nr = SYS_setsockopt, .action = SL_BPF_ERRNO(EPERM), .conds = {                            \
             SL_ARG_EQ(1, level),                                                                   \
             SL_ARG_EQ(2, option)                                                                   \
         }                                                                                          \

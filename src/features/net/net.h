@@ -1,4 +1,4 @@
-/* The network feature's own: what its handlers share. */
+/* Sockets and connects on behalf: what the handlers of this folder share, and lend to remap/. */
 #ifndef SANDLOCK_FEATURES_NET_NET_H
 #define SANDLOCK_FEATURES_NET_NET_H
 

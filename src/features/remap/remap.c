@@ -12,7 +12,8 @@
 
 #include "core/util.h"
 #include "features/features.h"
-#include "features/remap/remap.h"
+#include "features/remap/ports.h"
+#include "features/remap/remap_int.h"
 
 #define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
 
@@ -23,7 +24,7 @@ static bool wanted(const sl_policy *policy)
 
 struct sl_remap_state *sl_remap_of(const sl_supervisor *sv)
 {
-    return sl_supervisor_state(sv, &sl_feature_ports);
+    return sl_supervisor_state(sv, &sl_feature_remap);
 }
 
 static int setup(sl_supervisor *sv, void *state, sl_error *err)
@@ -257,8 +258,8 @@ static const sl_syscall_row rows[] = {
     ROW(recvmmsg, sl_net_handle_recvmmsg),
 };
 
-const sl_feature sl_feature_ports = {
-    .name = "ports",
+const sl_feature sl_feature_remap = {
+    .name = "remap",
     .wanted = wanted,
     .option = "--port-remap",
     .rows = rows,

@@ -22,14 +22,13 @@
 #include "features/features.h"
 #include "features/repeat/image.h"
 #include "features/repeat/lend.h"
+#include "kernel/numbers.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
-#define NS_PER_S       1000000000
-#define NR_FUTEX_WAITV 449
-#define NR_FUTEX_WAIT  455
-#define TIMERS_MAX     65536 /* bytes of /proc/PID/timers that are looked at */
+#define NS_PER_S   1000000000
+#define TIMERS_MAX 65536 /* bytes of /proc/PID/timers that are looked at */
 
 struct sl_time_state {
     struct sl_lender *lender; /* dispatcher thread only */
@@ -202,7 +201,7 @@ static const sl_bpf_rule settled[] = {
     LET(futex, SL_ARG_MASK_EQ(1, FUTEX_CLOCK_REALTIME, 0),
         SL_ARG_MASK_NE(1, (uint32_t)FUTEX_CMD_MASK, FUTEX_LOCK_PI)),
     /* no C library has it; its absolute times would need a row */
-    {.nr = NR_FUTEX_WAIT, .action = SECCOMP_RET_ERRNO | ENOSYS},
+    {.nr = SL_NR_FUTEX_WAIT, .action = SL_BPF_ERRNO(ENOSYS)},
 };
 
 static void teardown(void *state)
@@ -227,7 +226,7 @@ static const sl_syscall_row rows[] = {
     ROW(SYS_clock_nanosleep, handle_clock_nanosleep, SL_ARG_MASK_NE(1, TIMER_ABSTIME, 0),
         SL_ARG_NE(0, CLOCK_MONOTONIC), SL_ARG_NOT_NULL(2)),
     ROW(SYS_futex, handle_futex, SL_ARG_NOT_NULL(3)),
-    ROW(NR_FUTEX_WAITV, handle_futex_waitv, SL_ARG_EQ(4, CLOCK_REALTIME), SL_ARG_NOT_NULL(3)),
+    ROW(SL_NR_FUTEX_WAITV, handle_futex_waitv, SL_ARG_EQ(4, CLOCK_REALTIME), SL_ARG_NOT_NULL(3)),
     ROW(SYS_mq_timedsend, handle_mq, SL_ARG_NOT_NULL(4)),
     ROW(SYS_mq_timedreceive, handle_mq, SL_ARG_NOT_NULL(4)),
     ROW(SYS_timer_settime, handle_timer_settime, SL_ARG_MASK_NE(1, TIMER_ABSTIME, 0),

@@ -217,9 +217,9 @@ static sl_answer handle_fcntl(sl_call *call)
 
 /* Owners that are named through memory could be changed behind the check. */
 static const sl_bpf_rule refused[] = {
-    {.nr = SYS_fcntl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
-    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
-    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
+    {.nr = SYS_fcntl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
 };
 
 #define ROW(call, handle)                                                                          \

@@ -34,7 +34,7 @@ static sl_answer handle_leaving(sl_call *call)
 
 static const sl_bpf_rule refused[] = {
     {.nr = SYS_clone,
-     .action = SECCOMP_RET_ERRNO | EPERM,
+     .action = SL_BPF_ERRNO(EPERM),
      .conds = {SL_ARG_MASK_EQ(0, CLONE_THREAD | CLONE_FILES, CLONE_THREAD)}},
 };
 

@@ -1,5 +1,6 @@
-/* Owns an HTTP/1 connection of the child from its first request to its last byte: the state, what
- * is waited for, and the end of each exchange. Never forwards what was not judged. */
+/* Owns an HTTP/1 connection of the child from its first request to its last byte: what is
+ * waited for, and the end of each exchange. Its states are changed in state.c. Never forwards what
+ * was not judged. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -24,7 +24,7 @@ static const struct tested {
     const char *test;
     const char *program; /* the confined program that makes the call */
 } table[] = {
-    {"core", "connect", "net/test_connect.c", "canary_stands_in_every_run", "asks_canary"},
+    {"canary", "connect", "net/test_connect.c", "canary_stands_in_every_run", "asks_canary"},
     {"processes", "clone", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
     {"processes", "fork", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
     {"processes", "vfork", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
@@ -64,23 +64,23 @@ static const struct tested {
     {"memory_shown", "openat2", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
     {"memory_shown", "open", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
     {"memory_shown", "sysinfo", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
-    {"ports", "bind", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "listen", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "connect", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "getsockname", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "getpeername", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "bind", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "listen", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "connect", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "getsockname", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "getpeername", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
     {"sockets", "open", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
     {"sockets", "openat", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
     {"sockets", "openat2", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
-    {"ports", "sendto", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "sendmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "sendmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvfrom", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendto", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvfrom", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
     {"net", "connect", "net/test_connect.c", "denied_peer_hears_nothing", "connects"},
     {"net", "sendto", "net/test_send.c", "datagrams_reach_allowed_peers_only", "sends"},
     {"net", "clone", "net/test_send.c", "messages_tell_who_sent_them", "says_who_it_is"},
@@ -225,6 +225,7 @@ static void every_row_has_a_test(void **state)
     for (size_t i = 0; i < sl_feature_count; i++) {
         const sl_feature *f = sl_features[i];
         assert_true(f->row_count > 0 || f->start != NULL);
+        assert_true(f->teardown == NULL || f->state_size > 0);
         for (size_t k = 0; k < f->row_count; k++) {
             const char *call = sl_sysname_of(f->rows[k].nr);
             assert_non_null(call);

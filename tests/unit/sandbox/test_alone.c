@@ -19,7 +19,7 @@
 enum keeper {
     KERNEL,     /* Landlock, the filter, limits of the kernel: or nothing is asked of anybody */
     SUPERVISOR, /* refused, by the word of a feature */
-    ENGINE,     /* refused by engine/run.c: its own clock and log */
+    ENGINE,     /* refused by engine/alone.c: its own clock and log */
 };
 
 static const struct {

@@ -12,11 +12,8 @@
 #include <cmocka.h>
 
 #include "core/util.h"
+#include "kernel/numbers.h"
 #include "supervisor/path.h"
-
-/* newer than the oldest headers */
-#define NR_SETXATTRAT    463
-#define NR_REMOVEXATTRAT 466
 
 #define NONE    (-1)
 #define FOLLOWS 0u
@@ -45,8 +42,8 @@ static void test_places(void **state)
         {SYS_statx, 0, 100, 101, 3}, /* behind its flags */
         {SYS_name_to_handle_at, 0, 100, 101, 2},
         {SYS_unlinkat, 0, 100, 101, 2},
-        {NR_SETXATTRAT, 0, 100, 101, 3},
-        {NR_REMOVEXATTRAT, 0, 100, 101, 3},
+        {SL_NR_SETXATTRAT, 0, 100, 101, 3},
+        {SL_NR_REMOVEXATTRAT, 0, 100, 101, 3},
         {SYS_newfstatat, 0, 100, 101, 2},
         {SYS_readlinkat, 0, 100, 101, 2},
         {SYS_fchmod, 0, 100, 0, 1},
