@@ -42,8 +42,8 @@ struct sl_sandbox {
 
 static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rules *rules)
 {
-    for (size_t i = 0; i < f->refused_count; i++) {
-        int r = sl_bpf_add(rules, &f->refused[i]);
+    for (size_t i = 0; i < f->settled_count; i++) {
+        int r = sl_bpf_add(rules, &f->settled[i]);
         if (r < 0) {
             return r;
         }

@@ -38,7 +38,7 @@ static bool wanted(const sl_policy *policy)
 }
 
 /* Ways to a peer that no handler would see, or to another one than was judged. */
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     /* a connection inside a send (NET-05); with these options connect(2) sends nothing and a later
      * write would reach whoever has the port by then (NET-27) */
     {.nr = SYS_sendto,
@@ -172,8 +172,8 @@ const sl_feature sl_feature_net = {
     .option = "rules that name hosts, addresses or requests",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .filter = filter,
     .state_size = sizeof(struct sl_net_state),
     .setup = setup,

@@ -241,8 +241,8 @@ const sl_feature sl_feature_time = {
     .option = "--time-start",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = settled,
-    .refused_count = SL_ARRAY_LEN(settled),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .state_size = sizeof(struct sl_time_state),
     .teardown = teardown,
 };
