@@ -2,7 +2,6 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +24,7 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
-#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/vfile.h"
 
 #define CHILD_STACK (64u * 1024u)
 

@@ -24,7 +24,6 @@
 #include "features/repeat/lend.h"
 #include "kernel/numbers.h"
 #include "kernel/proc.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
 #define NS_PER_S   1000000000
