@@ -1,6 +1,7 @@
 # Sourced by ./dev: the passes of `./dev test`, and what each is for.
 #
-#   release, as called     all of it, on the programs that users get
+#   release, as called     all of it, on the programs that users get; as root with what needs another
+#                          machine (vm) and containers (container)
 #   asan, as called        unit and fuzz with leaks checked; security and a part of integration
 #   release, ordinary user when called as root: unit, integration and security once more, without
 #                          privileges, in a copy that this user can read

@@ -163,8 +163,9 @@ static int take_descriptors(const struct sl_child_args *args)
     if (args->close_fds && args->terminal_fd == 0) {
         return close_range(3, ~0u, CLOSE_RANGE_UNSHARE) < 0 ? -errno : 0;
     }
-    /* Ours are close-on-exec from birth. */
-    if (unshare(CLONE_FILES) < 0) {
+    /* Ours are close-on-exec from birth. unshare(CLONE_FILES) is what containers' profiles refuse,
+     * whatever its flags; nothing lies in this range. */
+    if (close_range(~0u, ~0u, CLOSE_RANGE_UNSHARE) < 0) {
         return -errno;
     }
     for (int fd = 0; args->terminal_fd > 0 && fd <= STDERR_FILENO; fd++) {

@@ -44,6 +44,9 @@ static const struct {
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
 
+/* What lets the content be read. */
+#define READS (SL_LANDLOCK_READ | SL_LANDLOCK_WRITE | SL_LANDLOCK_DEVICE | SL_LANDLOCK_LOOK)
+
 /* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
  * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
@@ -52,7 +55,7 @@ static int add_rule(struct builder *b, int fd, unsigned rights, const char *path
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
     }
-    if (rights != SL_LANDLOCK_LIST && sl_strv_add(&b->view->readable, path) < 0) {
+    if ((rights & READS) != 0 && sl_strv_add(&b->view->readable, path) < 0) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;

@@ -2,13 +2,31 @@
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
+import pytest
 from harness import paths
 
 
-def test_demo(tmp_path):
-    done = subprocess.run([paths.ROOT / "demo" / "run", paths.BUILD], capture_output=True, text=True,
+@pytest.fixture(params=["the tree", "a copy in /tmp"])
+def tree(request):
+    """Where the demo is run from. The default view lets the command write /tmp."""
+    if request.param == "the tree":
+        yield paths.ROOT
+        return
+    copy = Path(tempfile.mkdtemp(prefix="sandlock-demo-", dir="/tmp"))
+    for part in ("demo", "certs"):
+        shutil.copytree(paths.ROOT / part, copy / part)
+    (copy / "build").mkdir()
+    yield copy
+    shutil.rmtree(copy)
+
+
+def test_demo(tree):
+    done = subprocess.run([tree / "demo" / "run", paths.BUILD], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     agent, server, audit, end = re.split(r"^== .*$", done.stdout, flags=re.M)[1:]
