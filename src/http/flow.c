@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "http/judge.h"

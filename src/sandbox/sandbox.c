@@ -2,7 +2,6 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +24,7 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
-#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/vfile.h"
 
 #define CHILD_STACK (64u * 1024u)
 
@@ -42,8 +39,8 @@ struct sl_sandbox {
 
 static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rules *rules)
 {
-    for (size_t i = 0; i < f->refused_count; i++) {
-        int r = sl_bpf_add(rules, &f->refused[i]);
+    for (size_t i = 0; i < f->settled_count; i++) {
+        int r = sl_bpf_add(rules, &f->settled[i]);
         if (r < 0) {
             return r;
         }

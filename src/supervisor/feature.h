@@ -44,8 +44,8 @@ typedef struct sl_feature {
     size_t row_count;
     /* What the kernel refuses (or lets go) by itself, with a supervisor or without: these come
      * before every row. */
-    const sl_bpf_rule *refused;
-    size_t refused_count;
+    const sl_bpf_rule *settled;
+    size_t settled_count;
     /* The same where it depends on the policy; may be NULL. 0 or -errno. */
     int (*filter)(const sl_policy *policy, sl_bpf_rules *rules);
     /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. Who has none has

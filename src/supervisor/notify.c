@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/num.h"
 #include "core/util.h"
 #include "kernel/pidfd.h"
 #include "kernel/proc.h"

@@ -54,7 +54,7 @@ static sl_answer handle_fcntl(sl_call *call)
     return SL_ANSWER_VALUE(sl_call_valid(call) ? take(call, fd, type) : -EPERM);
 }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_fcntl,
      .action = SL_BPF_ERRNO(EINVAL), /* as where there are none */
      .conds = {SL_ARG_EQ(1, F_SETDELEG_COMMAND)}},
@@ -73,6 +73,6 @@ const sl_feature sl_feature_leases = {
     .promised = sl_feature_promises_nothing, /* alone there are none */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

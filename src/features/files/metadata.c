@@ -317,7 +317,7 @@ static sl_answer handle_ioctl(sl_call *call)
 
 /* ioctl(2) numbers that change a file through a descriptor that may only read, and that no program
  * needs: they are refused everywhere. */
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SL_NR_FILE_SETATTR, .action = SL_BPF_ERRNO(ENOSYS)}, /* callers fall back to ioctl */
     IOCTL(SL_BPF_ERRNO(EPERM),
           SL_ARG_EQ(1, 0x40806685u)), /* FS_IOC_ENABLE_VERITY: read-only for good */
@@ -375,6 +375,6 @@ const sl_feature sl_feature_metadata = {
     .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

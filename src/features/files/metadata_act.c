@@ -31,20 +31,18 @@ void sl_meta_job_free(sl_meta_job *job)
 bool sl_meta_may_change(const sl_supervisor *sv, int fd)
 {
     static const char gone[] = " (deleted)";
-    char link[64];
     char real[PATH_MAX];
     struct stat st;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, real, sizeof(real) - 1);
-    if (n <= 0 || n == (ssize_t)sizeof(real) - 1 || fstat(fd, &st) < 0) {
+    int r = sl_proc_fd_path(fd, real);
+    if (fstat(fd, &st) < 0) {
         return false;
     }
-    real[n] = '\0';
-    if (real[0] != '/') {
-        return true; /* "pipe:[...]", "socket:[...]" */
+    if (r < 0) {
+        return r == -ENOENT && real[0] != '\0' && real[0] != '/'; /* "pipe:[...]", "socket:[...]" */
     }
+    size_t n = strlen(real);
     size_t end = sizeof(gone) - 1;
-    if (st.st_nlink == 0 && (size_t)n > end && strcmp(real + n - end, gone) == 0) {
+    if (st.st_nlink == 0 && n > end && strcmp(real + n - end, gone) == 0) {
         return true;
     }
     return sl_fsview_writable(sv->view, real) && !sl_fsview_denied(sv->view, real);

@@ -208,7 +208,7 @@ static sl_answer handle_open(sl_call *call)
  */
 #define EMPTIES(a, access) SL_ARG_MASK_EQ(a, O_TRUNC | O_ACCMODE, O_TRUNC | (access))
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_openat2, .action = SL_BPF_ERRNO(ENOSYS)},
     {.nr = SYS_openat, .action = SL_BPF_ERRNO(EACCES), .conds = {EMPTIES(2, O_ACCMODE)}},
 #ifdef SYS_open
@@ -239,6 +239,6 @@ const sl_feature sl_feature_truncate = {
     .promised = promised,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

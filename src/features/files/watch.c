@@ -71,7 +71,7 @@ static sl_answer handle_inotify_add_watch(sl_call *call)
         .nr = (nr_), .action = SL_BPF_ERRNO(error), .conds = { __VA_ARGS__ }                       \
     }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     /* its signals go to whoever asks, so nobody can ask on behalf */
     REFUSE(SYS_fcntl, EACCES, SL_ARG_EQ(1, F_NOTIFY)),
     /* on the built-in list too, which a policy may replace */
@@ -89,6 +89,6 @@ const sl_feature sl_feature_watch = {
     .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

@@ -61,7 +61,7 @@ int sl_net_refuse_fast_open(sl_bpf_rules *rules)
 }
 
 /* Ways to a peer that no handler would see, or to another one than was judged. */
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     NO_FAST_OPEN(sendto, 3),
     NO_FAST_OPEN(sendmsg, 2),
     NO_FAST_OPEN(sendmmsg, 3),
@@ -189,8 +189,8 @@ const sl_feature sl_feature_net = {
     .option = "rules that name hosts, addresses or requests",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .filter = filter,
     .state_size = sizeof(struct sl_net_state),
     .setup = setup,

@@ -14,14 +14,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "features/net/net.h"
 #include "features/net/port_names.h"
 #include "features/net/send_int.h"
 #include "features/net/unix.h"
 #include "kernel/proc.h"
-#include "kernel/tree.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
  * reading our copy after it was freed. */

@@ -20,7 +20,6 @@
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
-#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 

@@ -264,7 +264,7 @@ static void teardown(void *state)
 
 #ifdef SYS_getdents
 /* The older form has no reader left; one that it has would not be sorted. */
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_getdents, .action = SL_BPF_ERRNO(ENOSYS)},
 };
 #endif
@@ -280,8 +280,8 @@ const sl_feature sl_feature_dirs = {
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
 #ifdef SYS_getdents
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 #endif
     .state_size = sizeof(struct sl_dirs_state),
     .teardown = teardown,

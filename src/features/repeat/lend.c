@@ -20,7 +20,6 @@
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "kernel/thread.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
 #define LOOK_NS 50000 /* between two looks at the caller */

@@ -24,7 +24,6 @@
 #include "features/repeat/lend.h"
 #include "kernel/numbers.h"
 #include "kernel/proc.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
 #define NS_PER_S   1000000000
@@ -241,8 +240,8 @@ const sl_feature sl_feature_time = {
     .option = "--time-start",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = settled,
-    .refused_count = SL_ARRAY_LEN(settled),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .state_size = sizeof(struct sl_time_state),
     .teardown = teardown,
 };

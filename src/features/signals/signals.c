@@ -216,7 +216,7 @@ static sl_answer handle_fcntl(sl_call *call)
 }
 
 /* Owners that are named through memory could be changed behind the check. */
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_fcntl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
     {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
     {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
@@ -247,6 +247,6 @@ const sl_feature sl_feature_signals = {
     .promised = promised, /* it guards us; Landlock guards others */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };
