@@ -1,6 +1,6 @@
 /* Owns the questions about sockets at a port (sock_diag(7)): who is there by the kernel's word.
  * Never waits: the kernel answers at once or not at all. */
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
