@@ -197,6 +197,17 @@ static bool try_read_memory(char *detail, size_t cap)
     return true;
 }
 
+static bool try_pidfd_open(char *detail, size_t cap)
+{
+    int r = sl_place_ask(SL_PLACE_PIDFD_OPEN);
+    if (r < 0) {
+        say(detail, cap, -r);
+        return false;
+    }
+    snprintf(detail, cap, "it is there");
+    return true;
+}
+
 static bool try_proc(char *detail, size_t cap)
 {
     sl_error err;
@@ -232,8 +243,10 @@ static const struct {
     {"landlock", "5.19", "file rules, and what is listed below", true, false, true, try_landlock},
     {"seccomp_notify", "5.19", "every rule that depends on an address, a name or a request", true,
      false, true, try_seccomp_notify},
-    {"read_memory", "3.2", "judging what a trapped call names", true, false, false,
-     try_read_memory},
+    {"read_memory", "3.2", "reading what a trapped call names; /proc/PID/mem is slower", false,
+     true, false, try_read_memory},
+    {"pidfd_open", "5.3", "ending what was started, and nothing else", true, false, false,
+     try_pidfd_open},
     {"pidfd_thread", "6.9", "threads with descriptors of their own, which are refused", false,
      false, false, try_pidfd_thread},
     {"pidfd_getfd", "5.6", "acting on sockets at no cost; they are made for the command instead",
@@ -314,8 +327,8 @@ void sl_probe_protections(sl_probe_protection ret_rows[SL_HOLDS_COUNT])
 
 int sl_probe_quick(sl_error *err)
 {
-    static const enum sl_place_call needed[] = {SL_PLACE_PIDFD_OPEN, SL_PLACE_PROCESS_VM_READV,
-                                                SL_PLACE_MEMFD_CREATE, SL_PLACE_SECCOMP};
+    static const enum sl_place_call needed[] = {SL_PLACE_PIDFD_OPEN, SL_PLACE_MEMFD_CREATE,
+                                                SL_PLACE_SECCOMP};
     char why[SL_PLACE_TEXT_MAX];
     for (size_t i = 0; i < SL_ARRAY_LEN(needed); i++) {
         int r = sl_place_ask(needed[i]);
