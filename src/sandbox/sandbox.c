@@ -17,6 +17,7 @@
 #include "features/net/net.h"
 #include "kernel/clone.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
@@ -48,6 +49,16 @@ static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rule
     return f->filter == NULL ? 0 : f->filter(policy, rules);
 }
 
+static void trap_allowed(sl_bpf_rules *rules, int nr)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        sl_bpf_rule *rule = &rules->items[i];
+        if (rule->nr == nr && rule->action == SECCOMP_RET_ALLOW) {
+            rule->action = SECCOMP_RET_USER_NOTIF;
+        }
+    }
+}
+
 /* Asks the supervisor; without one, refuses what nobody may do unasked. */
 static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
 {
@@ -58,6 +69,9 @@ static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
             continue;
         }
         memcpy(rule.conds, f->rows[i].conds, sizeof(rule.conds));
+        if ((f->rows[i].flags & SL_ROW_ALLOWED_TOO) != 0) {
+            trap_allowed(rules, rule.nr);
+        }
         int r = sl_bpf_add(rules, &rule);
         if (r < 0) {
             return r;
@@ -244,6 +258,7 @@ void sl_sandbox_join(sl_sandbox *sb)
 static int explain(const struct sl_child_args *args, sl_error *err)
 {
     const char *why = strerror(args->failed_errno);
+    char place[SL_PLACE_TEXT_MAX];
     switch (args->failed_step) {
     case SL_CHILD_STARTED:
         return sl_error_set(err, ECHILD, "the child died before it could start '%s'", args->path);
@@ -268,15 +283,14 @@ static int explain(const struct sl_child_args *args, sl_error *err)
                             "--no-huge-pages): %s",
                             why);
     case SL_CHILD_LANDLOCK:
-        return sl_error_set(err, args->failed_errno, "the kernel refused the Landlock rules: %s",
-                            why);
+        return sl_error_set(err, args->failed_errno, "the Landlock rules do not hold: %s",
+                            sl_place_say("landlock_restrict_self(2)", args->failed_errno, place));
     case SL_CHILD_SECCOMP:
-        return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s%s",
-                            why,
+        return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s",
                             args->failed_errno == EBUSY
-                                ? " (a supervisor listens already: inside another sandbox only "
+                                ? "a supervisor listens already (inside another sandbox only "
                                   "--no-supervisor works)"
-                                : "");
+                                : sl_place_say("seccomp(2)", args->failed_errno, place));
     case SL_CHILD_CANARY_FILE:
         return sl_error_set(err, EPERM,
                             "Landlock does not hold: a file outside every rule could be opened");

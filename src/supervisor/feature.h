@@ -18,6 +18,7 @@ enum sl_row_flags {
     SL_ROW_MAY_CONTINUE = 1 << 0,  /* safe to let the kernel read the caller's memory again: another
                                       layer decides, or the arguments are plain numbers */
     SL_ROW_REFUSED_ALONE = 1 << 1, /* without a supervisor the kernel refuses it: EPERM */
+    SL_ROW_ALLOWED_TOO = 1 << 2,   /* trapped also where an earlier rule lets the call go */
 };
 
 typedef struct sl_syscall_row {

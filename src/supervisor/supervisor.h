@@ -56,6 +56,7 @@ typedef struct sl_chain {
 
 struct sl_deferred_queue;
 struct sl_vfile_state;
+struct sl_listing_state;
 struct sl_worker;
 struct sl_port_names;
 
@@ -88,7 +89,8 @@ typedef struct sl_supervisor {
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
     struct sl_deferred_queue *deferred;
     struct sl_vfile_state *vfile;
-    struct sl_worker *worker; /* dispatcher thread only */
+    struct sl_listing_state *listing; /* dispatcher thread only */
+    struct sl_worker *worker;         /* dispatcher thread only */
 } sl_supervisor;
 
 /* Chains and states for the features of the list that this policy wants. `policy` and `view`

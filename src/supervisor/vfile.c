@@ -14,6 +14,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "kernel/proc.h"
+#include "supervisor/listing.h"
 #include "supervisor/path.h"
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
@@ -104,6 +105,7 @@ static struct sl_vfile_state *state_of(const sl_call *call)
         s->meaning_state = UNTRIED;
         s->name_state = UNTRIED;
         s->copied = copy_open(call, &s->open);
+        sl_listing_at_open(call);
     }
     return s != NULL && s->copied ? s : NULL;
 }

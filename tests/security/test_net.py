@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import kernel, netns
+from harness import kernel, netns, places
 from harness.waiting import TIMEOUT
 
 pytestmark = pytest.mark.netns
@@ -105,6 +105,7 @@ def test_NET_02_local_socket_replaced_after_the_check(sandlock, pair, attack, ve
 
 def test_NET_03_thread_with_its_own_table(sandlock, pair, attack):
     table = attack("net_table")
+    sandlock.place = places.words("unshare")
     assert [r for _, r in steps(sandlock.bare([table, *pair.good]))] == \
         ["ok", "ok", "ENOTCONN", "ok", "ENOTCONN"]
     seen = len(pair.good_udp.received())

@@ -10,7 +10,9 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
+#include "supervisor/hold.h"
 #include "supervisor/supervisor.h"
 
 #define F_SETDELEG_COMMAND 1040 /* F_SETDELEG, Linux 6.19: a lease of a directory */
@@ -25,6 +27,12 @@ static bool may_lease(const sl_supervisor *sv, int fd)
     char path[PATH_MAX];
     return sl_proc_fd_path(fd, path) == 0 && sl_fsview_writable(sv->view, path) &&
            !sl_fsview_denied(sv->view, path);
+}
+
+static bool may_lease_number(const sl_call *call)
+{
+    sl_autoclose int fd = sl_call_reach(call, (int)call->args[0]);
+    return fd >= 0 && may_lease(call->sv, fd);
 }
 
 /* The signal that tells of another's open is the caller's: an owner that is there already is left
@@ -43,6 +51,9 @@ static sl_answer handle_fcntl(sl_call *call)
     int type = (int)call->args[2];
     if ((int)call->args[1] != F_SETLEASE || type == F_UNLCK) {
         return SL_ANSWER_PASS; /* giving one up harms nobody */
+    }
+    if (!sl_place_fetches()) { /* the caller's own to take, while its number stays what it is */
+        return sl_hold_continue(call, SL_HOLD_TREE, may_lease_number);
     }
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0) {

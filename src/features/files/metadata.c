@@ -20,6 +20,7 @@
 #include "features/features.h"
 #include "features/files/metadata_int.h"
 #include "kernel/numbers.h"
+#include "kernel/place.h"
 #include "policy/verdict.h"
 #include "supervisor/identity.h"
 #include "supervisor/path.h"
@@ -60,11 +61,22 @@ static int own_descriptor(const sl_call *call, const char *path)
     return is ? (int)fd : -1;
 }
 
+/* The caller's own flags, where ours are those of a second look at the object. They decide about an
+ * error alone: what may be changed is asked of the object. */
+static int flags_of(const sl_call *call, int fd, int pinned)
+{
+    sl_call_fd info;
+    if (sl_place_fetches()) {
+        return fcntl(pinned, F_GETFL);
+    }
+    return sl_call_fd_read(call, fd, &info) == 0 ? (int)info.flags : O_PATH;
+}
+
 /* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */
 static int pin_plain(const sl_call *call, int fd)
 {
-    int pinned = sl_call_pin(call, fd);
-    if (pinned >= 0 && (fcntl(pinned, F_GETFL) & O_PATH) != 0) {
+    int pinned = sl_call_reach(call, fd);
+    if (pinned >= 0 && (flags_of(call, fd, pinned) & O_PATH) != 0) {
         close(pinned);
         return -EBADF;
     }

@@ -82,7 +82,11 @@ static int change_flags(const sl_meta_change *c, int fd)
     if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         return -ENOTTY;
     }
-    return ioctl(fd, c->command, argument) < 0 ? -errno : 0;
+    sl_autoclose int opened = -1;
+    if ((fcntl(fd, F_GETFL) & O_PATH) != 0) {
+        fd = opened = sl_proc_reopen(fd, O_RDONLY | O_NONBLOCK);
+    }
+    return fd < 0 ? fd : ioctl(fd, c->command, argument) < 0 ? -errno : 0;
 }
 
 /* fchmodat2(2), or where it is not known the way by the object's other name, which must not be

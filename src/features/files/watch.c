@@ -12,7 +12,9 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
+#include "supervisor/hold.h"
 #include "supervisor/path.h"
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
@@ -46,10 +48,19 @@ static int find(const sl_call *call)
     return r < 0 ? r : sl_pin(call, where.dirfd, path, flags);
 }
 
+static bool may_watch_named(const sl_call *call)
+{
+    sl_autoclose int object = find(call);
+    return object >= 0 && may_watch(call->sv, object);
+}
+
 static sl_answer handle_inotify_add_watch(sl_call *call)
 {
     char name[SL_PROC_FD_NAME_MAX];
     uint32_t mask = (uint32_t)call->args[2];
+    if (!sl_place_fetches()) { /* its own to add, while what it says stays what it is */
+        return sl_hold_continue(call, SL_HOLD_MEMORY, may_watch_named);
+    }
     sl_autoclose int group = sl_call_pin(call, (int)call->args[0]);
     sl_autoclose int object = group < 0 ? -1 : find(call);
     if (group < 0 || object < 0) {

@@ -163,7 +163,8 @@ static void teardown(void *state)
 }
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
- * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares. */
+ * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares; listen,
+ * of plain numbers, and SO_LINGER for sockets that we do not hold (mint.c). */
 static const sl_syscall_row rows[] = {
     {.nr = SYS_connect, .handler = sl_net_handle_connect},
     {.nr = SYS_sendto, .handler = sl_net_handle_sendto},
@@ -173,8 +174,9 @@ static const sl_syscall_row rows[] = {
      .flags = SL_ROW_MAY_CONTINUE, /* plain numbers, and clone3 is refused */
      .handler = sl_net_handle_clone,
      .conds = {SL_ARG_MASK_EQ(0, CLONE_FILES | CLONE_THREAD, CLONE_FILES)}},
-    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+    {.nr = SYS_listen, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_listen},
     {.nr = SYS_setsockopt,
+     .flags = SL_ROW_MAY_CONTINUE,
      .handler = sl_net_handle_linger,
      .conds = {SL_ARG_EQ(1, SOL_SOCKET), SL_ARG_EQ(2, SO_LINGER)}},
     {.nr = SYS_recvfrom, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvfrom},

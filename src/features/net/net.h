@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 #include "policy/verdict.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"

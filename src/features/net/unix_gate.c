@@ -16,6 +16,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/mint/mint.h"
 #include "features/net/send_int.h"
 #include "features/net/unix.h"
 #include "kernel/landlock.h"
@@ -124,6 +125,10 @@ static sl_answer handle_socket(sl_call *call)
     sl_autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, (int)call->args[2]);
     if (fd < 0 || shutdown(fd, SHUT_WR) < 0) {
         return SL_ANSWER_VALUE(-errno);
+    }
+    int r = sl_mint_keep(call->sv, fd);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
     }
     s->gave = true;
     return (sl_answer){

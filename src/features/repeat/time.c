@@ -175,12 +175,8 @@ static sl_answer handle_timer_settime(sl_call *call)
 
 static sl_answer handle_timerfd_settime(sl_call *call)
 {
-    char path[64];
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
-    if (fd < 0) {
-        return SL_ANSWER_PASS; /* the kernel says why */
-    }
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    char path[64]; /* -1 for what is no timer: the kernel says why */
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->tid, (int)call->args[0]);
     return is_wall_clock((int)sl_proc_number(path, "clockid")) ? lend_timer(call, 2)
                                                                : SL_ANSWER_PASS;
 }

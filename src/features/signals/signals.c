@@ -21,6 +21,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "policy/verdict.h"
@@ -172,6 +173,33 @@ static long target_of(int fd)
     return ended ? 0 : -EPERM;
 }
 
+/* A pidfd or such a directory of our own for whom the caller's means, where that one cannot be
+ * fetched. The caller's says the number before and after: while it does, nobody else has it. */
+static int open_target_again(const sl_call *call, int number)
+{
+    char path[64];
+    struct statfs st;
+    sl_autoclose int object = sl_call_reach(call, number);
+    if (object < 0) {
+        return object;
+    }
+    if (fstatfs(object, &st) == 0 && st.f_type == PROC_SUPER_MAGIC) {
+        return sl_proc_reopen(object, O_RDONLY | O_DIRECTORY);
+    }
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->tid, number);
+    long pid = sl_proc_number(path, "Pid");
+    sl_autoclose int fd = pid <= 0 ? -1 : (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (fd < 0 || sl_proc_number(path, "Pid") != pid) {
+        return -EPERM; /* it has ended, or is no process */
+    }
+    return sl_steal_fd(&fd);
+}
+
+static int pin_target(const sl_call *call, int number)
+{
+    return sl_place_fetches() ? sl_call_pin(call, number) : open_target_again(call, number);
+}
+
 /* Sent from here through the pinned pidfd: the number could be another pidfd by then. Where
  * Landlock isolates signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
@@ -181,7 +209,7 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (((unsigned)call->args[3] & ~FLAGS_KNOWN) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int fd = pin_target(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
     }

@@ -203,6 +203,12 @@ static const struct tested {
     {"random", "execve", "repeat/test_random.c", "every_process_has_its_own", "is_born"},
     {"random", "execveat", "repeat/test_random.c", "bad_arguments_are_errors", "asks_badly"},
     {"dirs", "getdents64", "repeat/test_dirs.c", "names_come_sorted", "lists"},
+    {"dirs_opened", "open", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"dirs_opened", "openat", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"dirs_opened", "openat2", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"mint", "socket", "mint/test_mint.c", "sockets_are_judged", "reaches"},
+    {"mint", "socketpair", "mint/test_mint.c", "pairs_reach_nobody_else", "pairs"},
+    {"mint", "bind", "mint/test_mint.c", "closed_names_are_free", "binds_again"},
 };
 
 /* True if the table has this row; counts it. */

@@ -1,7 +1,7 @@
 /* What the questions about sockets share: sending one, and reading a list of answers (netlink(7),
  * sock_diag(7)). Never waits: the kernel answers at once or not at all. */
-#ifndef SANDLOCK_KERNEL_NETLINK_H
-#define SANDLOCK_KERNEL_NETLINK_H
+#ifndef SANDLOCK_KERNEL_DIAG_NETLINK_H
+#define SANDLOCK_KERNEL_DIAG_NETLINK_H
 
 #include <linux/netlink.h>
 #include <stdbool.h>

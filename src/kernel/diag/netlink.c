@@ -1,5 +1,5 @@
 /* Owns the exchange with sock_diag. Knows nothing of sockets: diag.c and udiag.c do. */
-#include "kernel/netlink.h"
+#include "kernel/diag/netlink.h"
 
 #include <errno.h>
 #include <linux/sock_diag.h>

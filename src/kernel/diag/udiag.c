@@ -1,6 +1,6 @@
 /* Owns the questions about Unix sockets (sock_diag(7)): who is there by the kernel's word. Never
  * waits: the kernel answers at once or not at all. */
-#include "kernel/udiag.h"
+#include "kernel/diag/udiag.h"
 
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -10,7 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "core/util.h"
-#include "kernel/netlink.h"
+#include "kernel/diag/netlink.h"
 
 #define DUMP_ROUNDS 1024 /* messages of one list of sockets, some hundred in each */
 

@@ -1,6 +1,6 @@
 /* Owns the questions about sockets at a port (sock_diag(7)): who is there by the kernel's word.
  * Never waits: the kernel answers at once or not at all. */
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
-#include "kernel/netlink.h"
+#include "kernel/diag/netlink.h"
 
 #define DUMP_ROUNDS 64 /* messages of one list of sockets */
 
