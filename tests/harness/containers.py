@@ -26,6 +26,8 @@ CERTS = "etc/ssl/certs"
 CAPS = [f"CAP_{c}" for c in ("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW",
                              "SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SERVICE",
                              "SYS_CHROOT", "KILL", "AUDIT_WRITE")]
+# As most users have it, without a copy for each container; else what works everywhere.
+DRIVERS = ("overlay2", "vfs")
 MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,12 +112,20 @@ class Docker:
         self.env = {"PATH": f"{bin_}:{os.environ['PATH']}", "HOME": str(directory),
                     "DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "0", "LANG": "C.UTF-8",
                     "TERM": "xterm", "SANDLOCK_BUILD": str(paths.BUILD)}
-        words = [daemon, "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-                 "--bridge=none", "--storage-driver=vfs", "--exec-opt=native.cgroupdriver=cgroupfs",
-                 f"--cgroup-parent={self.cgroups.path}", f"--data-root={directory}/data",
-                 f"--exec-root={directory}/exec", f"--pidfile={directory}/pid",
-                 f"--host={self.socket}"]
         self.log = directory / "log"
+        for driver in DRIVERS:
+            self._start([daemon, f"--storage-driver={driver}"])
+            if self.process.poll() is None:
+                return
+            self.close()
+        raise Unavailable(f"dockerd does not work here: {self.log.read_text()[-1500:]}")
+
+    def _start(self, words):
+        """Returns when it answers or has ended."""
+        words += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none",
+                  "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent={self.cgroups.path}",
+                  f"--data-root={self.directory}/data", f"--exec-root={self.directory}/exec",
+                  f"--pidfile={self.directory}/pid", f"--host={self.socket}"]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork",
@@ -126,9 +136,6 @@ class Docker:
         except BaseException:
             self.close()
             raise
-        if self.process.poll() is not None:
-            self.close()
-            raise Unavailable(f"dockerd does not work here: {self.log.read_text()[-1500:]}")
 
     def _ready(self):
         return (self.directory / "sock").exists() and self.docker("version").rc == 0

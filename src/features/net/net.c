@@ -37,19 +37,36 @@ static bool wanted(const sl_policy *policy)
     return sl_policy_restricts_net(policy);
 }
 
+/* A connection inside a send, which no connect(2) tells of: nobody sees it, Landlock neither
+ * (NET-05). */
+static const sl_bpf_rule fast_open[] = {
+#define NO_FAST_OPEN(call, flags)                                                                  \
+    {                                                                                              \
+        .nr = SYS_##call, .action = SL_BPF_ERRNO(EOPNOTSUPP), .conds = {                           \
+            SL_ARG_MASK_EQ(flags, MSG_FASTOPEN, MSG_FASTOPEN)                                      \
+        }                                                                                          \
+    }
+    NO_FAST_OPEN(sendto, 3),
+    NO_FAST_OPEN(sendmsg, 2),
+    NO_FAST_OPEN(sendmmsg, 3),
+};
+
+int sl_net_refuse_fast_open(sl_bpf_rules *rules)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(fast_open); i++) {
+        r = sl_bpf_add(rules, &fast_open[i]);
+    }
+    return r;
+}
+
 /* Ways to a peer that no handler would see, or to another one than was judged. */
 static const sl_bpf_rule settled[] = {
-    /* a connection inside a send (NET-05); with these options connect(2) sends nothing and a later
-     * write would reach whoever has the port by then (NET-27) */
-    {.nr = SYS_sendto,
-     .action = SL_BPF_ERRNO(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
-    {.nr = SYS_sendmsg,
-     .action = SL_BPF_ERRNO(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(2, MSG_FASTOPEN, MSG_FASTOPEN)}},
-    {.nr = SYS_sendmmsg,
-     .action = SL_BPF_ERRNO(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
+    NO_FAST_OPEN(sendto, 3),
+    NO_FAST_OPEN(sendmsg, 2),
+    NO_FAST_OPEN(sendmmsg, 3),
+/* with these options connect(2) sends nothing and a later write would reach whoever has the port
+ * by then (NET-27) */
 #define NO_OPTION(level, option)                                                                   \
     {                                                                                              \
         .nr = SYS_setsockopt, .action = SL_BPF_ERRNO(EPERM), .conds = {                            \

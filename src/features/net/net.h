@@ -95,6 +95,9 @@ void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verd
                      bool allowed);
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret);
 
+/* net.c: the filter refuses connections inside a send. 0 or -errno. */
+int sl_net_refuse_fast_open(sl_bpf_rules *rules);
+
 /* connect.c */
 sl_answer sl_net_handle_connect(sl_call *call);
 /* connect(2) that never keeps this thread: -EINPROGRESS when a blocking socket goes on connecting.

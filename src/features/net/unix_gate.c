@@ -83,6 +83,12 @@ static bool promises_connect(const sl_policy *policy)
            (sl_policy_isolates_abstract(policy) && is_lost(policy, SL_HOLDS_ABSTRACT));
 }
 
+/* Ports are judged at the connect, by us and by Landlock: there must be one. */
+static int filter_connect(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    return policy->net_connect.count > 0 ? sl_net_refuse_fast_open(rules) : 0;
+}
+
 const sl_feature sl_feature_unix_connect = {
     .name = "unix_connect",
     .wanted = is_open,
@@ -90,6 +96,7 @@ const sl_feature sl_feature_unix_connect = {
     .promised = promises_connect,
     .rows = connect_rows,
     .row_count = SL_ARRAY_LEN(connect_rows),
+    .filter = filter_connect,
 };
 
 /* ---- every send, where sockets are named ---- */

@@ -126,8 +126,10 @@ static sl_answer handle_target(sl_call *call)
 
 static sl_answer handle_tgkill(sl_call *call)
 {
-    bool out = is_out_of_reach(call->sv, (pid_t)call->args[0]) ||
-               is_out_of_reach(call->sv, (pid_t)call->args[1]);
+    pid_t tgid = (pid_t)call->args[0];
+    pid_t tid = (pid_t)call->args[1];
+    bool out = tgid > 0 && tid > 0 && /* what other numbers mean the kernel says */
+               (is_out_of_reach(call->sv, tgid) || is_out_of_reach(call->sv, tid));
     return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 

@@ -321,6 +321,22 @@ static void count_note(const char *line)
     notes += strstr(line, "is not writable by default") != NULL;
 }
 
+/* A container without a WORKDIR, and a user who has no secrets there: still not everything. */
+static void root_as_cwd_is_not_writable(void **state)
+{
+    (void)state;
+    sl_error err = {0};
+    SL_AUTO(sl_policy) policy = live_policy("cwd", "/", NULL);
+    SL_AUTO(sl_sandbox) sb = NULL;
+    assert_int_equal(sl_sandbox_new(policy, &sb, &err), 0);
+    assert_false(sl_sandbox_may_write(sb, "/"));
+    assert_false(sl_sandbox_may_write(sb, "/var/tmp"));
+    assert_true(sl_sandbox_may_write(sb, "/tmp"));
+    notes = 0;
+    sl_sandbox_say_notes(sb, count_note);
+    assert_int_equal(notes, 1);
+}
+
 /* $HOME as the current directory: it cannot be writable without its secrets, and that is said. */
 static void home_as_cwd_is_not_writable(void **state)
 {
@@ -451,6 +467,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(missing_denied_path_stays_denied),
         cmocka_unit_test(default_view_hides_secrets),
         cmocka_unit_test(home_as_cwd_is_not_writable),
+        cmocka_unit_test(root_as_cwd_is_not_writable),
         cmocka_unit_test(closed_secret_stays_closed),
         cmocka_unit_test(shared_memory_counts_as_writable),
         cmocka_unit_test(below_means_whole_names),
