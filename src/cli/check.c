@@ -10,9 +10,18 @@
 #include "core/util.h"
 #include "sandbox/probe.h"
 
+/* Who holds here what depends on it. */
+static const char *held_by(const sl_probe_result *row)
+{
+    return row->works ? "kernel" : row->made_up ? "supervisor" : "not";
+}
+
 static const char *verdict(const sl_probe_result *row)
 {
-    return row->works ? "works" : row->required ? "MISSING" : "missing";
+    return row->works      ? "works"
+           : row->made_up  ? "supervisor"
+           : row->required ? "MISSING"
+                           : "missing";
 }
 
 static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
@@ -21,11 +30,11 @@ static int print_rows(const sl_probe_result *rows, size_t count, sl_buf *out)
     for (size_t i = 0; i < count; i++) {
         width = SL_MAX(width, (int)strlen(rows[i].detail));
     }
-    int r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", "FEATURE", "HERE", "SINCE", width,
+    int r = sl_buf_printf(out, "%-15s %-10s %-6s %-*s  %s\n", "FEATURE", "HERE", "SINCE", width,
                           "DETAIL", "LOST WITHOUT IT");
     for (size_t i = 0; r == 0 && i < count; i++) {
         const sl_probe_result *row = &rows[i];
-        r = sl_buf_printf(out, "%-15s %-8s %-6s %-*s  %s\n", row->name, verdict(row), row->since,
+        r = sl_buf_printf(out, "%-15s %-10s %-6s %-*s  %s\n", row->name, verdict(row), row->since,
                           width, row->detail, row->lost);
     }
     return r;
@@ -84,10 +93,10 @@ static int print_json(const sl_probe_result *rows, size_t count, size_t missing,
     int r = features == NULL ? -1 : 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
         const sl_probe_result *row = &rows[i];
-        r = json_array_append_new(features,
-                                  json_pack("{s:s, s:b, s:b, s:s, s:s, s:s}", "name", row->name,
-                                            "works", row->works, "required", row->required, "since",
-                                            row->since, "lost", row->lost, "detail", row->detail));
+        r = json_array_append_new(
+            features, json_pack("{s:s, s:b, s:s, s:b, s:s, s:s, s:s}", "name", row->name, "works",
+                                row->works, "held", held_by(row), "required", row->required,
+                                "since", row->since, "lost", row->lost, "detail", row->detail));
     }
     if (r < 0) {
         json_decref(features);

@@ -398,11 +398,3 @@ const char *sl_addr_format(const sl_addr *addr, char out[SL_ADDR_STR_MAX])
     }
     return out;
 }
-
-const char *sl_addr_format_port(const sl_addr *addr, uint16_t port, char out[SL_ADDR_STR_MAX])
-{
-    char text[SL_ADDR_STR_MAX];
-    snprintf(out, SL_ADDR_STR_MAX, addr->family == 6 ? "[%s]:%u" : "%s:%u",
-             sl_addr_format(addr, text), port);
-    return out;
-}

@@ -66,7 +66,5 @@ socklen_t sl_addr_to_sockaddr(const sl_addr *addr, uint16_t port, int af,
 
 /* "192.0.2.1", "2001:db8::1" (no brackets). Returns `out`. */
 const char *sl_addr_format(const sl_addr *addr, char out[SL_ADDR_STR_MAX]);
-/* "192.0.2.1:80", "[2001:db8::1]:80". Returns `out`. */
-const char *sl_addr_format_port(const sl_addr *addr, uint16_t port, char out[SL_ADDR_STR_MAX]);
 
 #endif

@@ -83,15 +83,3 @@ int sl_strv_env_set(sl_strv *v, const char *name, const char *value)
     *item = entry;
     return 0;
 }
-
-void sl_strv_env_unset(sl_strv *v, const char *name)
-{
-    char **item = env_find(v, name);
-    if (item == NULL) {
-        return;
-    }
-    free(*item);
-    size_t at = (size_t)(item - v->items);
-    memmove(item, item + 1, (v->count - at) * sizeof(*item));
-    v->count--;
-}

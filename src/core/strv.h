@@ -22,6 +22,5 @@ void sl_strv_done(sl_strv *v);
 const char *sl_strv_env_get(const sl_strv *v, const char *name);
 /* Sets or replaces. 0 or -ENOMEM. */
 int sl_strv_env_set(sl_strv *v, const char *name, const char *value);
-void sl_strv_env_unset(sl_strv *v, const char *name);
 
 #endif

@@ -23,7 +23,6 @@
 #include "engine/runs/control.h"
 #include "engine/runs/describe.h"
 #include "engine/service.h"
-#include "policy/verdict.h"
 
 #define GOODBYE_MS      3000 /* how long the gateway may take for its summary */
 #define PORTS_SHOWN_MAX 256

@@ -13,6 +13,7 @@
 
 #include "core/strv.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "policy/link.h"
 
 static const char *const passed_env[] = {"SSL_CERT_FILE", "SSL_CERT_DIR",  "ASAN_OPTIONS",
@@ -22,11 +23,10 @@ static const char *const passed_env[] = {"SSL_CERT_FILE", "SSL_CERT_DIR",  "ASAN
 int sl_helper_find(char **ret_path, sl_error *err)
 {
     char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    ssize_t n = sl_proc_link(SL_PROC_SELF, "exe", self, sizeof(self));
     if (n < 0) {
-        return sl_error_set(err, errno, "cannot find our own program: %s", strerror(errno));
+        return sl_error_set(err, (int)-n, "cannot find our own program: %s", strerror((int)-n));
     }
-    self[n] = '\0';
     *strrchr(self, '/') = '\0';
     static const char *const places[] = {"sandlock-gateway",
                                          "../libexec/sandlock/sandlock-gateway"};

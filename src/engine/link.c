@@ -115,7 +115,7 @@ int sl_link_hello(sl_link *l, const sl_policy *policy, const sl_files *files, sl
 {
     struct sl_link_hello hello = {.header = {SL_LINK_HELLO, sizeof(hello)},
                                   .version = SL_LINK_VERSION};
-    int fds[SL_FD_PASS_MAX];
+    int fds[SL_LINK_HELLO_FDS];
     size_t count = 0;
     sl_buf text;
     sl_buf_init(&text, 16u << 20);

@@ -45,7 +45,8 @@ int sl_link_wait_ready(sl_link *l, const sl_link_events *events, sl_error *err);
 /* Joins the loop; from now on events are told. */
 int sl_link_attach(sl_link *l, uv_loop_t *loop, const sl_link_events *events);
 
-/* Any thread; never blocks. `fd` stays the caller's (-1: none). 0, -ENOBUFS or -EPIPE. */
+/* Any thread; never blocks. `fd` stays the caller's (-1: none). 0, -ENOBUFS, -ENOMEM, or
+ * what sendmsg(2) or fcntl(2) says (-EPIPE: the gateway is gone). */
 int sl_link_send(sl_link *l, const void *message, size_t len, int fd);
 
 const sl_synth_map *sl_link_synth(const sl_link *l);

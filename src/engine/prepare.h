@@ -17,7 +17,7 @@ typedef struct sl_run_options {
     const sl_policy *policy; /* frozen */
     char *const *argv;       /* the command; argv[0] is looked up in PATH as execvp(3) does */
     char *const *environ; /* the caller's environment; the policy's env fields are applied to it */
-    int status_fd;        /* -1: none. One JSON line at the end (INTERFACES, exit codes) */
+    int status_fd;        /* -1: none. One JSON line at the end (docs/man/sandlock.1) */
     bool quiet;           /* no end summary, no warnings on stderr */
     bool interactive;     /* a terminal of its own for the command; standard input is one */
     bool no_supervisor;   /* kernel rules alone, exec in place */

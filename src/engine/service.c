@@ -83,14 +83,28 @@ static void set_hooks(const sl_service *s)
 
 /* ---- what the gateway tells ---- */
 
-static void write_ca(sl_service *s, const char *path, int ca_fd)
+/* 0 or -errno; -EIO when there is nothing, or when not all of it is written. */
+static int copy_ca(int ca_fd, const char *path)
 {
     char text[CA_MAX];
     ssize_t n = pread(ca_fd, text, sizeof(text), 0);
+    if (n <= 0) {
+        return n < 0 ? -errno : -EIO;
+    }
     sl_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
-    if (n <= 0 || fd < 0 || write(fd, text, (size_t)n) != n) {
-        sl_error_set(&s->unwritten, errno == 0 ? EIO : errno,
-                     "cannot write the CA certificate to '%s': %s", path, strerror(errno));
+    if (fd < 0) {
+        return -errno;
+    }
+    ssize_t written = write(fd, text, (size_t)n);
+    return written < 0 ? -errno : written != n ? -EIO : 0;
+}
+
+static void write_ca(sl_service *s, const char *path, int ca_fd)
+{
+    int r = copy_ca(ca_fd, path);
+    if (r < 0) {
+        sl_error_set(&s->unwritten, -r, "cannot write the CA certificate to '%s': %s", path,
+                     strerror(-r));
     }
 }
 

@@ -6,7 +6,7 @@
 
 #define BODY_MAX (192u << 10)
 
-const char *sl_answer_phrase(unsigned status)
+const char *sl_http_answer_phrase(unsigned status)
 {
     switch (status) {
     case 400:
@@ -34,21 +34,21 @@ const char *sl_answer_phrase(unsigned status)
     }
 }
 
-static sl_buf *begin(sl_answer *a, unsigned status, bool verdict, const char *error)
+static sl_buf *begin(sl_http_answer *a, unsigned status, bool verdict, const char *error)
 {
-    *a = (sl_answer){.status = status, .verdict = verdict};
+    *a = (sl_http_answer){.status = status, .verdict = verdict};
     sl_buf_init(&a->body, BODY_MAX);
     (void)sl_buf_append_str(&a->body, "{");
     (void)sl_json_member(&a->body, "error", error);
     return &a->body;
 }
 
-void sl_answer_done(sl_answer *a)
+void sl_http_answer_done(sl_http_answer *a)
 {
     sl_buf_done(&a->body);
 }
 
-void sl_answer_denied(const sl_request *r, const sl_judged *j, sl_answer *ret)
+void sl_http_answer_denied(const sl_request *r, const sl_judged *j, sl_http_answer *ret)
 {
     sl_buf *body =
         begin(ret, j->status, true, j->status == 400 ? "bad_request" : "denied_by_sandlock");
@@ -61,14 +61,15 @@ void sl_answer_denied(const sl_request *r, const sl_judged *j, sl_answer *ret)
     (void)sl_buf_append_str(body, "}\n");
 }
 
-void sl_answer_refused(unsigned status, const char *why, sl_answer *ret)
+void sl_http_answer_refused(unsigned status, const char *why, sl_http_answer *ret)
 {
     sl_buf *body = begin(ret, status, true, "bad_request");
     (void)sl_json_member(body, "reason", why);
     (void)sl_buf_append_str(body, "}\n");
 }
 
-void sl_answer_failed(const sl_request *r, const char *reason, const char *detail, sl_answer *ret)
+void sl_http_answer_failed(const sl_request *r, const char *reason, const char *detail,
+                           sl_http_answer *ret)
 {
     sl_buf *body = begin(ret, 502, false, "upstream_failed");
     (void)sl_json_member(body, "method", r->method);

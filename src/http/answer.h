@@ -13,20 +13,21 @@
 #define SL_ANSWER_VERDICT "deny"
 #define SL_ANSWER_METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-typedef struct sl_answer {
+typedef struct sl_http_answer {
     unsigned status;
     bool verdict; /* a denial of ours: Sandlock-Verdict says so */
     sl_buf body;  /* JSON, one line */
-} sl_answer;
+} sl_http_answer;
 
 /* What each says is in docs; a body that memory does not suffice for is cut short. `done` after
  * each. */
-void sl_answer_denied(const sl_request *r, const sl_judged *j, sl_answer *ret);
-void sl_answer_refused(unsigned status, const char *why, sl_answer *ret);
-void sl_answer_failed(const sl_request *r, const char *reason, const char *detail, sl_answer *ret);
-void sl_answer_done(sl_answer *a);
+void sl_http_answer_denied(const sl_request *r, const sl_judged *j, sl_http_answer *ret);
+void sl_http_answer_refused(unsigned status, const char *why, sl_http_answer *ret);
+void sl_http_answer_failed(const sl_request *r, const char *reason, const char *detail,
+                           sl_http_answer *ret);
+void sl_http_answer_done(sl_http_answer *a);
 
 /* The reason phrase of a status of ours. */
-const char *sl_answer_phrase(unsigned status);
+const char *sl_http_answer_phrase(unsigned status);
 
 #endif

@@ -1,5 +1,5 @@
-/* Owns flows: the list of them, their deadlines, and what each turns out to be by its first bytes
- * (DESIGN "Life of a connection" 4 and 5). What cannot be read is closed, never passed on. */
+/* Owns flows: the list of them, their deadlines, and what each turns out to be by its first bytes.
+ * What cannot be read is closed, never passed on. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "http/judge.h"

@@ -37,7 +37,8 @@ typedef struct sl_protocol {
     int (*start)(sl_flow *flow);   /* 0 or -errno */
     void (*pump)(sl_flow *flow);   /* something may be possible; may end the flow */
     void (*expire)(sl_flow *flow); /* deadline_ms has come */
-    void (*end)(sl_flow *flow);    /* free what `state` holds; may log. NULL: nothing is held */
+    /* Free what `state` holds, also after a failed start; may log. NULL: nothing is held. */
+    void (*end)(sl_flow *flow);
 } sl_protocol;
 
 struct sl_flow {

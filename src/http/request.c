@@ -22,6 +22,7 @@ void sl_request_done(sl_request *r)
 
 void sl_request_begin(sl_request *r, const char *method)
 {
+    sl_buf_consume(&r->url, r->url.len);
     r->open = true;
     r->method = method;
     r->rule = NULL;
@@ -100,7 +101,12 @@ void sl_request_deny(sl_request *r, const sl_judged *j)
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, false, 0, 0);
     size_t plain = strcspn(url, "?"); /* a query may hold a secret: not for the summary */
-    snprintf(what, sizeof(what), "%s %.*s", r->method != NULL ? r->method : "?", (int)plain, url);
+    const char *method = r->method != NULL ? r->method : "?";
+    if (plain > 0) {
+        snprintf(what, sizeof(what), "%s %.*s", method, (int)plain, url);
+    } else {
+        snprintf(what, sizeof(what), "%s %s:%u", method, e.host, e.port);
+    }
     sl_audit_denied(flow->gw->audit, what, j->allow_with);
 }
 

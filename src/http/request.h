@@ -25,12 +25,12 @@ typedef struct sl_request_words {
     sl_slice path;      /* of the target, with the query; none: a form that is no target here */
 } sl_request_words;
 
-/* From a request's head to its line in the log. `url` is kept for the next one. */
+/* From a request's head to its line in the log. The room of `url` is kept for the next one. */
 typedef struct sl_request {
     sl_flow *flow;
     bool open;          /* its line is still to be written */
     const char *method; /* constant text; NULL: it was not understood */
-    sl_buf url;         /* what was judged, terminated; empty when nobody will ask */
+    sl_buf url;         /* what was judged, terminated; empty when it was not written down */
     const char *rule;   /* that allowed it, or NULL */
     sl_addr peer;       /* the address that was dialled for it */
     unsigned status;    /* of the response; 101 is a tunnel from then on */

@@ -203,7 +203,7 @@ static void make_runs(struct builder *b)
             add_run(b, nr, SECCOMP_RET_ALLOW, rule);
         }
     }
-    add_run(b, b->rules->known, SECCOMP_RET_ERRNO | ENOSYS, -1);
+    add_run(b, b->rules->known, SL_BPF_ERRNO(ENOSYS), -1);
 }
 
 int sl_bpf_build(const sl_bpf_rules *rules, struct sock_filter *insns, unsigned short *ret_len)

@@ -8,6 +8,7 @@
 #define SANDLOCK_KERNEL_BPF_H
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,9 @@
 #define SL_BPF_RULES_MAX 640
 #define SL_BPF_INSNS_MAX 4096 /* BPF_MAXINSNS */
 #define SL_BPF_NR_MAX    512  /* one above the highest number that a rule may name */
+
+/* What a rule answers: the call fails with this errno, and nobody is asked. */
+#define SL_BPF_ERRNO(e) (SECCOMP_RET_ERRNO | (uint32_t)(e))
 
 enum sl_bpf_op {
     SL_BPF_NONE = 0,

@@ -16,6 +16,9 @@
 
 static int name_of(pid_t pid, const char *name, char path[NAME_ROOM])
 {
+    if (pid <= 0 && pid != SL_PROC_SELF) {
+        return -ESRCH;
+    }
     int n = pid == SL_PROC_SELF ? snprintf(path, NAME_ROOM, "/proc/self/%s", name)
                                 : snprintf(path, NAME_ROOM, "/proc/%d/%s", (int)pid, name);
     return n > 0 && n < NAME_ROOM ? 0 : -ENAMETOOLONG;

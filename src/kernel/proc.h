@@ -1,4 +1,5 @@
-/* The one reader of /proc: proc(5). A number stands for a process or a thread.
+/* The one reader of /proc: proc(5). A number stands for a process or a thread; one that cannot be
+ * either (0, a failure's -1) is -ESRCH.
  * Whoever trusts what was read of another process confirms afterwards that it is still that one. */
 #ifndef SANDLOCK_KERNEL_PROC_H
 #define SANDLOCK_KERNEL_PROC_H
@@ -8,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SL_PROC_SELF        ((pid_t)-1) /* this process */
+#define SL_PROC_SELF        ((pid_t)INT32_MIN) /* this process; nobody's number, and no failure's */
 #define SL_PROC_FD_NAME_MAX 32
 
 /* Opens /proc/PID/NAME, close-on-exec. -errno. */
@@ -21,10 +22,10 @@ ssize_t sl_proc_read_at(int dir, const char *name, char *text, size_t cap);
 
 /* The number behind `field` ("Tgid") in its status file; -1 when it is not there. */
 long sl_proc_status(pid_t pid, const char *field);
-/* Its thread group and its parent, at one look; -1 when it is gone. */
-void sl_proc_family(pid_t pid, long *ret_tgid, long *ret_parent);
 /* The same of another file of such lines. */
 long sl_proc_number(const char *path, const char *field);
+/* Its thread group and its parent, at one look; -1 when it is gone. */
+void sl_proc_family(pid_t pid, long *ret_tgid, long *ret_parent);
 
 /* What is behind the name in the text of a stat file: the state's letter, then the numbers. The
  * name may hold any byte. NULL when it is no such text. */

@@ -3,11 +3,15 @@
 #include "kernel/tree.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kcmp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/num.h"
@@ -69,6 +73,62 @@ size_t sl_tree_list(pid_t spare, pid_t *list, size_t max)
         add_below(&l, list[i]);
     }
     return l.count;
+}
+
+/* The child that this thread waits for until it executes a program; 0: it waits for none. "58 ..."
+ * or "56 0xFLAGS ..." of proc_pid_syscall(5), and the youngest of its children. */
+static pid_t vforked_by(int tasks, const char *tid)
+{
+    char path[300];
+    char text[4096];
+    uint64_t number;
+    uint64_t flags = 0;
+    const char *at = text;
+    snprintf(path, sizeof(path), "%s/syscall", tid);
+    if (sl_proc_read_at(tasks, path, text, sizeof(text)) <= 0 || sl_num_next(&at, &number) < 0) {
+        return 0;
+    }
+    if (number == SYS_clone && strncmp(at, " 0x", 3) == 0) {
+        (void)sl_num_parse_hex(at + 3, strcspn(at + 3, " \n"), UINT64_MAX, &flags);
+    }
+#ifdef SYS_vfork
+    flags |= number == SYS_vfork ? CLONE_VFORK | CLONE_VM : 0;
+#endif
+    if ((flags & (CLONE_VFORK | CLONE_VM)) != (CLONE_VFORK | CLONE_VM)) {
+        return 0;
+    }
+    snprintf(path, sizeof(path), "%s/children", tid);
+    ssize_t n = sl_proc_read_at(tasks, path, text, sizeof(text));
+    if (n <= 0 || n == (ssize_t)sizeof(text) - 1) {
+        return 0;
+    }
+    text[n - 1] = '\0'; /* a space is behind each */
+    const char *last = strrchr(text, ' ');
+    return sl_num_pid(last == NULL ? text : last + 1);
+}
+
+static bool has_vforked(pid_t parent, pid_t child)
+{
+    char path[64];
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)parent);
+    DIR *tasks = opendir(path);
+    for (struct dirent *e; tasks != NULL && !found && (e = readdir(tasks)) != NULL;) {
+        found = e->d_name[0] != '.' && vforked_by(dirfd(tasks), e->d_name) == child;
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return found;
+}
+
+bool sl_tree_is_one_memory(pid_t a, pid_t b)
+{
+    long r = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+    if (r >= 0 || (errno != EPERM && errno != ENOSYS)) {
+        return r == 0;
+    }
+    return has_vforked(a, b) || has_vforked(b, a);
 }
 
 /* Up the line of parents. A parent that ends meanwhile leaves a gap, and its children another

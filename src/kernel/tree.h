@@ -16,4 +16,8 @@ size_t sl_tree_list(pid_t spare, pid_t *list, size_t max);
  * nor below it. */
 bool sl_tree_has(pid_t spare, pid_t pid);
 
+/* True if two processes have one address space, as after vfork(2). Without kcmp(2) only that of a
+ * child whose parent waits in vfork or clone for it is known. */
+bool sl_tree_is_one_memory(pid_t a, pid_t b);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "core/fd.h"
 #include "policy/artefact.h"
 #include "policy/host.h"
 #include "policy/net_rule.h"
@@ -56,6 +57,11 @@ enum sl_link_hello_flags {
     SL_LINK_HAS_TRACE = 1 << 4,       /* where the lines of the trace go; `trace` says which */
     SL_LINK_HELLO_FLAGS = (1 << 5) - 1
 };
+/* How many there may be: sl_link_hello fills an array of them. */
+#define SL_LINK_HELLO_FDS 8
+_Static_assert(SL_LINK_HELLO_FDS <= SL_FD_PASS_MAX, "HELLO has more descriptors than are passed");
+_Static_assert((int)SL_ARTEFACTS <= SL_FD_PASS_MAX, "READY has more descriptors than are passed");
+
 #define SL_LINK_PEM_MAX (8u << 20) /* bytes of one PEM memfd */
 
 struct sl_link_hello {

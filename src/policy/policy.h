@@ -1,4 +1,4 @@
-/* The policy: every field of INTERFACES once, with one name, one meaning and one default.
+/* The policy: every field of docs/profiles.md once, with one name, one meaning and one default.
  *
  * Build with sl_policy_set (from the command line, a profile or the link), then freeze. A frozen
  * policy never changes; everybody else holds `const sl_policy *`. */

@@ -21,6 +21,7 @@
 #include "sandbox/devices.h"
 #include "sandbox/gpu.h"
 #include "sandbox/secrets.h"
+#include "sandbox/socket_rule.h"
 
 struct builder {
     const sl_policy *policy;
@@ -44,6 +45,9 @@ static const struct {
     {"/dev/shm", SL_LANDLOCK_WRITE},
 };
 
+/* What lets the content be read. */
+#define READS (SL_LANDLOCK_READ | SL_LANDLOCK_WRITE | SL_LANDLOCK_DEVICE | SL_LANDLOCK_LOOK)
+
 /* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
  * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
@@ -52,7 +56,7 @@ static int add_rule(struct builder *b, int fd, unsigned rights, const char *path
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
     }
-    if (rights != SL_LANDLOCK_LIST && sl_strv_add(&b->view->readable, path) < 0) {
+    if ((rights & READS) != 0 && sl_strv_add(&b->view->readable, path) < 0) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;
@@ -476,40 +480,11 @@ static int find_devices(struct builder *b, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "cannot list mounts: %s", strerror(-r)) : 0;
 }
 
-/* The path of a unix: rule with the links of its fixed part followed, once and here: what the
- * command makes of them later does not move it. NULL: no memory. */
-static char *resolve_rule(const char *rule)
-{
-    char real[PATH_MAX];
-    char head[PATH_MAX];
-    char *text = NULL;
-    sl_autoclose int whole = open(rule, O_PATH | O_CLOEXEC);
-    const char *star = strchr(rule, '*');
-    const char *tail = star != NULL ? star : rule + strlen(rule);
-    while (tail > rule && *tail != '/') {
-        tail--;
-    }
-    if (star == NULL && whole >= 0 && sl_proc_fd_path(whole, real) == 0) {
-        tail = rule + strlen(rule);
-    } else {
-        snprintf(head, sizeof(head), "%.*s/", (int)(tail - rule), rule);
-        sl_autoclose int dir = open(head, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (dir < 0 || sl_proc_fd_path(dir, real) < 0) {
-            return strdup(rule);
-        }
-        real[real[1] == '\0' ? 0 : strlen(real)] = '\0';
-    }
-    if (strchr(real, '*') != NULL) {
-        return strdup(rule);
-    }
-    return asprintf(&text, "%s%s", real, tail) < 0 ? NULL : text;
-}
-
 static int grant_socket_rules(struct builder *b, sl_error *err)
 {
     const sl_strv *rules = &b->policy->net_unix;
     for (size_t i = 0; i < rules->count; i++) {
-        char *rule = resolve_rule(rules->items[i]);
+        char *rule = sl_socket_rule_resolve(rules->items[i]);
         if (rule == NULL || sl_strv_take(&b->view->socket_rules, rule) < 0) {
             return sl_error_set(err, ENOMEM, "not enough memory");
         }

@@ -11,6 +11,7 @@
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,10 +26,18 @@
 #include "kernel/cgroup.h"
 #include "kernel/landlock.h"
 #include "kernel/pidfd.h"
+#include "kernel/place.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
+
+/* Why a try failed. */
+static void say(char *detail, size_t cap, int error)
+{
+    char text[SL_PLACE_TEXT_MAX];
+    snprintf(detail, cap, "%s", sl_place_cause(error, text));
+}
 
 int sl_probe_landlock_abi(void)
 {
@@ -40,7 +49,8 @@ static bool try_landlock(char *detail, size_t cap)
 {
     int abi = sl_landlock_abi();
     if (abi == 0) {
-        snprintf(detail, cap, "not enabled (lsm= boot option?)");
+        int r = sl_place_ask(SL_PLACE_LANDLOCK);
+        say(detail, cap, r == 0 ? EOPNOTSUPP : -r);
         return false;
     }
     sl_autoclose int ruleset = sl_landlock_new(SL_LANDLOCK_FILES);
@@ -56,6 +66,7 @@ static bool try_seccomp_notify(char *detail, size_t cap)
 {
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog prog = {.len = 1, .filter = &allow};
+    char why[SL_PLACE_TEXT_MAX];
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     long fd =
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
@@ -63,7 +74,7 @@ static bool try_seccomp_notify(char *detail, size_t cap)
     snprintf(detail, cap, "%s",
              fd >= 0          ? "a listener was made"
              : errno == EBUSY ? "a supervisor already listens: we are inside another sandbox"
-                              : strerror(errno));
+                              : sl_place_cause(errno, why));
     return fd >= 0;
 }
 
@@ -90,7 +101,11 @@ static bool try_pidfd_getfd(char *detail, size_t cap)
     sl_autoclose int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
     sl_autoclose int got = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, 0, 0);
     bool works = got >= 0 || (pidfd >= 0 && errno == EBADF);
-    snprintf(detail, cap, "%s", works ? "a descriptor of a child was fetched" : strerror(errno));
+    if (works) {
+        snprintf(detail, cap, "a descriptor of a child was fetched");
+    } else {
+        say(detail, cap, errno);
+    }
     close(pair[1]);
     close(pair[0]);
     if (pid > 0) {
@@ -102,8 +117,12 @@ static bool try_pidfd_getfd(char *detail, size_t cap)
 static bool try_memfd(char *detail, size_t cap)
 {
     sl_autoclose int fd = sl_fd_memfd("probe", "x", 1);
-    snprintf(detail, cap, "%s", fd >= 0 ? "a sealed memory file was made" : strerror(-fd));
-    return fd >= 0;
+    if (fd < 0) {
+        say(detail, cap, -fd);
+        return false;
+    }
+    snprintf(detail, cap, "a sealed memory file was made");
+    return true;
 }
 
 static bool try_children(char *detail, size_t cap)
@@ -167,6 +186,46 @@ static bool try_sock_diag(char *detail, size_t cap)
     return false;
 }
 
+static bool try_read_memory(char *detail, size_t cap)
+{
+    int r = sl_place_ask(SL_PLACE_PROCESS_VM_READV);
+    if (r < 0) {
+        say(detail, cap, -r);
+        return false;
+    }
+    snprintf(detail, cap, "process_vm_readv is there");
+    return true;
+}
+
+static bool try_pidfd_open(char *detail, size_t cap)
+{
+    int r = sl_place_ask(SL_PLACE_PIDFD_OPEN);
+    if (r < 0) {
+        say(detail, cap, -r);
+        return false;
+    }
+    snprintf(detail, cap, "it is there");
+    return true;
+}
+
+static bool try_proc(char *detail, size_t cap)
+{
+    sl_error err;
+    bool works = sl_place_check_proc(&err) == 0;
+    snprintf(detail, cap, "%s", works ? "it shows this process" : err.message);
+    return works;
+}
+
+static bool try_user_namespace(char *detail, size_t cap)
+{
+    if (unshare(CLONE_NEWUSER) < 0) {
+        say(detail, cap, errno);
+        return false;
+    }
+    snprintf(detail, cap, "one was made");
+    return true;
+}
+
 static bool try_cgroup(char *detail, size_t cap)
 {
     return sl_cgroup_describe(detail, cap);
@@ -177,24 +236,33 @@ static const struct {
     const char *since;
     const char *lost;
     bool required;
+    bool made_up; /* without it the supervisor does the same another way */
     bool in_fork;
     bool (*attempt)(char *detail, size_t cap);
 } rows[] = {
-    {"landlock", "5.19", "file rules, and what is listed below", true, true, try_landlock},
+    {"landlock", "5.19", "file rules, and what is listed below", true, false, true, try_landlock},
     {"seccomp_notify", "5.19", "every rule that depends on an address, a name or a request", true,
-     true, try_seccomp_notify},
+     false, true, try_seccomp_notify},
+    {"read_memory", "3.2", "reading what a trapped call names; /proc/PID/mem is slower", false,
+     true, false, try_read_memory},
+    {"pidfd_open", "5.3", "ending what was started, and nothing else", true, false, false,
+     try_pidfd_open},
     {"pidfd_thread", "6.9", "threads with descriptors of their own, which are refused", false,
-     false, try_pidfd_thread},
-    {"pidfd_getfd", "5.6", "acting on the socket that was judged", true, true, try_pidfd_getfd},
-    {"memfd_seal", "3.17", "trust and hosts files for the child", true, false, try_memfd},
-    {"proc_children", "3.5", "counting processes, ending the whole tree", true, false,
+     false, false, try_pidfd_thread},
+    {"pidfd_getfd", "5.6", "acting on sockets at no cost; they are made for the command instead",
+     false, true, true, try_pidfd_getfd},
+    {"memfd_seal", "3.17", "trust and hosts files for the child", true, false, false, try_memfd},
+    {"proc", "2.6", "finding the command's processes", true, false, false, try_proc},
+    {"proc_children", "3.5", "counting processes, ending the whole tree", true, false, false,
      try_children},
-    {"subreaper", "3.4", "ending the whole tree", true, true, try_subreaper},
+    {"subreaper", "3.4", "ending the whole tree", true, false, true, try_subreaper},
     {"sock_diag", "3.3", "under network rules: connections to servers of the command's own", false,
-     false, try_sock_diag},
+     false, false, try_sock_diag},
+    {"user_namespace", "3.8", "--privileged, --uid and --gid", false, false, true,
+     try_user_namespace},
     {"cgroup", "5.14",
-     "the kernel's own hold on memory and processor time, which are counted instead", false, false,
-     try_cgroup},
+     "the kernel's own hold on memory and processor time, which are counted instead", false, true,
+     false, try_cgroup},
 };
 
 /* Runs one try in a child, which answers through a pipe. */
@@ -228,7 +296,8 @@ size_t sl_probe_all(sl_probe_result ret_rows[SL_PROBE_MAX])
         *r = (sl_probe_result){.name = rows[i].name,
                                .since = rows[i].since,
                                .lost = rows[i].lost,
-                               .required = rows[i].required};
+                               .required = rows[i].required,
+                               .made_up = rows[i].made_up};
         r->works = rows[i].in_fork ? attempt_in_fork(rows[i].attempt, r->detail, sizeof(r->detail))
                                    : rows[i].attempt(r->detail, sizeof(r->detail));
     }
@@ -258,16 +327,14 @@ void sl_probe_protections(sl_probe_protection ret_rows[SL_HOLDS_COUNT])
 
 int sl_probe_quick(sl_error *err)
 {
-    sl_autoclose int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    const char *missing = fd < 0 ? "pidfd_open(2)" : NULL;
-    if (missing == NULL && syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno != EBADF) {
-        missing = "pidfd_getfd(2)";
+    static const enum sl_place_call needed[] = {SL_PLACE_PIDFD_OPEN, SL_PLACE_MEMFD_CREATE,
+                                                SL_PLACE_SECCOMP};
+    char why[SL_PLACE_TEXT_MAX];
+    for (size_t i = 0; i < SL_ARRAY_LEN(needed); i++) {
+        int r = sl_place_ask(needed[i]);
+        if (r < 0) {
+            return sl_error_set(err, -r, "%s", sl_place_say(sl_place_name(needed[i]), -r, why));
+        }
     }
-    if (missing != NULL) {
-        return sl_error_set(err, ENOSYS,
-                            "this system has no %s, which the supervisor cannot do without; see "
-                            "'sandlock check'",
-                            missing);
-    }
-    return 0;
+    return sl_place_check_proc(err);
 }

@@ -13,6 +13,7 @@ typedef struct sl_probe_result {
     const char *since; /* first kernel with it: "6.12" */
     const char *lost;  /* what does not work without it */
     bool required;     /* `run` refuses without it (unless degraded) */
+    bool made_up;      /* without it the supervisor does the same in another way */
     bool works;        /* the live try succeeded */
     char detail[128];  /* "ABI 7", or why it failed */
 } sl_probe_result;

@@ -8,6 +8,7 @@
 
 #include "core/util.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "policy/verdict.h"
 #include "sandbox/grants.h"
 
@@ -57,6 +58,14 @@ int sl_ruleset_build(const sl_policy *policy, int *ret_fd, sl_fsview **ret_view,
     int abi = sl_landlock_abi();
     SL_AUTO(sl_fsview) view = NULL;
     if (abi < SL_LANDLOCK_ABI_MIN && !sl_strv_has(&policy->allow_degraded, "landlock")) {
+        char why[SL_PLACE_TEXT_MAX];
+        int r = abi > 0 ? 0 : sl_place_ask(SL_PLACE_LANDLOCK);
+        if (r < 0) {
+            return sl_error_set(err, -r,
+                                "no Landlock: %s; see 'sandlock check', or start with less by "
+                                "'--allow-degraded landlock'",
+                                sl_place_say(sl_place_name(SL_PLACE_LANDLOCK), -r, why));
+        }
         return sl_error_set(err, ENOSYS,
                             "this kernel has no Landlock ABI %d (it has %d; Linux 5.19 with "
                             "CONFIG_SECURITY_LANDLOCK and 'landlock' in its lsm= list does); see "

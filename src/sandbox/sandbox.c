@@ -2,7 +2,6 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "features/net/net.h"
 #include "kernel/clone.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
 #include "sandbox/child.h"
@@ -25,9 +25,7 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
-#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/vfile.h"
 
 #define CHILD_STACK (64u * 1024u)
 
@@ -42,8 +40,8 @@ struct sl_sandbox {
 
 static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rules *rules)
 {
-    for (size_t i = 0; i < f->refused_count; i++) {
-        int r = sl_bpf_add(rules, &f->refused[i]);
+    for (size_t i = 0; i < f->settled_count; i++) {
+        int r = sl_bpf_add(rules, &f->settled[i]);
         if (r < 0) {
             return r;
         }
@@ -51,16 +49,29 @@ static int add_refused(const sl_feature *f, const sl_policy *policy, sl_bpf_rule
     return f->filter == NULL ? 0 : f->filter(policy, rules);
 }
 
+static void trap_allowed(sl_bpf_rules *rules, int nr)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        sl_bpf_rule *rule = &rules->items[i];
+        if (rule->nr == nr && rule->action == SECCOMP_RET_ALLOW) {
+            rule->action = SECCOMP_RET_USER_NOTIF;
+        }
+    }
+}
+
 /* Asks the supervisor; without one, refuses what nobody may do unasked. */
 static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
 {
-    uint32_t action = with_traps ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
+    uint32_t action = with_traps ? SECCOMP_RET_USER_NOTIF : SL_BPF_ERRNO(EPERM);
     for (size_t i = 0; i < f->row_count; i++) {
         sl_bpf_rule rule = {.nr = f->rows[i].nr, .action = action};
         if (!with_traps && (f->rows[i].flags & SL_ROW_REFUSED_ALONE) == 0) {
             continue;
         }
         memcpy(rule.conds, f->rows[i].conds, sizeof(rule.conds));
+        if ((f->rows[i].flags & SL_ROW_ALLOWED_TOO) != 0) {
+            trap_allowed(rules, rule.nr);
+        }
         int r = sl_bpf_add(rules, &rule);
         if (r < 0) {
             return r;
@@ -247,6 +258,7 @@ void sl_sandbox_join(sl_sandbox *sb)
 static int explain(const struct sl_child_args *args, sl_error *err)
 {
     const char *why = strerror(args->failed_errno);
+    char place[SL_PLACE_TEXT_MAX];
     switch (args->failed_step) {
     case SL_CHILD_STARTED:
         return sl_error_set(err, ECHILD, "the child died before it could start '%s'", args->path);
@@ -271,15 +283,14 @@ static int explain(const struct sl_child_args *args, sl_error *err)
                             "--no-huge-pages): %s",
                             why);
     case SL_CHILD_LANDLOCK:
-        return sl_error_set(err, args->failed_errno, "the kernel refused the Landlock rules: %s",
-                            why);
+        return sl_error_set(err, args->failed_errno, "the Landlock rules do not hold: %s",
+                            sl_place_say("landlock_restrict_self(2)", args->failed_errno, place));
     case SL_CHILD_SECCOMP:
-        return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s%s",
-                            why,
+        return sl_error_set(err, args->failed_errno, "the kernel refused the seccomp filter: %s",
                             args->failed_errno == EBUSY
-                                ? " (a supervisor listens already: inside another sandbox only "
+                                ? "a supervisor listens already (inside another sandbox only "
                                   "--no-supervisor works)"
-                                : "");
+                                : sl_place_say("seccomp(2)", args->failed_errno, place));
     case SL_CHILD_CANARY_FILE:
         return sl_error_set(err, EPERM,
                             "Landlock does not hold: a file outside every rule could be opened");

@@ -14,7 +14,7 @@
 
 #include "core/err.h"
 #include "core/util.h"
-#include "features/remap/remap.h"
+#include "features/remap/ports.h"
 #include "kernel/cgroup.h"
 #include "policy/artefact.h"
 #include "policy/link.h"
@@ -26,7 +26,7 @@ typedef struct sl_sandbox sl_sandbox;
 /* Builds everything that can be built before the fork. */
 int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err);
 
-/* port_remap: the ports that sockets of the tree answer on now (features/remap/remap.h). */
+/* port_remap: the ports that sockets of the tree answer on now (features/remap/ports.h). */
 size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max);
 
 /* A file that no rule grants: the child must fail to open it. 0 or -ENOMEM. */

@@ -15,20 +15,14 @@
 
 #include "core/util.h"
 #include "kernel/arch/arch.h"
+#include "kernel/numbers.h"
 #include "policy/verdict.h"
 
-/* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define NR_STATMOUNT      457
-#define NR_LISTMOUNT      458
-#define NR_LSM_SET_ATTR   460
-#define NR_OPEN_TREE_ATTR 467
-#define NR_CLONE3         435
-#define NR_NAMESPACE_FLAGS                                                                         \
+#define NAMESPACE_FLAGS                                                                            \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET)
 #define CLONE_NEWTIME_FLAG 0x00000080 /* unshare(2) only: in clone(2) it is part of the signal */
 
-#define DENY(e)  (SECCOMP_RET_ERRNO | (e))
 #define LOW_TYPE 0xfu /* SOCK_* without SOCK_NONBLOCK and SOCK_CLOEXEC */
 
 /* Refused whatever the policy says: other entrances, and what a judged path or number means. */
@@ -50,14 +44,14 @@ static const int always[] = {
     SYS_open_tree,
     SYS_move_mount,
     SYS_mount_setattr,
-    NR_OPEN_TREE_ATTR,
+    SL_NR_OPEN_TREE_ATTR,
     SYS_setns,
 };
 
 /* Refused unless deny_syscalls or allow_syscalls says something else. */
 static const int built_in[] = {
-    NR_STATMOUNT,
-    NR_LISTMOUNT,
+    SL_NR_STATMOUNT,
+    SL_NR_LISTMOUNT,
     SYS_swapon,
     SYS_swapoff,
     SYS_quotactl,
@@ -76,7 +70,7 @@ static const int built_in[] = {
     SYS_reboot,
     SYS_syslog,
     SYS_vhangup,
-    NR_LSM_SET_ATTR,
+    SL_NR_LSM_SET_ATTR,
     /* clocks and names of the host */
     SYS_settimeofday,
     SYS_clock_settime,
@@ -110,25 +104,25 @@ static const int loader[] = {
 
 static const sl_bpf_rule by_argument[] = {
     /* clone3's flags are in memory, where a peer can change them: libc falls back to clone */
-    {.nr = NR_CLONE3, .action = DENY(ENOSYS)},
+    {.nr = SL_NR_CLONE3, .action = SL_BPF_ERRNO(ENOSYS)},
 #define NO_NAMESPACE(n, a, flag)                                                                   \
     {                                                                                              \
-        .nr = (n), .action = DENY(EPERM), .conds = { SL_ARG_MASK_NE(a, flag, 0) }                  \
+        .nr = (n), .action = SL_BPF_ERRNO(EPERM), .conds = { SL_ARG_MASK_NE(a, flag, 0) }          \
     }
-    NO_NAMESPACE(SYS_clone, 0, NR_NAMESPACE_FLAGS),
-    NO_NAMESPACE(SYS_unshare, 0, NR_NAMESPACE_FLAGS | CLONE_NEWTIME_FLAG),
+    NO_NAMESPACE(SYS_clone, 0, NAMESPACE_FLAGS),
+    NO_NAMESPACE(SYS_unshare, 0, NAMESPACE_FLAGS | CLONE_NEWTIME_FLAG),
 
     /* typing into the terminal that the caller keeps using (CVE-2017-5226) */
-    {.nr = SYS_ioctl, .action = DENY(EPERM), .conds = {SL_ARG_EQ(1, TIOCSTI)}},
-    {.nr = SYS_ioctl, .action = DENY(EPERM), .conds = {SL_ARG_EQ(1, TIOCLINUX)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, TIOCSTI)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, TIOCLINUX)}},
 
     /* a process that hides its memory cannot be judged: said to be done, not done */
-    {.nr = SYS_prctl, .action = DENY(0), .conds = {SL_ARG_EQ(0, PR_SET_DUMPABLE)}},
+    {.nr = SYS_prctl, .action = SL_BPF_ERRNO(0), .conds = {SL_ARG_EQ(0, PR_SET_DUMPABLE)}},
 
     /* other execution domains change what system calls mean; queries and ASLR are harmless */
     {.nr = SYS_personality, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_EQ(0, 0xffffffffu)}},
     {.nr = SYS_personality,
-     .action = DENY(EPERM),
+     .action = SL_BPF_ERRNO(EPERM),
      .conds = {SL_ARG_MASK_NE(0, ~(uint32_t)ADDR_NO_RANDOMIZE, 0)}},
 };
 
@@ -144,13 +138,13 @@ static const sl_bpf_rule sockets[] = {
 #define IS_TYPE(t) SL_ARG_MASK_EQ(1, LOW_TYPE, t)
     /* netlink: routes only, which the unprivileged can only read */
     SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_NETLINK), SL_ARG_EQ(2, 0)),
-    SOCKET(DENY(EACCES), SL_ARG_EQ(0, AF_NETLINK)),
+    SOCKET(SL_BPF_ERRNO(EACCES), SL_ARG_EQ(0, AF_NETLINK)),
     /* streams: protocol 0 or IPPROTO_TCP (6); 2 and 4 are no stream protocols */
     SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_STREAM), SL_ARG_MASK_EQ(2, ~6u, 0)),
 };
 
 static const sl_bpf_rule no_ping_sockets[] = {
-    SOCKET(DENY(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_ICMP)),
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_ICMP)),
 };
 
 static const sl_bpf_rule ping_sockets[] = {
@@ -168,9 +162,9 @@ static const sl_bpf_rule sockets_end[] = {
     SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_MASK_EQ(2, ~17u, 0)),
     /* MPTCP, SCTP, DCCP, UDP-Lite, raw: Landlock and the handlers do not see them (NET-04, NET-19)
      */
-    SOCKET(DENY(EACCES), IS_INET),
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET),
     /* AF_UNIX passes, but for what a feature traps (features/net/unix_gate.c) */
-    SOCKET(DENY(EAFNOSUPPORT), SL_ARG_NE(0, AF_UNIX)),
+    SOCKET(SL_BPF_ERRNO(EAFNOSUPPORT), SL_ARG_NE(0, AF_UNIX)),
 };
 
 static int add_all(sl_bpf_rules *rules, const sl_bpf_rule *items, size_t count)
@@ -214,10 +208,10 @@ int sl_syscalls_check(const sl_policy *policy, sl_error *err)
     for (int nr = 0; nr < SL_SYSCALLS_KNOWN; nr++) {
         bool denied = sl_sysset_has(&policy->syscalls_denied, nr);
         if (sl_sysset_has(&policy->syscalls_allowed, nr) &&
-            (IS_IN(always, nr) || nr == NR_CLONE3)) {
+            (IS_IN(always, nr) || nr == SL_NR_CLONE3)) {
             return sl_error_usage(err, "--allow-syscalls: '%s' is refused in every run%s",
                                   sl_sysname_of(nr),
-                                  nr == NR_CLONE3 ? "; libc falls back to 'clone'" : "");
+                                  nr == SL_NR_CLONE3 ? "; libc falls back to 'clone'" : "");
         }
         if ((denied || sl_sysset_has(&policy->syscalls_extra, nr)) && IS_IN(start, nr)) {
             return sl_error_usage(err, "%s: '%s' cannot be denied: no command starts without it",
@@ -257,7 +251,7 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
         ADD_LIST(set, start);
         ADD_LIST(set, loader);
         add_list(set, sl_arch_calls_own.loader, sl_arch_calls_own.loader_count);
-        sl_sysset_add(set, NR_CLONE3); /* refused below, by an errno of its own */
+        sl_sysset_add(set, SL_NR_CLONE3); /* refused below, by an errno of its own */
         invert(set);
     } else if (policy->deny_syscalls_given) {
         *set = policy->syscalls_denied;
@@ -284,13 +278,13 @@ static int add_refused(const sl_policy *policy, sl_bpf_rules *rules)
     choose_refused(policy, &set);
     int r = 0;
     for (int nr = 0; r == 0 && nr < SL_SYSCALLS_KNOWN; nr++) {
-        sl_bpf_rule rule = {.nr = nr, .action = DENY(EPERM)};
+        sl_bpf_rule rule = {.nr = nr, .action = SL_BPF_ERRNO(EPERM)};
         if (nr == SYS_connect) { /* the canary's question is answered all the same */
             rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(0, 0xffffffffu);
         } else if (policy->time_start != NULL && is_vdso_call(nr)) {
             rule.conds[0] = (sl_bpf_cond)SL_ARG_NE(2, SL_ARCH_VDSO_MAGIC);
         }
-        if (sl_sysset_has(&set, nr) && nr != NR_CLONE3) {
+        if (sl_sysset_has(&set, nr) && nr != SL_NR_CLONE3) {
             r = sl_bpf_add(rules, &rule);
         }
     }

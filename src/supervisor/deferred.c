@@ -21,7 +21,6 @@
 #define SPURIOUS_MAX 8
 
 struct sl_deferred_queue {
-    sl_supervisor *sv;
     pthread_mutex_t lock;
     sl_deferred *incoming; /* under lock; newest first */
     size_t count;          /* under lock; waiting and incoming */
@@ -42,7 +41,6 @@ int sl_deferred_new(sl_supervisor *sv)
     if (q == NULL) {
         return -ENOMEM;
     }
-    q->sv = sv;
     q->epoll = -1;
     pthread_mutex_init(&q->lock, NULL);
     sv->deferred = q;
@@ -158,8 +156,7 @@ static bool resume(struct sl_deferred_queue *q, sl_deferred *d, enum sl_wake why
     if (!d->resume(d, why, &answer)) {
         return false;
     }
-    sl_supervisor_trace(&d->call, &answer);
-    sl_supervisor_answer(q->sv, d->call.id, &answer);
+    sl_supervisor_answer(&d->call, &answer);
     retire(q, d);
     return true;
 }
@@ -217,8 +214,7 @@ static void on_sweep(uv_timer_t *timer)
         } else if (d->deadline_ms != 0 && now >= d->deadline_ms) {
             resume(q, d, SL_WAKE_TIMEOUT);
         } else if (is_interrupted(d)) {
-            sl_supervisor_trace(&d->call, &SL_ANSWER_VALUE(-EINTR));
-            sl_supervisor_answer(q->sv, d->call.id, &SL_ANSWER_VALUE(-EINTR));
+            sl_supervisor_answer(&d->call, &SL_ANSWER_VALUE(-EINTR));
             retire(q, d);
         } else if (d->parked) {
             resume(q, d, SL_WAKE_READY);

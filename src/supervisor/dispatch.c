@@ -53,14 +53,14 @@ static void answer_inject(int listener, uint64_t id, const sl_answer *answer)
     }
 }
 
-void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer)
+static void send_answer(const sl_call *call, const sl_answer *answer)
 {
-    int listener = atomic_load(&sv->listener);
+    int listener = atomic_load(&call->sv->listener);
     if (answer->kind == SL_INJECT) {
-        answer_inject(listener, id, answer);
+        answer_inject(listener, call->id, answer);
         return;
     }
-    struct seccomp_notif_resp resp = {.id = id};
+    struct seccomp_notif_resp resp = {.id = call->id};
     if (answer->kind == SL_PASS) {
         resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     } else if (answer->value < 0) {
@@ -94,10 +94,13 @@ static void trace(const sl_call *call, const sl_answer *answer)
                    kinds[answer->kind], value);
 }
 
-void sl_supervisor_trace(const sl_call *call, const sl_answer *answer)
+void sl_supervisor_answer(const sl_call *call, const sl_answer *answer)
 {
     if (sl_trace_is_on(SL_TRACE_CALL)) {
         trace(call, answer);
+    }
+    if (answer->kind != SL_DEFER) {
+        send_answer(call, answer);
     }
 }
 
@@ -129,10 +132,7 @@ static void serve(sl_supervisor *sv, const struct seccomp_notif *req)
     sl_answer answer = atomic_load_explicit(&sv->ending, memory_order_relaxed)
                            ? SL_ANSWER_VALUE(-EPERM)
                            : sl_dispatch_call(&call, &flags);
-    sl_supervisor_trace(&call, &answer);
-    if (answer.kind != SL_DEFER) {
-        sl_supervisor_answer(sv, req->id, &answer);
-    }
+    sl_supervisor_answer(&call, &answer);
 }
 
 void *sl_dispatch_thread(void *sandbox)

@@ -18,6 +18,7 @@ enum sl_row_flags {
     SL_ROW_MAY_CONTINUE = 1 << 0,  /* safe to let the kernel read the caller's memory again: another
                                       layer decides, or the arguments are plain numbers */
     SL_ROW_REFUSED_ALONE = 1 << 1, /* without a supervisor the kernel refuses it: EPERM */
+    SL_ROW_ALLOWED_TOO = 1 << 2,   /* trapped also where an earlier rule lets the call go */
 };
 
 typedef struct sl_syscall_row {
@@ -44,11 +45,12 @@ typedef struct sl_feature {
     size_t row_count;
     /* What the kernel refuses (or lets go) by itself, with a supervisor or without: these come
      * before every row. */
-    const sl_bpf_rule *refused;
-    size_t refused_count;
+    const sl_bpf_rule *settled;
+    size_t settled_count;
     /* The same where it depends on the policy; may be NULL. 0 or -errno. */
     int (*filter)(const sl_policy *policy, sl_bpf_rules *rules);
-    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. */
+    /* Bytes of a run's own, zeros at first, which sl_supervisor_state gives. Who has none has
+     * nothing to tear down either. */
     size_t state_size;
     /* Fills it, before the fork; may be NULL. After a failure `teardown` is called too. */
     int (*setup)(struct sl_supervisor *sv, void *state, sl_error *err);

@@ -62,11 +62,6 @@ static char state_of(int tasks, const char *tid)
     return fields == NULL ? '\0' : fields[0];
 }
 
-static long field_of(pid_t tid, const char *field)
-{
-    return sl_proc_status(tid, field);
-}
-
 static bool is_thread_of_ours(long tid)
 {
     char path[64];
@@ -116,12 +111,12 @@ static void stop_by_signal(sl_freeze *z, pid_t pid)
 static unsigned stop_untouchable(sl_freeze *z, pid_t pid, pid_t tid)
 {
     for (size_t i = 0; i <= z->count; i++) { /* debuggers may debug each other in a ring */
-        long tracer = field_of(tid, "TracerPid");
+        long tracer = sl_proc_status(tid, "TracerPid");
         if (tracer > 0 && is_thread_of_ours(tracer)) {
             return 0; /* stopped already */
         }
         stop_by_signal(z, pid);
-        pid = tracer > 0 ? (pid_t)field_of((pid_t)tracer, "Tgid") : -1;
+        pid = tracer > 0 ? (pid_t)sl_proc_status((pid_t)tracer, "Tgid") : -1;
         if (pid <= 0 || !is_of_the_tree(z, pid)) {
             return 0;
         }

@@ -4,19 +4,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "core/num.h"
 #include "core/util.h"
 #include "kernel/pidfd.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
+
+#define BCACHEFS_MAGIC 0xca451a4e /* newer than linux/magic.h of the oldest system */
 
 #define PAGE  4096u
 #define SHORT 256u /* most strings end within so many bytes */
@@ -133,6 +137,9 @@ int sl_call_pidfd(const sl_call *call)
 int sl_call_pin(const sl_call *call, int fd)
 {
     sl_supervisor *sv = call->sv;
+    if (!sl_place_fetches()) {
+        return -EPERM;
+    }
     for (int attempt = 0; attempt < 2; attempt++) {
         pid_t number = number_of(call);
         int pidfd = pidfd_of(call, number);
@@ -151,6 +158,78 @@ int sl_call_pin(const sl_call *call, int fd)
         sv->pidfds[slot_of(number)].tid = 0;
     }
     return -ESRCH;
+}
+
+int sl_call_reach(const sl_call *call, int fd)
+{
+    char name[32];
+    if (sl_place_fetches()) {
+        return sl_call_pin(call, fd);
+    }
+    snprintf(name, sizeof(name), "fd/%d", fd);
+    int reached = fd < 0 ? -ENOENT : sl_proc_open(call->tid, name, O_PATH);
+    return reached == -ENOENT ? -EBADF : reached < 0 ? -EACCES : reached;
+}
+
+/* A line of "field:\tNUMBER", octal for the flags. */
+static bool take_field(const char *text, const char *field, bool octal, uint64_t *ret)
+{
+    const char *at = strstr(text, field);
+    if (at == NULL || (at != text && at[-1] != '\n')) {
+        return false;
+    }
+    at += strlen(field);
+    uint64_t value = 0;
+    unsigned base = octal ? 8 : 10;
+    if (*at < '0' || *at > '9') {
+        return false;
+    }
+    for (; *at >= '0' && (unsigned)(*at - '0') < base; at++) {
+        value = value * base + (uint64_t)(*at - '0');
+    }
+    *ret = value;
+    return *at == '\n';
+}
+
+static int read_fdinfo(pid_t pid, int fd, sl_call_fd *ret)
+{
+    char name[32];
+    char text[1024];
+    uint64_t flags;
+    snprintf(name, sizeof(name), "fdinfo/%d", fd);
+    ssize_t n = sl_proc_read(pid, name, text, sizeof(text));
+    if (n <= 0) {
+        return n == -ENOENT ? -EBADF : -EACCES;
+    }
+    sl_call_fd info;
+    if (!take_field(text, "pos:\t", false, &info.pos) ||
+        !take_field(text, "flags:\t", true, &flags) ||
+        !take_field(text, "mnt_id:\t", false, &info.mount) ||
+        !take_field(text, "ino:\t", false, &info.inode)) {
+        return -EACCES;
+    }
+    info.flags = (unsigned)flags;
+    *ret = info;
+    return 0;
+}
+
+int sl_call_fd_read(const sl_call *call, int fd, sl_call_fd *ret)
+{
+    return fd < 0 ? -EBADF : read_fdinfo(call->tid, fd, ret);
+}
+
+/* A file system whose parts (subvolumes) each count their own inodes under one mount. */
+static bool counts_twice(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) < 0 || fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == BCACHEFS_MAGIC;
+}
+
+bool sl_call_fd_is(const sl_call_fd *info, int own)
+{
+    sl_call_fd mine;
+    return !counts_twice(own) && read_fdinfo(SL_PROC_SELF, own, &mine) == 0 &&
+           mine.mount == info->mount && mine.inode == info->inode;
 }
 
 int sl_call_give(const sl_call *call, int fd, bool cloexec)

@@ -52,8 +52,26 @@ int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap);
 int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t len);
 
 /* Duplicates the caller's descriptor: the open file description is pinned from now on. Returns a
- * close-on-exec descriptor, or -EBADF, -EPERM... */
+ * close-on-exec descriptor, or -EBADF, -EPERM... -EPERM always where none can be fetched. */
 int sl_call_pin(const sl_call *call, int fd);
+/* The same where it can be had (sl_place_fetches); elsewhere O_PATH, which names the object alone:
+ * for those who act on objects. */
+int sl_call_reach(const sl_call *call, int fd);
+
+/* What /proc says of one of the caller's descriptors: proc_pid_fdinfo(5). */
+typedef struct sl_call_fd {
+    unsigned flags; /* O_* */
+    uint64_t pos;
+    uint64_t mount;
+    uint64_t inode;
+} sl_call_fd;
+
+/* 0, -EBADF or -EACCES. By the time it is read the number may be another's: whoever trusts it
+ * compares what it says with a pinned object (sl_call_fd_is). */
+int sl_call_fd_read(const sl_call *call, int fd, sl_call_fd *ret);
+/* True if what was read is of a descriptor on the same object as `own`, one of ours; false also
+ * where that cannot be told (file systems with subvolumes). */
+bool sl_call_fd_is(const sl_call_fd *info, int own);
 /* Puts a descriptor of ours, which stays ours, among the caller's. Its number there, or -errno. */
 int sl_call_give(const sl_call *call, int fd, bool cloexec);
 /* A pidfd by which the caller's descriptors are had, kept for later calls; owned by the sandbox: of

@@ -34,7 +34,7 @@ bool sl_pin_is_proc(int fd)
 int sl_pin_start(const sl_call *call, int dirfd)
 {
     if (dirfd != AT_FDCWD) {
-        return sl_call_pin(call, dirfd);
+        return sl_call_reach(call, dirfd);
     }
     int fd = sl_proc_open(call->tid, "cwd", O_PATH | O_DIRECTORY);
     return fd < 0 ? -EACCES : fd;

@@ -10,6 +10,7 @@
 
 #include "kernel/thread.h"
 #include "supervisor/deferred.h"
+#include "supervisor/listing.h"
 #include "supervisor/vfile.h"
 #include "supervisor/worker.h"
 
@@ -134,6 +135,7 @@ void sl_supervisor_free(sl_supervisor *sv)
         free(sv->states[i]);
     }
     sl_vfile_done(sv);
+    sl_listing_done(sv);
     sl_deferred_free(sv);
     for (size_t i = 0; i < SL_PIDFD_CACHE; i++) {
         if (sv->pidfds[i].tid != 0) {

@@ -35,9 +35,9 @@ typedef struct sl_supervisor_hooks {
     void *report_arg;
     int (*flow)(void *flow_arg, const struct sl_link_flow *flow, int fd);
     int (*dns)(void *flow_arg, const struct sl_link_dns *dns, int fd);
-    /* The answer comes later through sl_sandbox_resolved, with the same id. */
+    /* The answer comes later, as a message with the same id. */
     int (*resolve)(void *flow_arg, const struct sl_link_resolve *resolve);
-    /* A certificate file is wanted: sl_sandbox_set_trust is to come. Asked once. */
+    /* A certificate file is wanted, and opens of it wait for the content. Asked once. */
     int (*want_trust)(void *flow_arg);
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
@@ -56,6 +56,7 @@ typedef struct sl_chain {
 
 struct sl_deferred_queue;
 struct sl_vfile_state;
+struct sl_listing_state;
 struct sl_worker;
 struct sl_port_names;
 
@@ -88,7 +89,8 @@ typedef struct sl_supervisor {
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
     struct sl_deferred_queue *deferred;
     struct sl_vfile_state *vfile;
-    struct sl_worker *worker; /* dispatcher thread only */
+    struct sl_listing_state *listing; /* dispatcher thread only */
+    struct sl_worker *worker;         /* dispatcher thread only */
 } sl_supervisor;
 
 /* Chains and states for the features of the list that this policy wants. `policy` and `view`
@@ -114,11 +116,10 @@ void sl_supervisor_join(sl_supervisor *sv);
 int sl_supervisor_start_features(sl_supervisor *sv, sl_error *err);
 void sl_supervisor_stop_features(sl_supervisor *sv);
 
-/* Answers the kernel. Called by dispatch, and for deferred calls by whoever answers them. */
-void sl_supervisor_answer(sl_supervisor *sv, uint64_t id, const sl_answer *answer);
-
-/* Tells the trace what became of a call; nothing while the topic is off. Any thread. */
-void sl_supervisor_trace(const sl_call *call, const sl_answer *answer);
+/* Answers the kernel, and tells the trace what became of the call. Called by dispatch, and for
+ * deferred calls by whoever answers them: DEFER, which is no answer yet, is only told. Any thread.
+ */
+void sl_supervisor_answer(const sl_call *call, const sl_answer *answer);
 
 /* Runs the chain of a call to its answer. */
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);

@@ -14,6 +14,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "kernel/proc.h"
+#include "supervisor/listing.h"
 #include "supervisor/path.h"
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
@@ -50,17 +51,30 @@ static void tidy(char *path)
     *out = '\0';
 }
 
+/* The flags, wherever this call has them. False for every call that opens nothing for reading. */
+static bool copy_how(const sl_call *call, const sl_path_arg *arg, struct open_how *how)
+{
+    uint64_t said = sl_path_said(call, arg, 0);
+    switch (call->nr) {
+#ifdef SYS_open
+    case SYS_open:
+#endif
+    case SYS_openat:
+        how->flags = said;
+        return true;
+    case SYS_openat2:
+        return sl_path_said(call, arg, 1) >= sizeof(*how) &&
+               sl_call_read(call, said, how, sizeof(*how)) == 0;
+    default:
+        return false;
+    }
+}
+
 static bool copy_open(const sl_call *call, sl_vfile_open *open)
 {
     struct open_how how = {0};
     sl_path_arg arg;
-    if (!sl_path_arg_of(call, 0, &arg)) {
-        return false;
-    }
-    if (call->nr != SYS_openat2) {
-        how.flags = call->args[call->nr == SYS_openat ? 2 : 1];
-    } else if (call->args[3] < sizeof(how) ||
-               sl_call_read(call, call->args[2], &how, sizeof(how)) < 0) {
+    if (!sl_path_arg_of(call, 0, &arg) || !copy_how(call, &arg, &how)) {
         return false;
     }
     open->dirfd = arg.dirfd;
@@ -91,6 +105,7 @@ static struct sl_vfile_state *state_of(const sl_call *call)
         s->meaning_state = UNTRIED;
         s->name_state = UNTRIED;
         s->copied = copy_open(call, &s->open);
+        sl_listing_at_open(call);
     }
     return s != NULL && s->copied ? s : NULL;
 }

@@ -11,7 +11,8 @@
  *      or, where the content is made anew for each reader, sl_vfile_give_text.
  * Every other open goes on: Landlock judges it whatever the path says by then. A virtual file is a
  * view, so that a caller who changes the path behind our back gets what the policy grants. What
- * must be *kept* from the child is denied in fsview.c, and given by these here where it may.
+ * must be *kept* from the child is denied in sandbox/grants.c, and given by these here where it
+ * may.
  *
  * Each feature has rows of its own; for one call all of them share one copy of the path and one
  * finding of what it means. Dispatcher thread only. */
@@ -50,7 +51,7 @@ typedef struct sl_vfile_open {
 } sl_vfile_open;
 
 /* What this open, openat or openat2 asks for; the same object for all who ask during one call. NULL
- * when it could not be copied. */
+ * for every other call, and when it could not be copied. */
 const sl_vfile_open *sl_vfile_copy(const sl_call *call);
 
 /* The same when it may be the reading of a file: NULL for other access, O_PATH, O_DIRECTORY, and

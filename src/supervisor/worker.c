@@ -41,9 +41,9 @@ static void *work(void *worker)
 {
     prctl(PR_SET_NAME, "sandlock-work");
     for (sl_job *job; (job = next_job(worker)) != NULL;) {
-        sl_answer answer = job->perform(job);
-        sl_supervisor_trace(&job->call, &answer);
-        sl_supervisor_answer(job->call.sv, job->call.id, &answer);
+        bool ending = atomic_load_explicit(&job->call.sv->ending, memory_order_relaxed);
+        sl_answer answer = ending ? SL_ANSWER_VALUE(-EPERM) : job->perform(job);
+        sl_supervisor_answer(&job->call, &answer);
         job->free(job);
     }
     return NULL;

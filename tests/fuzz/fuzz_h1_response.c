@@ -33,9 +33,9 @@ static void check_first_head(const sl_buf *got)
         (r != SL_HEAD_OK || sl_head_check_response(sl_buf_head(got), head, &why) != SL_HEAD_OK)) {
         abort();
     }
-    /* A tunnel has its proof (HTTP-31). */
+    /* A tunnel has its proof (HTTP-31), by a name in any case. */
     if (r == SL_HEAD_OK && memcmp(sl_buf_head(got), "HTTP/1.1 101", 12) == 0 &&
-        memmem(sl_buf_head(got), head, RIG_WS_ACCEPT, strlen(RIG_WS_ACCEPT)) == NULL) {
+        memmem(sl_buf_head(got), head, RIG_WS_PROOF, strlen(RIG_WS_PROOF)) == NULL) {
         abort();
     }
 }

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import paths
+from . import paths, places
 from .waiting import TIMEOUT, read_line, wait_until
 
 PASSED_ON = ("PATH", "LANG", "TERM", "USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
@@ -55,13 +55,14 @@ class Result:
 class Running:
     """A sandbox that runs: its guardian is `pid`."""
 
-    def __init__(self, words, cwd, env, stdin, pass_fds, audit_path, status, own_group):
+    def __init__(self, words, cwd, env, stdin, pass_fds, audit_path, status, own_group, before=0):
         self.words, self.audit_path = words, audit_path
         self._status = None
         if status:
             status_r, status_w = os.pipe()
             self._status = os.fdopen(status_r)
-            words = [*words[:2], f"--status-fd={status_w}", *words[2:]]
+            at = before + 2  # behind "sandlock run"
+            words = [*words[:at], f"--status-fd={status_w}", *words[at:]]
             pass_fds = (*pass_fds, status_w)
         self.process = subprocess.Popen(words, cwd=cwd, env=env, stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -112,6 +113,7 @@ class Sandbox:
     def __init__(self, tmp_path, home):
         self.tmp = tmp_path
         self.home = home
+        self.place = places.words()  # before "sandlock run"
         self.work = tmp_path / "work"
         (home / ".cache").mkdir(mode=0o700)
         self.work.mkdir()
@@ -121,7 +123,8 @@ class Sandbox:
               audit=True, status=True, wrap=(), own_group=False):
         self._count += 1
         audit_path = self.tmp / f"audit-{self._count}.jsonl" if audit else None
-        words = [*wrap, str(paths.SANDLOCK), "run"]
+        place = self.place
+        words = [*wrap, *place, str(paths.SANDLOCK), "run"]
         if wrap:
             status = False
         if audit:
@@ -129,7 +132,7 @@ class Sandbox:
         words += [str(o) for o in options]
         words += ["--", *(str(w) for w in cmd)]
         return Running(words, cwd or self.work, clean_environment(self.home, **(env or {})), stdin,
-                       pass_fds, audit_path, status, own_group)
+                       pass_fds, audit_path, status, own_group, len(place))
 
     def __call__(self, *options, cmd, timeout=TIMEOUT, data=None, **kw):
         if data is not None:

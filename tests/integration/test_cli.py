@@ -1,4 +1,4 @@
-"""The command line against INTERFACES: exit codes, bad words, environment, limits, --print-policy,
+"""The command line: exit codes, bad words, environment, limits, --print-policy,
 --no-supervisor, check, version. A command that must not have run would have left a file."""
 
 import json
@@ -394,6 +394,8 @@ def test_check_and_version(sandlock, attack):
     assert done.returncode == 0 and told["runs"] is True and told["landlock_abi"] >= 6, done
     for row in told["features"]:
         assert row["works"] in (True, False) and row["lost"] and row["since"] and row["detail"], row
+        assert row["held"] in ("kernel", "supervisor", "not"), row
+        assert (row["held"] == "kernel") == row["works"], row
     text = sandlock_words(sandlock, "check").stdout
     assert all(row["name"] in text for row in told["features"])
     version = sandlock_words(sandlock, "version").stdout

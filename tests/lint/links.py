@@ -2,7 +2,8 @@
 
 Links of Markdown with their anchors; paths from the top (src/, docs/); names of files, whole
 (policy/link.h) or alone (link.h), wherever they lie. A name with a star, <brackets> or a word in
-capitals that stands for another is a pattern, and must fit something."""
+capitals that stands for another is a pattern, and must fit something. Pages that lie elsewhere, and
+that nobody who has the tree can read, are not named at all."""
 
 import ast
 import io
@@ -31,6 +32,7 @@ OTHERS = {
     "sandlock/profiles/NAME.toml": "the user, below the configuration directory",
     "x.toml": "an example's", "work.py": "an example's", "src/*.java": "an example's",
 }
+ELSEWHERE = re.compile(r"\b(DESIGN|INTERFACES|STYLE)(\.md)?\b(?! *=)")
 STANDS_FOR = re.compile(r"<[^>]*>|\b(ROOM|FILE|NAME|PARSER)\b|(?<=_)(FILE|PARSER|NAME)\b")
 
 
@@ -117,6 +119,8 @@ def problems_of(path):
             for match in pattern.finditer(words):
                 if not known(match.group(1)):
                     found.append((start + match.start(), f"nothing is called '{match.group(1)}'"))
+        for match in ELSEWHERE.finditer(words):
+            found.append((start + match.start(), f"there is no page '{match.group(0)}' here"))
     told = set()
     for at, what in found:
         line = f"{tree.name(path)}:{text.count(chr(10), 0, at) + 1}: {what}"

@@ -14,7 +14,7 @@ import termios
 import tty
 
 import pytest
-from harness import build, paths
+from harness import build, kernel, paths
 from harness.waiting import TIMEOUT, read_line
 
 FILES = ("-r", "/", "-w")
@@ -31,7 +31,7 @@ def calls(attack):
     return attack("calls")
 
 
-@pytest.mark.parametrize("options", [(), ("--net-allow=",), ("--no-supervisor",)])
+@pytest.mark.parametrize("options", [(), ("--net-allow=",), kernel.ALONE])
 def test_PROC_01_and_15_calls_around_the_layers(sandlock, calls, options):
     """Each is refused before the kernel looks at its arguments; outside it finds them wrong."""
     bare = steps(sandlock.bare([calls, "refused"]).ok())
@@ -127,7 +127,7 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
 
 
-@pytest.mark.parametrize("options", [(), ("--no-supervisor",)])
+@pytest.mark.parametrize("options", [(), kernel.ALONE])
 def test_PROC_04_typing_into_the_terminal(sandlock, calls, options):
     terminal = Terminal()
     bare = subprocess.run([calls, "terminal"], stdin=terminal.slave, capture_output=True,
@@ -150,7 +150,7 @@ def test_PROC_09_namespaces(sandlock, calls):
     bare = steps(sandlock.bare([calls, "namespaces"]).ok())
     if "ok" not in bare.values():
         pytest.skip("no namespace can be made here anyway")
-    for options in ((), ("--net-allow=",), ("--no-supervisor",)):
+    for options in ((), ("--net-allow=",), kernel.ALONE):
         run = sandlock(*options, cmd=[calls, "namespaces"], audit=False, status=False).ok()
         assert len(steps(run)) > 25 and set(steps(run).values()) <= SYS, str(run)
 
@@ -310,7 +310,7 @@ def test_FS_18_device_nodes(sandlock):
     assert "char made" in bare.out  # 0:0, a whiteout, is anybody's
     for name in ("fifo", "file"):
         (sandlock.work / name).unlink()
-    for options in ((), ("--no-supervisor",)):
+    for options in ((), kernel.ALONE):
         run = sandlock(*options, cmd=["python3", "-c", script], audit=False, status=False).ok()
         assert set(run.out.split()) <= {"char", "block", "EACCES", "EPERM"}, str(run)
         assert sorted(os.listdir(sandlock.work)) == ["fifo", "file"]

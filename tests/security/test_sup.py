@@ -114,7 +114,7 @@ def test_SUP_03_descriptors_of_the_child(sandlock, attack, options, tmp_path):
 
 
 SYSCALLS = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446,
-            "seccomp": 317, "pidfd_open": 434, "pidfd_getfd": 438}
+            "seccomp": 317, "pidfd_open": 434, "memfd_create": 319}
 
 
 @pytest.mark.parametrize("missing", [*SYSCALLS, "landlock_abi"])

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 #include "policy/audit.h"
 
 struct line {
@@ -85,12 +85,9 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
                   bool allowed, const char *address)
 {
     char when[SL_CLOCK_ISO_MAX];
-    char link[64];
     char exe[PATH_MAX];
     sl_buf line;
-    snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-    ssize_t n = readlink(link, exe, sizeof(exe) - 1);
-    exe[n > 0 ? n : 0] = '\0';
+    (void)sl_proc_link(pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
     sl_audit_event e = {
         .when = sl_clock_iso(when),
         .allow = allowed,

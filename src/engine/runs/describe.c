@@ -11,11 +11,12 @@
 #include <time.h>
 
 #include "core/clock.h"
-#include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "kernel/proc.h"
 
-#define COMMAND_MAX 40 /* bytes of the command in a name */
+#define COMMAND_MAX 40  /* bytes of the command in a name */
+#define STAT_MAX    256 /* of /proc/PID/stat: the name, and what is behind it */
 
 static json_t *text(const char *value)
 {
@@ -58,12 +59,10 @@ static const char *started(uint64_t started_ns, char out[SL_CLOCK_ISO_MAX])
 
 static const char *state(const struct sl_facts *f)
 {
-    char path[64];
-    sl_autofree char *stat = NULL;
-    size_t len;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)f->pid);
-    const char *paren = sl_fd_read_file(path, 4096, &stat, &len) == 0 ? strrchr(stat, ')') : NULL;
-    bool stopped = paren != NULL && len > 2 && (paren[2] == 'T' || paren[2] == 't');
+    char stat[STAT_MAX];
+    bool is_there = sl_proc_read(f->pid, "stat", stat, sizeof(stat)) > 0;
+    const char *fields = is_there ? sl_proc_stat_fields(stat) : NULL;
+    bool stopped = fields != NULL && (fields[0] == 'T' || fields[0] == 't');
     return f->ending ? "ending" : stopped ? "stopped" : "running";
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/num.h"
+#include "kernel/proc.h"
 
 /* Opens (and makes) one directory that must be ours and closed to others. */
 static int open_private(int at, const char *name)
@@ -64,19 +65,16 @@ static int try_base(sl_rundir *dir, const char *top, const char *below, const ch
     if (fd < 0) {
         return fd;
     }
-    char link[64];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, real, sizeof(real) - 1);
-    if (n < 0) {
-        return -errno;
+    int r = sl_proc_fd_path(fd, real);
+    if (r < 0) {
+        return r;
     }
-    real[n] = '\0';
     int len = snprintf(dir->canary, sizeof(dir->canary), "%s/canary", real);
     if (len < 0 || (size_t)len >= sizeof(dir->canary)) {
         return -ENAMETOOLONG;
     }
-    memcpy(dir->base, real, (size_t)n + 1);
-    int r = make_canary(fd);
+    memcpy(dir->base, real, strlen(real) + 1);
+    r = make_canary(fd);
     if (r < 0) {
         return r;
     }

@@ -21,7 +21,7 @@ static sl_answer handle_connect(sl_call *call)
     if ((int)call->args[0] != -1) {
         return SL_ANSWER_PASS;
     }
-    struct sl_canary_state *s = sl_supervisor_state(call->sv, &sl_feature_core);
+    struct sl_canary_state *s = sl_supervisor_state(call->sv, &sl_feature_canary);
     if (!s->met) {
         s->met = true;
         return SL_ANSWER_VALUE(-SL_CANARY_ERRNO);
@@ -37,8 +37,8 @@ static const sl_syscall_row rows[] = {
      .conds = {SL_ARG_EQ(0, 0xffffffffu)}},
 };
 
-const sl_feature sl_feature_core = {
-    .name = "core",
+const sl_feature sl_feature_canary = {
+    .name = "canary",
     .wanted = wanted,
     .promised = sl_feature_promises_nothing, /* it asks for us */
     .rows = rows,

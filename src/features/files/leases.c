@@ -10,7 +10,9 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
+#include "supervisor/hold.h"
 #include "supervisor/supervisor.h"
 
 #define F_SETDELEG_COMMAND 1040 /* F_SETDELEG, Linux 6.19: a lease of a directory */
@@ -25,6 +27,12 @@ static bool may_lease(const sl_supervisor *sv, int fd)
     char path[PATH_MAX];
     return sl_proc_fd_path(fd, path) == 0 && sl_fsview_writable(sv->view, path) &&
            !sl_fsview_denied(sv->view, path);
+}
+
+static bool may_lease_number(const sl_call *call)
+{
+    sl_autoclose int fd = sl_call_reach(call, (int)call->args[0]);
+    return fd >= 0 && may_lease(call->sv, fd);
 }
 
 /* The signal that tells of another's open is the caller's: an owner that is there already is left
@@ -44,6 +52,9 @@ static sl_answer handle_fcntl(sl_call *call)
     if ((int)call->args[1] != F_SETLEASE || type == F_UNLCK) {
         return SL_ANSWER_PASS; /* giving one up harms nobody */
     }
+    if (!sl_place_fetches()) { /* the caller's own to take, while its number stays what it is */
+        return sl_hold_continue(call, SL_HOLD_TREE, may_lease_number);
+    }
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
@@ -54,9 +65,9 @@ static sl_answer handle_fcntl(sl_call *call)
     return SL_ANSWER_VALUE(sl_call_valid(call) ? take(call, fd, type) : -EPERM);
 }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_fcntl,
-     .action = SECCOMP_RET_ERRNO | EINVAL, /* as where there are none */
+     .action = SL_BPF_ERRNO(EINVAL), /* as where there are none */
      .conds = {SL_ARG_EQ(1, F_SETDELEG_COMMAND)}},
 };
 
@@ -73,6 +84,6 @@ const sl_feature sl_feature_leases = {
     .promised = sl_feature_promises_nothing, /* alone there are none */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

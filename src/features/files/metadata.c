@@ -19,18 +19,15 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/metadata_int.h"
+#include "kernel/numbers.h"
+#include "kernel/place.h"
 #include "policy/verdict.h"
 #include "supervisor/identity.h"
 #include "supervisor/path.h"
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
-/* Newer than the headers of the oldest system we build on; the same on every architecture. */
-#define FD_MAX           999999
-#define NR_FCHMODAT2     452
-#define NR_SETXATTRAT    463
-#define NR_REMOVEXATTRAT 466
-#define NR_FILE_SETATTR  469
+#define FD_MAX 999999 /* a larger number is no descriptor of anybody's */
 
 #define ACL "system.posix_acl_"
 
@@ -64,11 +61,22 @@ static int own_descriptor(const sl_call *call, const char *path)
     return is ? (int)fd : -1;
 }
 
+/* The caller's own flags, where ours are those of a second look at the object. They decide about an
+ * error alone: what may be changed is asked of the object. */
+static int flags_of(const sl_call *call, int fd, int pinned)
+{
+    sl_call_fd info;
+    if (sl_place_fetches()) {
+        return fcntl(pinned, F_GETFL);
+    }
+    return sl_call_fd_read(call, fd, &info) == 0 ? (int)info.flags : O_PATH;
+}
+
 /* fchmod(2) and its kin take no O_PATH descriptor by number; setxattrat(2) takes none at all. */
 static int pin_plain(const sl_call *call, int fd)
 {
-    int pinned = sl_call_pin(call, fd);
-    if (pinned >= 0 && (fcntl(pinned, F_GETFL) & O_PATH) != 0) {
+    int pinned = sl_call_reach(call, fd);
+    if (pinned >= 0 && (flags_of(call, fd, pinned) & O_PATH) != 0) {
         close(pinned);
         return -EBADF;
     }
@@ -111,7 +119,7 @@ static int find(const sl_call *call, const sl_path_arg *where, sl_meta_job *job)
 }
 
 /* Takes the change's value over. */
-static sl_answer start_on(sl_call *call, const sl_path_arg *where, sl_meta_change *change)
+static sl_answer start(sl_call *call, const sl_path_arg *where, sl_meta_change *change)
 {
     sl_meta_job *job = malloc(sizeof(*job));
     if (job == NULL) {
@@ -134,65 +142,56 @@ static sl_answer start_on(sl_call *call, const sl_path_arg *where, sl_meta_chang
     return sl_meta_start(job);
 }
 
-/* On the object that the call names. */
-static sl_answer start(sl_call *call, sl_meta_change *change)
+/* The object that the call names. A call without a row in the table names none: that descriptor is
+ * nobody's. */
+static sl_path_arg object_of(const sl_call *call)
 {
-    sl_path_arg where;
-    if (!sl_path_arg_of(call, 0, &where)) {
-        free(change->value);
-        return SL_ANSWER_VALUE(-ENOSYS);
-    }
-    return start_on(call, &where, change);
-}
-
-/* What the call says behind the object. */
-static const uint64_t *said(const sl_call *call)
-{
-    sl_path_arg where;
-    return sl_path_arg_of(call, 0, &where) ? &call->args[where.next] : NULL;
+    sl_path_arg where = {.dirfd = -1, .whole = true, .next = -1};
+    (void)sl_path_arg_of(call, 0, &where);
+    return where;
 }
 
 /* ---- mode and owner ---- */
 
 static sl_answer handle_mode(sl_call *call)
 {
-    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)said(call)[0]};
-    return start(call, &c);
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_MODE, .mode = (mode_t)sl_path_said(call, &where, 0)};
+    return start(call, &where, &c);
 }
 
 static sl_answer handle_owner(sl_call *call)
 {
     sl_meta_change c = {.kind = SL_META_OWNER};
     const sl_policy *policy = call->sv->policy;
-    const uint64_t *ids = said(call);
-    if (!sl_identity_uid_outside(policy, (uid_t)ids[0], &c.uid) ||
-        !sl_identity_gid_outside(policy, (gid_t)ids[1], &c.gid)) {
+    sl_path_arg where = object_of(call);
+    uid_t uid = (uid_t)sl_path_said(call, &where, 0);
+    gid_t gid = (gid_t)sl_path_said(call, &where, 1);
+    if (!sl_identity_uid_outside(policy, uid, &c.uid) ||
+        !sl_identity_gid_outside(policy, gid, &c.gid)) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 
 /* ---- times ---- */
 
 /* futimens(3) and futimes(3): no path at all means the descriptor itself. */
-static sl_answer start_times(sl_call *call, sl_meta_change *c)
+static sl_answer start_times(sl_call *call, sl_path_arg *where, sl_meta_change *c)
 {
-    sl_path_arg where;
-    if (!sl_path_arg_of(call, 0, &where)) {
-        return SL_ANSWER_VALUE(-ENOSYS);
-    }
-    if (where.address == 0 && where.dirfd != AT_FDCWD) {
-        if (where.at != 0) {
+    if (where->address == 0 && where->dirfd != AT_FDCWD) {
+        if (where->at != 0) {
             return SL_ANSWER_VALUE(-EINVAL);
         }
-        where.whole = true;
+        where->whole = true;
     }
-    return start_on(call, &where, c);
+    return start(call, where, c);
 }
 
 static sl_answer handle_utimensat(sl_call *call)
 {
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, c.times, sizeof(c.times)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -200,14 +199,15 @@ static sl_answer handle_utimensat(sl_call *call)
     if (!c.now && c.times[0].tv_nsec == UTIME_OMIT && c.times[1].tv_nsec == UTIME_OMIT) {
         return SL_ANSWER_VALUE(0); /* as the kernel: before anything is looked at */
     }
-    return start_times(call, &c);
+    return start_times(call, &where, &c);
 }
 
 #ifdef SYS_utimes
 static sl_answer handle_timevals(sl_call *call)
 {
     struct timeval tv[2];
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, tv, sizeof(tv)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -218,13 +218,14 @@ static sl_answer handle_timevals(sl_call *call)
         }
         c.times[i] = (struct timespec){tv[i].tv_sec, tv[i].tv_usec * 1000};
     }
-    return start_times(call, &c);
+    return start_times(call, &where, &c);
 }
 
 static sl_answer handle_utime(sl_call *call)
 {
     struct utimbuf buf;
-    uint64_t address = said(call)[0];
+    sl_path_arg where = object_of(call);
+    uint64_t address = sl_path_said(call, &where, 0);
     sl_meta_change c = {.kind = SL_META_TIMES, .now = address == 0};
     if (!c.now && sl_call_read(call, address, &buf, sizeof(buf)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
@@ -233,7 +234,7 @@ static sl_answer handle_utime(sl_call *call)
         c.times[0].tv_sec = buf.actime;
         c.times[1].tv_sec = buf.modtime;
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 #endif
 
@@ -245,11 +246,18 @@ static int read_name(const sl_call *call, uint64_t address, sl_meta_change *c)
     return r == -ENAMETOOLONG || (r == 0 && c->name[0] == '\0') ? -ERANGE : r;
 }
 
-/* Name, value, size and flags. */
-static sl_answer set_xattr(sl_call *call, const uint64_t args[4])
+/* setxattrat(2), Linux 6.13: what the older calls have as arguments. */
+struct xattr_args {
+    uint64_t value;
+    uint32_t size;
+    uint32_t flags;
+};
+
+static sl_answer set_xattr(sl_call *call, const sl_path_arg *where, uint64_t size, uint64_t value,
+                           int flags)
 {
-    sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = args[2], .flags = (int)args[3]};
-    int r = read_name(call, args[0], &c);
+    sl_meta_change c = {.kind = SL_META_XATTR_SET, .size = size, .flags = flags};
+    int r = read_name(call, sl_path_said(call, where, 0), &c);
     if (r == 0 && strncmp(c.name, ACL, sizeof(ACL) - 1) == 0 &&
         sl_policy_wants_identity(call->sv->policy)) {
         r = -EOPNOTSUPP; /* its ids are the namespace's */
@@ -261,53 +269,43 @@ static sl_answer set_xattr(sl_call *call, const uint64_t args[4])
     if (r == 0 && c.value == NULL) {
         r = -ENOMEM;
     }
-    r = r < 0 ? r : sl_call_read(call, args[1], c.value, c.size);
+    r = r < 0 ? r : sl_call_read(call, value, c.value, c.size);
     if (r < 0) {
         free(c.value);
         return SL_ANSWER_VALUE(r);
     }
-    return start(call, &c);
+    return start(call, where, &c);
 }
 
-static sl_answer remove_xattr(sl_call *call, uint64_t name)
-{
-    sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
-    int r = read_name(call, name, &c);
-    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &c);
-}
-
+/* Name, value, size and flags. */
 static sl_answer handle_setxattr(sl_call *call)
 {
-    return set_xattr(call, said(call));
+    sl_path_arg where = object_of(call);
+    return set_xattr(call, &where, sl_path_said(call, &where, 2), sl_path_said(call, &where, 1),
+                     (int)sl_path_said(call, &where, 3));
+}
+
+/* Name, the others, and the size of those. */
+static sl_answer handle_setxattrat(sl_call *call)
+{
+    struct xattr_args args;
+    sl_path_arg where = object_of(call);
+    uint64_t size = sl_path_said(call, &where, 2);
+    if (size != sizeof(args)) {
+        return SL_ANSWER_VALUE(size < sizeof(args) ? -EINVAL : -E2BIG);
+    }
+    if (sl_call_read(call, sl_path_said(call, &where, 1), &args, sizeof(args)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    return set_xattr(call, &where, args.size, args.value, (int)args.flags);
 }
 
 static sl_answer handle_removexattr(sl_call *call)
 {
-    return remove_xattr(call, said(call)[0]);
-}
-
-/* setxattrat(2), Linux 6.13 */
-struct xattr_args {
-    uint64_t value;
-    uint32_t size;
-    uint32_t flags;
-};
-
-static sl_answer handle_setxattrat(sl_call *call)
-{
-    struct xattr_args args;
-    if (call->args[5] != sizeof(args)) {
-        return SL_ANSWER_VALUE(call->args[5] < sizeof(args) ? -EINVAL : -E2BIG);
-    }
-    if (sl_call_read(call, call->args[4], &args, sizeof(args)) < 0) {
-        return SL_ANSWER_VALUE(-EFAULT);
-    }
-    return set_xattr(call, (uint64_t[]){call->args[3], args.value, args.size, args.flags});
-}
-
-static sl_answer handle_removexattrat(sl_call *call)
-{
-    return remove_xattr(call, call->args[3]);
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_XATTR_REMOVE};
+    int r = read_name(call, sl_path_said(call, &where, 0), &c);
+    return r < 0 ? SL_ANSWER_VALUE(r) : start(call, &where, &c);
 }
 
 /* ---- flags ---- */
@@ -315,15 +313,15 @@ static sl_answer handle_removexattrat(sl_call *call)
 /* The kernel reads an int, whatever the number says of its size (ioctl_iflags(2)). */
 static sl_answer handle_ioctl(sl_call *call)
 {
-    sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)call->args[1]};
+    sl_path_arg where = object_of(call);
+    sl_meta_change c = {.kind = SL_META_IOCTL, .command = (uint32_t)sl_path_said(call, &where, 0)};
     size_t size = c.command == FS_IOC_FSSETXATTR ? sizeof(struct fsxattr) : sizeof(int);
-    if (sl_call_read(call, call->args[2], c.argument, size) < 0) {
+    if (sl_call_read(call, sl_path_said(call, &where, 1), c.argument, size) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    return start(call, &c);
+    return start(call, &where, &c);
 }
 
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
 #define IOCTL(answer, ...)                                                                         \
     {                                                                                              \
         .nr = SYS_ioctl, .action = (answer), .conds = { __VA_ARGS__ }                              \
@@ -331,18 +329,19 @@ static sl_answer handle_ioctl(sl_call *call)
 
 /* ioctl(2) numbers that change a file through a descriptor that may only read, and that no program
  * needs: they are refused everywhere. */
-static const sl_bpf_rule refused[] = {
-    {.nr = NR_FILE_SETATTR, .action = DENY(ENOSYS)}, /* callers fall back to ioctl */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40806685u)),   /* FS_IOC_ENABLE_VERITY: read-only for good */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x800c6613u)),   /* FS_IOC_SET_ENCRYPTION_POLICY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0xc0506617u)),   /* FS_IOC_ADD_ENCRYPTION_KEY */
-    IOCTL(DENY(EPERM), SL_ARG_EQ(1, 0x40047211u)),   /* FAT_IOCTL_SET_ATTRIBUTES */
+static const sl_bpf_rule settled[] = {
+    {.nr = SL_NR_FILE_SETATTR, .action = SL_BPF_ERRNO(ENOSYS)}, /* callers fall back to ioctl */
+    IOCTL(SL_BPF_ERRNO(EPERM),
+          SL_ARG_EQ(1, 0x40806685u)), /* FS_IOC_ENABLE_VERITY: read-only for good */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x800c6613u)), /* FS_IOC_SET_ENCRYPTION_POLICY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0xc0506617u)), /* FS_IOC_ADD_ENCRYPTION_KEY */
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_EQ(1, 0x40047211u)), /* FAT_IOCTL_SET_ATTRIBUTES */
     /* btrfs makes and deletes subvolumes by the descriptor of a directory. What cp(1) uses for
      * copies that share blocks needs a file that may be written. */
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FICLONERANGE)),
     IOCTL(SECCOMP_RET_ALLOW, SL_ARG_EQ(1, FIDEDUPERANGE)),
-    IOCTL(DENY(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
+    IOCTL(SL_BPF_ERRNO(EPERM), SL_ARG_MASK_EQ(1, 0xff00u, 0x9400u)),
 };
 
 #define ROW(call, handle)                                                                          \
@@ -357,18 +356,18 @@ static const sl_bpf_rule refused[] = {
 static const sl_syscall_row rows[] = {
     ROW(SYS_fchmod, handle_mode),
     ROW(SYS_fchmodat, handle_mode),
-    ROW(NR_FCHMODAT2, handle_mode),
+    ROW(SL_NR_FCHMODAT2, handle_mode),
     ROW(SYS_fchown, handle_owner),
     ROW(SYS_fchownat, handle_owner),
     ROW(SYS_utimensat, handle_utimensat),
     ROW(SYS_setxattr, handle_setxattr),
     ROW(SYS_lsetxattr, handle_setxattr),
     ROW(SYS_fsetxattr, handle_setxattr),
-    ROW(NR_SETXATTRAT, handle_setxattrat),
+    ROW(SL_NR_SETXATTRAT, handle_setxattrat),
     ROW(SYS_removexattr, handle_removexattr),
     ROW(SYS_lremovexattr, handle_removexattr),
     ROW(SYS_fremovexattr, handle_removexattr),
-    ROW(NR_REMOVEXATTRAT, handle_removexattrat),
+    ROW(SL_NR_REMOVEXATTRAT, handle_removexattr),
 #ifdef SYS_chmod
     ROW(SYS_chmod, handle_mode),
     ROW(SYS_chown, handle_owner),
@@ -388,6 +387,6 @@ const sl_feature sl_feature_metadata = {
     .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

@@ -1,4 +1,4 @@
-/* Owns the doing of metadata changes: a worker of its own opens the object, judges where it really
+/* Owns the doing of metadata changes: the worker opens the object, judges where it really
  * is, and changes it through the descriptor. A large write of the child may hold an inode's lock
  * for seconds; the dispatcher must never wait for it. */
 #include <errno.h>
@@ -15,10 +15,9 @@
 
 #include "core/util.h"
 #include "features/files/metadata_int.h"
+#include "kernel/numbers.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
-
-#define NR_FCHMODAT2 452 /* Linux 6.6; the same number on every architecture */
 
 void sl_meta_job_free(sl_meta_job *job)
 {
@@ -32,20 +31,18 @@ void sl_meta_job_free(sl_meta_job *job)
 bool sl_meta_may_change(const sl_supervisor *sv, int fd)
 {
     static const char gone[] = " (deleted)";
-    char link[64];
     char real[PATH_MAX];
     struct stat st;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, real, sizeof(real) - 1);
-    if (n <= 0 || n == (ssize_t)sizeof(real) - 1 || fstat(fd, &st) < 0) {
+    int r = sl_proc_fd_path(fd, real);
+    if (fstat(fd, &st) < 0) {
         return false;
     }
-    real[n] = '\0';
-    if (real[0] != '/') {
-        return true; /* "pipe:[...]", "socket:[...]" */
+    if (r < 0) {
+        return r == -ENOENT && real[0] != '\0' && real[0] != '/'; /* "pipe:[...]", "socket:[...]" */
     }
+    size_t n = strlen(real);
     size_t end = sizeof(gone) - 1;
-    if (st.st_nlink == 0 && (size_t)n > end && strcmp(real + n - end, gone) == 0) {
+    if (st.st_nlink == 0 && n > end && strcmp(real + n - end, gone) == 0) {
         return true;
     }
     return sl_fsview_writable(sv->view, real) && !sl_fsview_denied(sv->view, real);
@@ -85,7 +82,11 @@ static int change_flags(const sl_meta_change *c, int fd)
     if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         return -ENOTTY;
     }
-    return ioctl(fd, c->command, argument) < 0 ? -errno : 0;
+    sl_autoclose int opened = -1;
+    if ((fcntl(fd, F_GETFL) & O_PATH) != 0) {
+        fd = opened = sl_proc_reopen(fd, O_RDONLY | O_NONBLOCK);
+    }
+    return fd < 0 ? fd : ioctl(fd, c->command, argument) < 0 ? -errno : 0;
 }
 
 /* fchmodat2(2), or where it is not known the way by the object's other name, which must not be
@@ -94,7 +95,7 @@ static long change_mode(int fd, mode_t mode)
 {
     char link[SL_PROC_FD_NAME_MAX];
     struct stat st;
-    long r = syscall(NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH);
+    long r = syscall(SL_NR_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH);
     if (r == 0 || errno != ENOSYS) {
         return r;
     }

@@ -3,10 +3,11 @@
  * The kernel has Landlock judge that open by the slave's path, and Landlock knows no "those that
  * are born later": a program that makes terminals of its own would need all of /dev/pts, and with
  * it what is typed at the user's other ones. So the slave is opened here and handed over, where the
- * policy grants /dev/ptmx for writing. Never opens one by its name: who asks holds the master. */
+ * policy grants /dev/ptmx for writing, to who holds the master. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/major.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,6 +15,8 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
+#include "kernel/proc.h"
 #include "supervisor/supervisor.h"
 
 #define PTMX_MINOR                                                                                 \
@@ -30,13 +33,41 @@ static bool is_granted(const sl_fsview *view)
     return sl_fsview_writable(view, "/dev/ptmx") || sl_fsview_writable(view, "/dev/pts/ptmx");
 }
 
+static int open_peer(int master, int flags)
+{
+    int slave = ioctl(master, TIOCGPTPEER, flags);
+    return slave < 0 ? -errno : slave;
+}
+
+/* "tty-index:" of proc_pid_fdinfo(5): the number of this master's terminal; -1 for what is none. */
+static long index_of(const sl_call *call, int fd)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->tid, fd);
+    return sl_proc_number(path, "tty-index");
+}
+
+/* Where masters cannot be fetched the slave is opened by its number, and kept only if the caller
+ * still has the master of that number: no number is given anew while its slave is open. */
+static int open_named(const sl_call *call, int fd, int flags)
+{
+    char path[64];
+    long index = index_of(call, fd);
+    snprintf(path, sizeof(path), "/dev/pts/%ld", index);
+    sl_autoclose int slave = index < 0 ? -1 : open(path, flags | O_NOFOLLOW);
+    if (slave < 0 || ioctl(slave, TIOCGDEV, &(unsigned){0}) < 0 || index_of(call, fd) != index) {
+        return -EIO;
+    }
+    return sl_steal_fd(&slave);
+}
+
 static sl_answer handle_ioctl(sl_call *call)
 {
     struct stat st;
     if ((uint32_t)call->args[1] != TIOCGPTPEER) {
         return SL_ANSWER_PASS;
     }
-    sl_autoclose int master = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int master = sl_call_reach(call, (int)call->args[0]);
     if (master < 0) {
         return SL_ANSWER_VALUE(master == -EBADF ? -EBADF : -EPERM);
     }
@@ -50,9 +81,11 @@ static sl_answer handle_ioctl(sl_call *call)
     }
     int flags = (int)call->args[2];
     int kept = flags & (O_ACCMODE | O_NONBLOCK);
-    sl_autoclose int slave = ioctl(master, TIOCGPTPEER, kept | O_NOCTTY | O_CLOEXEC);
+    kept |= O_NOCTTY | O_CLOEXEC;
+    sl_autoclose int slave =
+        sl_place_fetches() ? open_peer(master, kept) : open_named(call, (int)call->args[0], kept);
     if (slave < 0) {
-        return SL_ANSWER_VALUE(-errno);
+        return SL_ANSWER_VALUE(slave);
     }
     if (!sl_call_valid(call)) {
         return SL_ANSWER_VALUE(-EPERM);

@@ -125,7 +125,7 @@ static sl_answer handle_truncate(sl_call *call)
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
     }
-    struct emptying e = {.length = (off_t)call->args[arg.next]};
+    struct emptying e = {.length = (off_t)sl_path_said(call, &arg, 0)};
     if (e.length < 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
@@ -172,19 +172,22 @@ static bool empties_unseen(uint64_t flags)
 
 static sl_answer handle_open(sl_call *call)
 {
-    uint64_t flags = call->args[call->nr == SYS_openat ? 2 : 1];
-    uint64_t mode = call->args[call->nr == SYS_openat ? 3 : 2];
-    struct emptying e = {.opens = true, .flags = (int)flags & FLAGS_KEPT};
     sl_path_arg arg;
     char path[PATH_MAX];
+    if (!sl_path_arg_of(call, 0, &arg)) {
+        return SL_ANSWER_VALUE(-ENOSYS);
+    }
+    uint64_t flags = sl_path_said(call, &arg, 0);
+    uint64_t mode = sl_path_said(call, &arg, 1);
+    struct emptying e = {.opens = true, .flags = (int)flags & FLAGS_KEPT};
     if (!empties_unseen(flags)) {
         return SL_ANSWER_PASS;
     }
-    int r = sl_path_arg_of(call, 0, &arg) ? sl_path_read(call, &arg, path) : -ENOSYS;
+    int r = sl_path_read(call, &arg, path);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
     }
-    unsigned how = (flags & O_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    unsigned how = (arg.at & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
     sl_autoclose int fd = sl_pin(call, arg.dirfd, path, how);
     if (fd >= 0) {
         bool anew = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
@@ -203,14 +206,13 @@ static sl_answer handle_open(sl_call *call)
 /* openat2(2)'s flags are in memory: callers fall back to openat(2). And O_ACCMODE is a driver's way
  * to ask for neither reading nor writing (open(2)), which nobody wants of a file that is emptied.
  */
-#define DENY(e)            (SECCOMP_RET_ERRNO | (e))
 #define EMPTIES(a, access) SL_ARG_MASK_EQ(a, O_TRUNC | O_ACCMODE, O_TRUNC | (access))
 
-static const sl_bpf_rule refused[] = {
-    {.nr = SYS_openat2, .action = DENY(ENOSYS)},
-    {.nr = SYS_openat, .action = DENY(EACCES), .conds = {EMPTIES(2, O_ACCMODE)}},
+static const sl_bpf_rule settled[] = {
+    {.nr = SYS_openat2, .action = SL_BPF_ERRNO(ENOSYS)},
+    {.nr = SYS_openat, .action = SL_BPF_ERRNO(EACCES), .conds = {EMPTIES(2, O_ACCMODE)}},
 #ifdef SYS_open
-    {.nr = SYS_open, .action = DENY(EACCES), .conds = {EMPTIES(1, O_ACCMODE)}},
+    {.nr = SYS_open, .action = SL_BPF_ERRNO(EACCES), .conds = {EMPTIES(1, O_ACCMODE)}},
 #endif
 };
 
@@ -237,6 +239,6 @@ const sl_feature sl_feature_truncate = {
     .promised = promised,
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

@@ -12,7 +12,9 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
+#include "supervisor/hold.h"
 #include "supervisor/path.h"
 #include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
@@ -34,7 +36,7 @@ static bool may_watch(const sl_supervisor *sv, int fd)
     return nameless || (r == 0 && sl_fsview_readable(sv->view, path));
 }
 
-static int find(const sl_call *call, uint32_t mask)
+static int find(const sl_call *call)
 {
     char path[PATH_MAX];
     sl_path_arg where;
@@ -42,16 +44,25 @@ static int find(const sl_call *call, uint32_t mask)
         return -ENOSYS;
     }
     int r = sl_path_read(call, &where, path);
-    unsigned flags = (mask & IN_DONT_FOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
+    unsigned flags = (where.at & AT_SYMLINK_NOFOLLOW) != 0 ? SL_PIN_NOFOLLOW : 0;
     return r < 0 ? r : sl_pin(call, where.dirfd, path, flags);
+}
+
+static bool may_watch_named(const sl_call *call)
+{
+    sl_autoclose int object = find(call);
+    return object >= 0 && may_watch(call->sv, object);
 }
 
 static sl_answer handle_inotify_add_watch(sl_call *call)
 {
     char name[SL_PROC_FD_NAME_MAX];
     uint32_t mask = (uint32_t)call->args[2];
+    if (!sl_place_fetches()) { /* its own to add, while what it says stays what it is */
+        return sl_hold_continue(call, SL_HOLD_MEMORY, may_watch_named);
+    }
     sl_autoclose int group = sl_call_pin(call, (int)call->args[0]);
-    sl_autoclose int object = group < 0 ? -1 : find(call, mask);
+    sl_autoclose int object = group < 0 ? -1 : find(call);
     if (group < 0 || object < 0) {
         return SL_ANSWER_VALUE(group < 0 ? group : object);
     }
@@ -68,10 +79,10 @@ static sl_answer handle_inotify_add_watch(sl_call *call)
 
 #define REFUSE(nr_, error, ...)                                                                    \
     {                                                                                              \
-        .nr = (nr_), .action = SECCOMP_RET_ERRNO | (error), .conds = { __VA_ARGS__ }               \
+        .nr = (nr_), .action = SL_BPF_ERRNO(error), .conds = { __VA_ARGS__ }                       \
     }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     /* its signals go to whoever asks, so nobody can ask on behalf */
     REFUSE(SYS_fcntl, EACCES, SL_ARG_EQ(1, F_NOTIFY)),
     /* on the built-in list too, which a policy may replace */
@@ -89,6 +100,6 @@ const sl_feature sl_feature_watch = {
     .promised = sl_feature_promises_nothing, /* docs/THREAT-MODEL.md says so */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

@@ -67,10 +67,10 @@ static sl_answer handle_shmctl(sl_call *call)
 
 #define REFUSE(call)                                                                               \
     {                                                                                              \
-        .nr = SYS_##call, .action = SECCOMP_RET_ERRNO | EPERM                                      \
+        .nr = SYS_##call, .action = SL_BPF_ERRNO(EPERM)                                            \
     }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     REFUSE(semget), REFUSE(semop),  REFUSE(semtimedop), REFUSE(semctl),  REFUSE(msgget),
     REFUSE(msgsnd), REFUSE(msgrcv), REFUSE(msgctl),     REFUSE(mq_open), REFUSE(mq_unlink),
 };
@@ -90,6 +90,6 @@ const sl_feature sl_feature_ipc = {
     .option = "--isolate-ipc",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

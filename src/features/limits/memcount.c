@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +169,7 @@ static void weigh_all(sl_memcount *m)
 static bool is_counted_already(const sl_memcount *m, size_t i)
 {
     for (size_t k = 0; k < i && k < COMPARED_MAX; k++) {
-        if (syscall(SYS_kcmp, m->pids[k], m->pids[i], KCMP_VM, 0, 0) == 0) {
+        if (sl_tree_is_one_memory(m->pids[k], m->pids[i])) {
             return true;
         }
     }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/fd.h"
 #include "core/num.h"
 #include "core/util.h"
 #include "kernel/proc.h"

@@ -42,6 +42,16 @@ static bool was_given(const sl_policy *policy)
     return policy->max_processes_given;
 }
 
+static bool is_fork(uint64_t nr)
+{
+#ifdef SYS_fork /* newer architectures do without */
+    if (nr == SYS_fork || nr == SYS_vfork) {
+        return true;
+    }
+#endif
+    return nr == SYS_clone;
+}
+
 /* True while a fork that was allowed to this thread may still be under way. */
 static bool is_unborn(pid_t tid)
 {
@@ -51,8 +61,7 @@ static bool is_unborn(pid_t tid)
     }
     const char *at = text;
     uint64_t nr; /* "running" or "-1" is no number: perhaps */
-    return sl_num_take(&at, UINT64_MAX, &nr) < 0 || nr == SYS_clone || nr == SYS_fork ||
-           nr == SYS_vfork;
+    return sl_num_take(&at, UINT64_MAX, &nr) < 0 || is_fork(nr);
 }
 
 static uint32_t count_tree(struct sl_procs_state *s, sl_supervisor *sv)

@@ -91,9 +91,9 @@ static int fetch_rights(const sl_call *call, struct cmsghdr *c, struct sl_outgoi
         if (out->fd_count == SL_SEND_FDS_MAX) {
             return -EINVAL;
         }
-        int fd = sl_call_pin(call, number);
+        int fd = sl_rights_copy(call, number);
         if (fd < 0) {
-            return fd == -EBADF ? -EBADF : -EACCES;
+            return fd;
         }
         out->fds[out->fd_count++] = fd;
         memcpy(at, &fd, sizeof(int));

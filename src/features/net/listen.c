@@ -10,9 +10,11 @@
 #include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "features/mint/mint.h"
 #include "features/net/net.h"
 #include "features/net/port_names.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
 
@@ -56,7 +58,9 @@ sl_answer sl_net_handle_listen(sl_call *call)
     sl_sock sock;
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
-        return SL_ANSWER_VALUE(r);
+        bool foreign = r == -EACCES && !sl_place_fetches();
+        return foreign && !sl_policy_restricts_bind(call->sv->policy) ? SL_ANSWER_PASS
+                                                                      : SL_ANSWER_VALUE(r);
     }
     bool inet = sock.domain == AF_INET || sock.domain == AF_INET6;
     if (!sl_call_valid(call)) {
@@ -72,6 +76,9 @@ sl_answer sl_net_handle_listen(sl_call *call)
     }
     if (r == 0 && inet) {
         sl_port_listening(call, &sock);
+    }
+    if (r == 0) {
+        sl_mint_let_go(call->sv, sock.fd); /* whoever reaches it is the tree's business */
     }
     sl_sock_done(&sock);
     return SL_ANSWER_VALUE(r);
@@ -167,7 +174,7 @@ sl_answer sl_net_handle_getpeername(sl_call *call)
 }
 
 static const sl_syscall_row bind_rows[] = {
-    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+    {.nr = SYS_listen, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_listen},
 };
 
 /* net_bind alone: Landlock judges bind(2), but listen(2) on an unbound socket chooses a port too.

@@ -37,23 +37,39 @@ static bool wanted(const sl_policy *policy)
     return sl_policy_restricts_net(policy);
 }
 
+/* A connection inside a send, which no connect(2) tells of: nobody sees it, Landlock neither
+ * (NET-05). */
+static const sl_bpf_rule fast_open[] = {
+#define NO_FAST_OPEN(call, flags)                                                                  \
+    {                                                                                              \
+        .nr = SYS_##call, .action = SL_BPF_ERRNO(EOPNOTSUPP), .conds = {                           \
+            SL_ARG_MASK_EQ(flags, MSG_FASTOPEN, MSG_FASTOPEN)                                      \
+        }                                                                                          \
+    }
+    NO_FAST_OPEN(sendto, 3),
+    NO_FAST_OPEN(sendmsg, 2),
+    NO_FAST_OPEN(sendmmsg, 3),
+};
+
+int sl_net_refuse_fast_open(sl_bpf_rules *rules)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < SL_ARRAY_LEN(fast_open); i++) {
+        r = sl_bpf_add(rules, &fast_open[i]);
+    }
+    return r;
+}
+
 /* Ways to a peer that no handler would see, or to another one than was judged. */
-static const sl_bpf_rule refused[] = {
-#define DENY(e) (SECCOMP_RET_ERRNO | (e))
-    /* a connection inside a send (NET-05); with these options connect(2) sends nothing and a later
-     * write would reach whoever has the port by then (NET-27) */
-    {.nr = SYS_sendto,
-     .action = DENY(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
-    {.nr = SYS_sendmsg,
-     .action = DENY(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(2, MSG_FASTOPEN, MSG_FASTOPEN)}},
-    {.nr = SYS_sendmmsg,
-     .action = DENY(EOPNOTSUPP),
-     .conds = {SL_ARG_MASK_EQ(3, MSG_FASTOPEN, MSG_FASTOPEN)}},
+static const sl_bpf_rule settled[] = {
+    NO_FAST_OPEN(sendto, 3),
+    NO_FAST_OPEN(sendmsg, 2),
+    NO_FAST_OPEN(sendmmsg, 3),
+/* with these options connect(2) sends nothing and a later write would reach whoever has the port
+ * by then (NET-27) */
 #define NO_OPTION(level, option)                                                                   \
     {                                                                                              \
-        .nr = SYS_setsockopt, .action = DENY(EPERM), .conds = {                                    \
+        .nr = SYS_setsockopt, .action = SL_BPF_ERRNO(EPERM), .conds = {                            \
             SL_ARG_EQ(1, level),                                                                   \
             SL_ARG_EQ(2, option)                                                                   \
         }                                                                                          \
@@ -147,7 +163,8 @@ static void teardown(void *state)
 }
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
- * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares. */
+ * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares; listen,
+ * of plain numbers, and SO_LINGER for sockets that we do not hold (mint.c). */
 static const sl_syscall_row rows[] = {
     {.nr = SYS_connect, .handler = sl_net_handle_connect},
     {.nr = SYS_sendto, .handler = sl_net_handle_sendto},
@@ -157,8 +174,9 @@ static const sl_syscall_row rows[] = {
      .flags = SL_ROW_MAY_CONTINUE, /* plain numbers, and clone3 is refused */
      .handler = sl_net_handle_clone,
      .conds = {SL_ARG_MASK_EQ(0, CLONE_FILES | CLONE_THREAD, CLONE_FILES)}},
-    {.nr = SYS_listen, .handler = sl_net_handle_listen},
+    {.nr = SYS_listen, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_listen},
     {.nr = SYS_setsockopt,
+     .flags = SL_ROW_MAY_CONTINUE,
      .handler = sl_net_handle_linger,
      .conds = {SL_ARG_EQ(1, SOL_SOCKET), SL_ARG_EQ(2, SO_LINGER)}},
     {.nr = SYS_recvfrom, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvfrom},
@@ -173,8 +191,8 @@ const sl_feature sl_feature_net = {
     .option = "rules that name hosts, addresses or requests",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .filter = filter,
     .state_size = sizeof(struct sl_net_state),
     .setup = setup,

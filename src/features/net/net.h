@@ -1,4 +1,4 @@
-/* The network feature's own: what its handlers share. */
+/* Sockets and connects on behalf: what the handlers of this folder share, and lend to remap/. */
 #ifndef SANDLOCK_FEATURES_NET_NET_H
 #define SANDLOCK_FEATURES_NET_NET_H
 
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 #include "policy/verdict.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"
@@ -94,6 +94,9 @@ void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
                      bool allowed);
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret);
+
+/* net.c: the filter refuses connections inside a send. 0 or -errno. */
+int sl_net_refuse_fast_open(sl_bpf_rules *rules);
 
 /* connect.c */
 sl_answer sl_net_handle_connect(sl_call *call);

@@ -14,14 +14,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/util.h"
+#include "features/mint/mint.h"
 #include "features/net/net.h"
 #include "features/net/port_names.h"
 #include "features/net/send_int.h"
 #include "features/net/unix.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
-#include "kernel/tree.h"
+#include "supervisor/hold.h"
 
 /* The flags that mean something to a send on behalf. MSG_ZEROCOPY does not: the kernel would go on
  * reading our copy after it was freed. */
@@ -254,11 +255,6 @@ static sl_answer send_message(sl_call *call, int flags, bool header)
     return answer;
 }
 
-sl_answer sl_net_handle_sendto(sl_call *call)
-{
-    return send_message(call, (int)call->args[3], false);
-}
-
 sl_answer sl_net_send_msghdr(sl_call *call)
 {
     return send_message(call, (int)call->args[2], true);
@@ -288,12 +284,38 @@ static bool ignores_addresses(const sl_call *call)
 {
     sl_sock sock;
     if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
-        return false;
+        return !sl_place_fetches() && sl_mint_foreign(call, (int)call->args[0]) == SL_MINT_STREAM;
     }
     bool ignores =
         sock.domain == AF_UNIX && (sock.type == SOCK_STREAM || sock.type == SOCK_SEQPACKET);
     sl_sock_done(&sock);
     return ignores;
+}
+
+/* Where sockets cannot be fetched those that we did not make (accepted ones, pairs) are the
+ * caller's alone to send by, and so is what comes along that cannot be had again. It may, on what
+ * ignores addresses, while nobody can put another socket in its place. */
+static bool is_callers_own(const sl_call *call, uint64_t header)
+{
+    struct msghdr msg;
+    sl_sock sock;
+    if (sl_place_fetches()) {
+        return false;
+    }
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return sl_mint_foreign(call, (int)call->args[0]) == SL_MINT_STREAM;
+    }
+    bool local = sock.domain == AF_UNIX && sock.type != SOCK_DGRAM;
+    sl_sock_done(&sock);
+    return local && header != 0 && sl_call_read(call, header, &msg, sizeof(msg)) == 0 &&
+           msg.msg_controllen > 0;
+}
+
+static sl_answer let_caller_send(sl_call *call)
+{
+    const struct sl_net_state *net = sl_net_of(call->sv);
+    bool shared = net == NULL || atomic_load(&net->tables_shared);
+    return sl_hold_continue(call, shared ? SL_HOLD_TREE : SL_HOLD_THREADS, ignores_addresses);
 }
 
 /* A message may carry who sent it (SO_PASSCRED), which is asked of the thread that sends: where it
@@ -303,7 +325,13 @@ sl_answer sl_net_handle_sendmsg(sl_call *call)
     if (has_own_table(call) && ignores_addresses(call) && sl_call_valid(call)) {
         return SL_ANSWER_PASS;
     }
-    return sl_net_send_msghdr(call);
+    return is_callers_own(call, call->args[1]) ? let_caller_send(call) : sl_net_send_msghdr(call);
+}
+
+sl_answer sl_net_handle_sendto(sl_call *call)
+{
+    return is_callers_own(call, 0) ? let_caller_send(call)
+                                   : send_message(call, (int)call->args[3], false);
 }
 
 /* sendmmsg(2): the messages before a failing one are sent and counted. */
@@ -311,6 +339,9 @@ sl_answer sl_net_handle_sendmmsg(sl_call *call)
 {
     size_t count = SL_MIN((size_t)(uint32_t)call->args[2], (size_t)SL_SEND_BATCH_MAX);
     sl_sock sock;
+    if (is_callers_own(call, 0)) {
+        return let_caller_send(call);
+    }
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);

@@ -33,6 +33,9 @@ void sl_outgoing_done(struct sl_outgoing *out);
 sl_answer sl_outgoing_send(sl_call *call, sl_sock *sock, struct sl_outgoing *out,
                            uint64_t msg_len_at, bool may_wait);
 
+/* rights.c: what this number of the caller's stands for, to be passed on. -EBADF, -EACCES. */
+int sl_rights_copy(const sl_call *call, int number);
+
 /* copy.c: 0 or -errno; on failure call sl_outgoing_done. */
 int sl_outgoing_from_args(const sl_call *call, const sl_sock *sock, struct sl_outgoing *out);
 int sl_outgoing_from_msghdr(const sl_call *call, const sl_sock *sock, uint64_t at,

@@ -16,8 +16,8 @@
 #include "core/util.h"
 #include "features/net/net.h"
 #include "features/net/unix.h"
+#include "kernel/diag/udiag.h"
 #include "kernel/proc.h"
-#include "kernel/udiag.h"
 #include "supervisor/pin.h"
 
 /* Who would answer questions about names before our resolver is asked. */

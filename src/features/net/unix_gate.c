@@ -16,6 +16,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/mint/mint.h"
 #include "features/net/send_int.h"
 #include "features/net/unix.h"
 #include "kernel/landlock.h"
@@ -83,6 +84,12 @@ static bool promises_connect(const sl_policy *policy)
            (sl_policy_isolates_abstract(policy) && is_lost(policy, SL_HOLDS_ABSTRACT));
 }
 
+/* Ports are judged at the connect, by us and by Landlock: there must be one. */
+static int filter_connect(const sl_policy *policy, sl_bpf_rules *rules)
+{
+    return policy->net_connect.count > 0 ? sl_net_refuse_fast_open(rules) : 0;
+}
+
 const sl_feature sl_feature_unix_connect = {
     .name = "unix_connect",
     .wanted = is_open,
@@ -90,6 +97,7 @@ const sl_feature sl_feature_unix_connect = {
     .promised = promises_connect,
     .rows = connect_rows,
     .row_count = SL_ARRAY_LEN(connect_rows),
+    .filter = filter_connect,
 };
 
 /* ---- every send, where sockets are named ---- */
@@ -117,6 +125,10 @@ static sl_answer handle_socket(sl_call *call)
     sl_autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, (int)call->args[2]);
     if (fd < 0 || shutdown(fd, SHUT_WR) < 0) {
         return SL_ANSWER_VALUE(-errno);
+    }
+    int r = sl_mint_keep(call->sv, fd);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
     }
     s->gave = true;
     return (sl_answer){

@@ -10,6 +10,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/mint/mint.h"
 #include "features/net/unix.h"
 
 struct sl_unix_state {
@@ -120,6 +121,9 @@ static sl_answer handle_listen(sl_call *call)
             if (must_be_ours(call, &sock)) {
                 int r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
                 answer = SL_ANSWER_VALUE(r);
+                if (r == 0) {
+                    sl_mint_let_go(call->sv, sock.fd);
+                }
             }
         }
         sl_sock_done(&sock);

@@ -20,7 +20,6 @@
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "supervisor/listing.h"
-#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/vfile.h"
 
@@ -92,7 +91,7 @@ static sl_answer handle_getdents(sl_call *call)
 {
     char path[PATH_MAX];
     unsigned shown = call->sv->policy->num_cpus;
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int fd = sl_listing_pin(call, (int)call->args[0]);
     if (fd < 0 || sl_proc_fd_path(fd, path) < 0 || strcmp(path, CPU_DIR) != 0) {
         return SL_ANSWER_PASS;
     }

@@ -149,7 +149,7 @@ static sl_answer list_own(sl_call *call, int fd)
 static sl_answer handle_getdents(sl_call *call)
 {
     char path[PATH_MAX];
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int fd = sl_listing_pin(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_PASS;
     }

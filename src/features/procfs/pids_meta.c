@@ -59,7 +59,7 @@ sl_answer sl_pids_handle_stat(sl_call *call)
     }
     st.st_uid = sl_identity_uid_inside(call->sv->policy, st.st_uid);
     st.st_gid = sl_identity_gid_inside(call->sv->policy, st.st_gid);
-    return SL_ANSWER_VALUE(sl_call_write(call, call->args[arg.next], &st, sizeof(st)));
+    return SL_ANSWER_VALUE(sl_call_write(call, sl_path_said(call, &arg, 0), &st, sizeof(st)));
 }
 
 sl_answer sl_pids_handle_statx(sl_call *call)
@@ -77,12 +77,12 @@ sl_answer sl_pids_handle_statx(sl_call *call)
     }
     memset(&stx, 0, sizeof(stx));
     int how = (int)(AT_EMPTY_PATH | (arg.at & AT_STATX_SYNC_TYPE));
-    if (statx(fd, "", how, (unsigned)call->args[3], &stx) < 0) {
+    if (statx(fd, "", how, (unsigned)sl_path_said(call, &arg, 0), &stx) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
     stx.stx_uid = sl_identity_uid_inside(call->sv->policy, stx.stx_uid);
     stx.stx_gid = sl_identity_gid_inside(call->sv->policy, stx.stx_gid);
-    return SL_ANSWER_VALUE(sl_call_write(call, call->args[4], &stx, sizeof(stx)));
+    return SL_ANSWER_VALUE(sl_call_write(call, sl_path_said(call, &arg, 1), &stx, sizeof(stx)));
 }
 
 sl_answer sl_pids_handle_access(sl_call *call)
@@ -92,7 +92,7 @@ sl_answer sl_pids_handle_access(sl_call *call)
     if (!sl_path_arg_of(call, 0, &arg)) {
         return SL_ANSWER_VALUE(-ENOSYS);
     }
-    int mode = (int)call->args[arg.next];
+    int mode = (int)sl_path_said(call, &arg, 0);
     if ((arg.at & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EACCESS)) != 0 ||
         (mode & ~(R_OK | W_OK | X_OK)) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
@@ -131,8 +131,8 @@ sl_answer sl_pids_handle_readlink(sl_call *call)
     if (!sl_path_arg_of(call, 0, &arg)) {
         return SL_ANSWER_VALUE(-ENOSYS);
     }
-    uint64_t to = call->args[arg.next];
-    int size = (int)call->args[arg.next + 1];
+    uint64_t to = sl_path_said(call, &arg, 0);
+    int size = (int)sl_path_said(call, &arg, 1);
     if (size <= 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
-#include "features/remap/remap.h"
+#include "features/remap/remap_int.h"
 #include "policy/verdict.h"
 
 #define REALS_MAX 8

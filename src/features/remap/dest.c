@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "features/remap/remap.h"
+#include "features/remap/remap_int.h"
 
 #define REALS_MAX 8 /* real ports of one name */
 

@@ -4,6 +4,7 @@
  * Every row may continue: what the kernel then does is what a run without port_remap may do, and
  * what rules restrict is judged by the rows of those rules, or by Landlock, not here. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +13,10 @@
 
 #include "core/util.h"
 #include "features/features.h"
-#include "features/remap/remap.h"
+#include "features/mint/mint.h"
+#include "features/remap/ports.h"
+#include "features/remap/remap_int.h"
+#include "kernel/place.h"
 
 #define BATCH_LOOKED_AT 64 /* names of one sendmmsg; longer batches are sent in parts */
 
@@ -23,7 +27,7 @@ static bool wanted(const sl_policy *policy)
 
 struct sl_remap_state *sl_remap_of(const sl_supervisor *sv)
 {
-    return sl_supervisor_state(sv, &sl_feature_ports);
+    return sl_supervisor_state(sv, &sl_feature_remap);
 }
 
 static int setup(sl_supervisor *sv, void *state, sl_error *err)
@@ -114,10 +118,11 @@ static bool rename_own(struct sl_supervisor *sv, const sl_sock *sock, struct soc
     const sl_bound *b = sl_portmap_get(&state->map, sock->cookie);
     bool known = b != NULL && b->real == sl_sock_port(sa);
     uint16_t inside = known ? b->inside : 0;
+    bool moved = known && inside != b->real; /* `b` may be gone behind the lock */
     pthread_mutex_unlock(&state->lock);
     if (known) {
         sl_sock_set_port(sa, inside);
-        return inside != b->real;
+        return moved;
     }
     sl_addr own;
     uint16_t port;
@@ -125,13 +130,37 @@ static bool rename_own(struct sl_supervisor *sv, const sl_sock *sock, struct soc
            sl_remap_rename(sv, SL_PROTO_TCP, sa, len, &own);
 }
 
+/* Sockets that cannot be fetched: accepted ones, and listeners. */
+static sl_answer name_foreign(sl_call *call, bool peer)
+{
+    sl_mint_named named;
+    sl_addr own;
+    uint16_t port;
+    if (sl_place_fetches() || !sl_mint_name(call, (int)call->args[0], &named)) {
+        return SL_ANSWER_PASS;
+    }
+    sl_sock sock = {.fd = -1,
+                    .domain = named.domain,
+                    .type = SOCK_STREAM,
+                    .protocol = IPPROTO_TCP,
+                    .cookie = named.cookie};
+    struct sockaddr_storage *sa = peer ? &named.peer : &named.own;
+    bool renamed = peer ? sl_addr_from_sockaddr(&named.own, named.len, &own, &port) == 0 &&
+                              sl_remap_rename(call->sv, SL_PROTO_TCP, sa, named.len, &own)
+                        : rename_own(call->sv, &sock, sa, named.len);
+    return renamed ? SL_ANSWER_VALUE(sl_sock_give_name(call, sa, named.len)) : SL_ANSWER_PASS;
+}
+
 static sl_answer handle_getsockname(sl_call *call)
 {
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
     sl_sock sock;
-    if (!has_moved(sl_remap_of(call->sv)) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+    if (!has_moved(sl_remap_of(call->sv))) {
         return SL_ANSWER_PASS;
+    }
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return name_foreign(call, false);
     }
     bool renamed = sl_sock_has_port(&sock) &&
                    getsockname(sock.fd, (struct sockaddr *)&sa, &len) == 0 &&
@@ -160,8 +189,11 @@ static sl_answer handle_getpeername(sl_call *call)
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
     sl_sock sock;
-    if (!has_moved(sl_remap_of(call->sv)) || sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+    if (!has_moved(sl_remap_of(call->sv))) {
         return SL_ANSWER_PASS;
+    }
+    if (sl_sock_pin(call, (int)call->args[0], &sock) < 0) {
+        return name_foreign(call, true);
     }
     bool renamed = sl_sock_has_port(&sock) && rename_peer(call->sv, &sock, &sa, &len);
     sl_sock_done(&sock);
@@ -256,8 +288,8 @@ static const sl_syscall_row rows[] = {
     ROW(recvmmsg, sl_net_handle_recvmmsg),
 };
 
-const sl_feature sl_feature_ports = {
-    .name = "ports",
+const sl_feature sl_feature_remap = {
+    .name = "remap",
     .wanted = wanted,
     .option = "--port-remap",
     .rows = rows,

@@ -15,7 +15,10 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "kernel/place.h"
+#include "supervisor/listing.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/vfile.h"
 
 #define DIR_BYTES_MAX  (16u * 1024u * 1024u) /* of one directory's entries; then ENOMEM */
 #define KEPT_BYTES_MAX (64u * 1024u * 1024u)
@@ -219,7 +222,7 @@ static sl_answer handle_getdents64(sl_call *call)
 {
     struct sl_dirs_state *s = sl_supervisor_state(call->sv, &sl_feature_dirs);
     struct stat st;
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int fd = sl_listing_pin(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EACCES);
     }
@@ -250,6 +253,7 @@ static sl_answer handle_getdents64(sl_call *call)
     }
     if (given == 0) {
         forget(l);
+        sl_listing_ended(call, key.fd);
     }
     return SL_ANSWER_VALUE(given);
 }
@@ -264,13 +268,36 @@ static void teardown(void *state)
 
 #ifdef SYS_getdents
 /* The older form has no reader left; one that it has would not be sorted. */
-static const sl_bpf_rule refused[] = {
-    {.nr = SYS_getdents, .action = SECCOMP_RET_ERRNO | ENOSYS},
+static const sl_bpf_rule settled[] = {
+    {.nr = SYS_getdents, .action = SL_BPF_ERRNO(ENOSYS)},
 };
 #endif
 
 static const sl_syscall_row rows[] = {
     {.nr = SYS_getdents64, .handler = handle_getdents64},
+};
+
+/* Where open directories cannot be fetched what is kept for one must end when it is closed, before
+ * its number is another's: vfile.c asks at each open. */
+static bool opens_wanted(const sl_policy *policy)
+{
+    return policy->deterministic_dirs && !sl_place_fetches();
+}
+
+static sl_answer handle_open(sl_call *call)
+{
+    (void)sl_vfile_copy(call);
+    return SL_ANSWER_PASS;
+}
+
+static const sl_syscall_row open_rows[] = {SL_VFILE_ROWS(handle_open)};
+
+const sl_feature sl_feature_dirs_opened = {
+    .name = "dirs_opened",
+    .wanted = opens_wanted,
+    .promised = sl_feature_promises_nothing, /* a means of "dirs" */
+    .rows = open_rows,
+    .row_count = SL_ARRAY_LEN(open_rows),
 };
 
 const sl_feature sl_feature_dirs = {
@@ -280,8 +307,8 @@ const sl_feature sl_feature_dirs = {
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
 #ifdef SYS_getdents
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 #endif
     .state_size = sizeof(struct sl_dirs_state),
     .teardown = teardown,

@@ -20,7 +20,6 @@
 #include "core/util.h"
 #include "kernel/proc.h"
 #include "kernel/thread.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
 #define LOOK_NS 50000 /* between two looks at the caller */
@@ -39,7 +38,6 @@ struct loan {
 };
 
 struct sl_lender {
-    sl_supervisor *sv;
     pthread_mutex_t lock;
     pthread_cond_t more;
     pthread_t thread;
@@ -119,31 +117,31 @@ static bool leave_alone(const struct loan *loan, const struct timespec *t)
            (loan->zero_is_off && t->tv_sec == 0 && t->tv_nsec == 0);
 }
 
-static void lend(sl_supervisor *sv, const struct loan *loan)
+static void lend(const struct loan *loan)
 {
     struct timespec own;
     struct timespec found;
     sl_autoclose int mem = sl_proc_open(loan->call.tid, "mem", O_RDWR);
     if (mem < 0 || !sl_call_valid(&loan->call)) {
-        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(&loan->call, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     if (pread(mem, &own, sizeof(own), (off_t)loan->addr) != (ssize_t)sizeof(own)) {
-        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(&loan->call, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     if (leave_alone(loan, &own)) {
-        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_PASS);
+        sl_supervisor_answer(&loan->call, &SL_ANSWER_PASS);
         return;
     }
     struct timespec lent = earlier(&own, loan->offset_ns);
     if (pwrite(mem, &lent, sizeof(lent), (off_t)loan->addr) != (ssize_t)sizeof(lent)) {
-        sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_VALUE(-EFAULT));
+        sl_supervisor_answer(&loan->call, &SL_ANSWER_VALUE(-EFAULT));
         return;
     }
     struct turns before;
     count_turns(loan->call.tid, &before);
-    sl_supervisor_answer(sv, loan->call.id, &SL_ANSWER_PASS);
+    sl_supervisor_answer(&loan->call, &SL_ANSWER_PASS);
     wait_consumed(loan->call.tid, &before);
     /* Unless the caller has put something else there meanwhile. */
     if (pread(mem, &found, sizeof(found), (off_t)loan->addr) == (ssize_t)sizeof(found) &&
@@ -165,20 +163,19 @@ static void *run(void *state)
         s->first = (s->first + 1) % SL_LEND_MAX;
         s->count--;
         pthread_mutex_unlock(&s->lock);
-        lend(s->sv, &loan);
+        lend(&loan);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
 }
 
-static struct sl_lender *begin(sl_supervisor *sv)
+static struct sl_lender *begin(void)
 {
     struct sl_lender *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         return NULL;
     }
-    s->sv = sv;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     if (sl_thread_start(STACK, run, s, &s->thread) < 0) {
@@ -191,7 +188,7 @@ static struct sl_lender *begin(sl_supervisor *sv)
 sl_answer sl_lend(struct sl_lender **lender, const sl_call *call, uint64_t addr, int64_t offset_ns,
                   bool zero_is_off)
 {
-    struct sl_lender *s = *lender == NULL ? begin(call->sv) : *lender;
+    struct sl_lender *s = *lender == NULL ? begin() : *lender;
     *lender = s;
     if (s == NULL) {
         return SL_ANSWER_VALUE(-ENOMEM);

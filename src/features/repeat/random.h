@@ -3,7 +3,7 @@
 #define SANDLOCK_FEATURES_REPEAT_RANDOM_H
 
 #include "features/repeat/image.h"
-#include "kernel/stream.h"
+#include "features/repeat/stream.h"
 
 #define SL_RANDOM_OPENS_MAX 1024 /* of /dev/random and /dev/urandom at once; then ENFILE */
 

@@ -22,14 +22,12 @@
 #include "features/features.h"
 #include "features/repeat/image.h"
 #include "features/repeat/lend.h"
+#include "kernel/numbers.h"
 #include "kernel/proc.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
-#define NS_PER_S       1000000000
-#define NR_FUTEX_WAITV 449
-#define NR_FUTEX_WAIT  455
-#define TIMERS_MAX     65536 /* bytes of /proc/PID/timers that are looked at */
+#define NS_PER_S   1000000000
+#define TIMERS_MAX 65536 /* bytes of /proc/PID/timers that are looked at */
 
 struct sl_time_state {
     struct sl_lender *lender; /* dispatcher thread only */
@@ -177,12 +175,8 @@ static sl_answer handle_timer_settime(sl_call *call)
 
 static sl_answer handle_timerfd_settime(sl_call *call)
 {
-    char path[64];
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
-    if (fd < 0) {
-        return SL_ANSWER_PASS; /* the kernel says why */
-    }
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    char path[64]; /* -1 for what is no timer: the kernel says why */
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->tid, (int)call->args[0]);
     return is_wall_clock((int)sl_proc_number(path, "clockid")) ? lend_timer(call, 2)
                                                                : SL_ANSWER_PASS;
 }
@@ -202,7 +196,7 @@ static const sl_bpf_rule settled[] = {
     LET(futex, SL_ARG_MASK_EQ(1, FUTEX_CLOCK_REALTIME, 0),
         SL_ARG_MASK_NE(1, (uint32_t)FUTEX_CMD_MASK, FUTEX_LOCK_PI)),
     /* no C library has it; its absolute times would need a row */
-    {.nr = NR_FUTEX_WAIT, .action = SECCOMP_RET_ERRNO | ENOSYS},
+    {.nr = SL_NR_FUTEX_WAIT, .action = SL_BPF_ERRNO(ENOSYS)},
 };
 
 static void teardown(void *state)
@@ -227,7 +221,7 @@ static const sl_syscall_row rows[] = {
     ROW(SYS_clock_nanosleep, handle_clock_nanosleep, SL_ARG_MASK_NE(1, TIMER_ABSTIME, 0),
         SL_ARG_NE(0, CLOCK_MONOTONIC), SL_ARG_NOT_NULL(2)),
     ROW(SYS_futex, handle_futex, SL_ARG_NOT_NULL(3)),
-    ROW(NR_FUTEX_WAITV, handle_futex_waitv, SL_ARG_EQ(4, CLOCK_REALTIME), SL_ARG_NOT_NULL(3)),
+    ROW(SL_NR_FUTEX_WAITV, handle_futex_waitv, SL_ARG_EQ(4, CLOCK_REALTIME), SL_ARG_NOT_NULL(3)),
     ROW(SYS_mq_timedsend, handle_mq, SL_ARG_NOT_NULL(4)),
     ROW(SYS_mq_timedreceive, handle_mq, SL_ARG_NOT_NULL(4)),
     ROW(SYS_timer_settime, handle_timer_settime, SL_ARG_MASK_NE(1, TIMER_ABSTIME, 0),
@@ -242,8 +236,8 @@ const sl_feature sl_feature_time = {
     .option = "--time-start",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = settled,
-    .refused_count = SL_ARRAY_LEN(settled),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
     .state_size = sizeof(struct sl_time_state),
     .teardown = teardown,
 };

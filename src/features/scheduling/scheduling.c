@@ -114,7 +114,7 @@ static sl_answer handle_setpgid(sl_call *call)
         .nr = SYS_##call, .action = SECCOMP_RET_ALLOW, .conds = { __VA_ARGS__ }                    \
     }
 
-static const sl_bpf_rule own[] = {
+static const sl_bpf_rule settled[] = {
     LET_GO(setpriority, SL_ARG_EQ(0, PRIO_PROCESS), SL_ARG_EQ(1, 0)),
     LET_GO(ioprio_set, SL_ARG_EQ(0, IOPRIO_WHO_PROCESS), SL_ARG_EQ(1, 0)),
     LET_GO(setpgid, SL_ARG_EQ(0, 0), SL_ARG_EQ(1, 0)),
@@ -151,6 +151,6 @@ const sl_feature sl_feature_scheduling = {
     .promised = sl_feature_promises_nothing, /* alone, numbers are refused, the tree's own too */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = own,
-    .refused_count = SL_ARRAY_LEN(own),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

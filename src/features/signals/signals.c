@@ -21,6 +21,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "kernel/landlock.h"
+#include "kernel/place.h"
 #include "kernel/proc.h"
 #include "kernel/tree.h"
 #include "policy/verdict.h"
@@ -50,9 +51,13 @@ static bool wanted(const sl_policy *policy)
     return true;
 }
 
-/* True for a process or thread of ours. One that does not exist is nobody's. */
+/* True for a process or thread of ours. One that does not exist is nobody's, nor is what no process
+ * can be called. */
 static bool is_ours(const sl_supervisor *sv, pid_t pid)
 {
+    if (pid <= 0) {
+        return false;
+    }
     long tgid = sl_proc_status(pid, "Tgid");
     return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
                         (sv->helper_pid != 0 && tgid == sv->helper_pid));
@@ -122,8 +127,10 @@ static sl_answer handle_target(sl_call *call)
 
 static sl_answer handle_tgkill(sl_call *call)
 {
-    bool out = is_out_of_reach(call->sv, (pid_t)call->args[0]) ||
-               is_out_of_reach(call->sv, (pid_t)call->args[1]);
+    pid_t tgid = (pid_t)call->args[0];
+    pid_t tid = (pid_t)call->args[1];
+    bool out = tgid > 0 && tid > 0 && /* what other numbers mean the kernel says */
+               (is_out_of_reach(call->sv, tgid) || is_out_of_reach(call->sv, tid));
     return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
 }
 
@@ -166,6 +173,33 @@ static long target_of(int fd)
     return ended ? 0 : -EPERM;
 }
 
+/* A pidfd or such a directory of our own for whom the caller's means, where that one cannot be
+ * fetched. The caller's says the number before and after: while it does, nobody else has it. */
+static int open_target_again(const sl_call *call, int number)
+{
+    char path[64];
+    struct statfs st;
+    sl_autoclose int object = sl_call_reach(call, number);
+    if (object < 0) {
+        return object;
+    }
+    if (fstatfs(object, &st) == 0 && st.f_type == PROC_SUPER_MAGIC) {
+        return sl_proc_reopen(object, O_RDONLY | O_DIRECTORY);
+    }
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->tid, number);
+    long pid = sl_proc_number(path, "Pid");
+    sl_autoclose int fd = pid <= 0 ? -1 : (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (fd < 0 || sl_proc_number(path, "Pid") != pid) {
+        return -EPERM; /* it has ended, or is no process */
+    }
+    return sl_steal_fd(&fd);
+}
+
+static int pin_target(const sl_call *call, int number)
+{
+    return sl_place_fetches() ? sl_call_pin(call, number) : open_target_again(call, number);
+}
+
 /* Sent from here through the pinned pidfd: the number could be another pidfd by then. Where
  * Landlock isolates signals the kernel judges whatever it is by then, as it would not judge us. */
 static sl_answer handle_pidfd_send_signal(sl_call *call)
@@ -175,7 +209,7 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (((unsigned)call->args[3] & ~FLAGS_KNOWN) != 0) {
         return SL_ANSWER_VALUE(-EINVAL);
     }
-    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    sl_autoclose int fd = pin_target(call, (int)call->args[0]);
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
     }
@@ -210,10 +244,10 @@ static sl_answer handle_fcntl(sl_call *call)
 }
 
 /* Owners that are named through memory could be changed behind the check. */
-static const sl_bpf_rule refused[] = {
-    {.nr = SYS_fcntl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
-    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
-    {.nr = SYS_ioctl, .action = SECCOMP_RET_ERRNO | EPERM, .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
+static const sl_bpf_rule settled[] = {
+    {.nr = SYS_fcntl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, F_SETOWN_EX)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, FIOSETOWN)}},
+    {.nr = SYS_ioctl, .action = SL_BPF_ERRNO(EPERM), .conds = {SL_ARG_EQ(1, SIOCSPGRP)}},
 };
 
 #define ROW(call, handle)                                                                          \
@@ -241,6 +275,6 @@ const sl_feature sl_feature_signals = {
     .promised = promised, /* it guards us; Landlock guards others */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

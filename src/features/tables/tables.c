@@ -32,9 +32,9 @@ static sl_answer handle_leaving(sl_call *call)
     return alone ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EPERM);
 }
 
-static const sl_bpf_rule refused[] = {
+static const sl_bpf_rule settled[] = {
     {.nr = SYS_clone,
-     .action = SECCOMP_RET_ERRNO | EPERM,
+     .action = SL_BPF_ERRNO(EPERM),
      .conds = {SL_ARG_MASK_EQ(0, CLONE_THREAD | CLONE_FILES, CLONE_THREAD)}},
 };
 
@@ -55,6 +55,6 @@ const sl_feature sl_feature_tables = {
     .promised = sl_feature_promises_nothing, /* a means to those who judge descriptors */
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .refused = refused,
-    .refused_count = SL_ARRAY_LEN(refused),
+    .settled = settled,
+    .settled_count = SL_ARRAY_LEN(settled),
 };

@@ -1,5 +1,6 @@
-/* Owns an HTTP/1 connection of the child from its first request to its last byte: the state, what
- * is waited for, and the end of each exchange. Never forwards what was not judged. */
+/* Owns an HTTP/1 connection of the child from its first request to its last byte: what is
+ * waited for, and the end of each exchange. Its states are changed in state.c. Never forwards what
+ * was not judged. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +298,9 @@ static void break_client(sl_exchange *x)
 static void end(sl_flow *flow)
 {
     sl_exchange *x = flow->state;
+    if (x == NULL) { /* it never began */
+        return;
+    }
     /* Only between two exchanges: half a response on it would be the answer to somebody else. */
     bool between = !x->request.open && x->client_end != SL_CLIENT_BREAK &&
                    (x->up == SL_H1_UP_NONE || x->up == SL_H1_UP_DONE) &&

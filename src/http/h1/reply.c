@@ -13,7 +13,7 @@ static bool can_drain(const sl_exchange *x)
             x->req.left <= SL_DRAIN_MAX);
 }
 
-static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
+static void send_answer(sl_exchange *x, const sl_http_answer *a, bool keep)
 {
     sl_buf *head = &x->room->wire;
     bool no_body = x->request.method != NULL && strcmp(x->request.method, "HEAD") == 0;
@@ -21,7 +21,7 @@ static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
     (void)sl_buf_printf(head,
                         "HTTP/1.1 %u %s\r\nContent-Type: " SL_ANSWER_TYPE "\r\n"
                         "Content-Length: %zu\r\n%s%s%s\r\n",
-                        a->status, sl_answer_phrase(a->status), a->body.len,
+                        a->status, sl_http_answer_phrase(a->status), a->body.len,
                         a->verdict ? "Sandlock-Verdict: " SL_ANSWER_VERDICT "\r\n" : "",
                         a->status == 405 ? "Allow: " SL_ANSWER_METHODS "\r\n" : "",
                         !keep              ? "Connection: close\r\n"
@@ -49,21 +49,21 @@ static void send_answer(sl_exchange *x, const sl_answer *a, bool keep)
 
 void sl_reply_denied(sl_exchange *x, const sl_judged *j)
 {
-    sl_answer a;
-    sl_answer_denied(&x->request, j, &a);
+    sl_http_answer a;
+    sl_http_answer_denied(&x->request, j, &a);
     sl_request_deny(&x->request, j);
     send_answer(x, &a, !j->malformed && can_drain(x));
-    sl_answer_done(&a);
+    sl_http_answer_done(&a);
 }
 
 static void refuse(sl_exchange *x, unsigned status, bool keep, const char *why)
 {
     sl_judged j = {.status = status, .malformed = true, .reason = why};
-    sl_answer a;
-    sl_answer_refused(status, why, &a);
+    sl_http_answer a;
+    sl_http_answer_refused(status, why, &a);
     sl_request_deny(&x->request, &j);
     send_answer(x, &a, keep);
-    sl_answer_done(&a);
+    sl_http_answer_done(&a);
 }
 
 void sl_reply_malformed(sl_exchange *x, unsigned status, const char *why)
@@ -79,11 +79,11 @@ void sl_reply_status(sl_exchange *x, unsigned status, const char *why)
 
 void sl_reply_failed(sl_exchange *x, const char *reason, const char *detail)
 {
-    sl_answer a;
-    sl_answer_failed(&x->request, reason, detail, &a);
+    sl_http_answer a;
+    sl_http_answer_failed(&x->request, reason, detail, &a);
     x->request.status = a.status;
     sl_exchange_log(x, reason, detail);
     /* After nonsense from upstream nothing more is tried on this connection. */
     send_answer(x, &a, strcmp(reason, "protocol") != 0 && can_drain(x));
-    sl_answer_done(&a);
+    sl_http_answer_done(&a);
 }

@@ -1,10 +1,9 @@
-/* Owns the way up: reading a request, having it judged, opening its upstream, sending it on. No
- * byte goes up before the whole head was judged. */
+/* Owns the way up: reading a request, having it judged, sending it on (acquire.c has the
+ * upstream's connection). No byte goes up before the whole head was judged. */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
-#include "core/clock.h"
 #include "core/util.h"
 #include "http/h1/exchange_int.h"
 #include "http/judge.h"

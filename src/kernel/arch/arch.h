@@ -1,5 +1,5 @@
 /* What differs between processor architectures, and nothing else: one file for each, beside this
- * one. To add one: its file and a line in kernel/CMakeLists.txt. */
+ * one. To add one: its name below, its file and a line in kernel/CMakeLists.txt. */
 #ifndef SANDLOCK_KERNEL_ARCH_ARCH_H
 #define SANDLOCK_KERNEL_ARCH_ARCH_H
 
@@ -10,6 +10,9 @@
 #if !defined(__x86_64__) && !defined(__aarch64__)
 #error "no file of kernel/arch is for this processor"
 #endif
+/* A filter reads an argument as two words, the low one first (kernel/bpf.c). */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "no filter is written for this processor");
 
 struct clone_args;
 

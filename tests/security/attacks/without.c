@@ -1,5 +1,7 @@
 /* NUMBER[,NUMBER...] COMMAND...: runs the command where these system calls are missing (ENOSYS), as
- * on an older kernel. "0@NUMBER": the call answers 0 instead. */
+ * on an older kernel. "ERRNO@NUMBER": the call fails with this errno, as under a container's
+ * profile
+ * ("1@": EPERM); with 0 it answers 0. */
 #include "attack.h"
 
 #include <linux/filter.h>
@@ -7,7 +9,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-#define CALLS_MAX 16
+#define CALLS_MAX 64
 
 int main(int argc, char **argv)
 {
@@ -20,12 +22,15 @@ int main(int argc, char **argv)
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     char *at = argv[1];
     for (int i = 0; i < CALLS_MAX && *at; i++) {
-        bool zero = strncmp(at, "0@", 2) == 0;
-        unsigned number = (unsigned)strtoul(at + (zero ? 2 : 0), &at, 10);
+        unsigned error = ENOSYS;
+        unsigned number = (unsigned)strtoul(at, &at, 10);
+        if (*at == '@') {
+            error = number;
+            number = (unsigned)strtoul(at + 1, &at, 10);
+        }
         at += *at == ',';
         code[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
-        code[len++] = (struct sock_filter)BPF_STMT(
-            BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (zero ? 0 : (unsigned)ENOSYS));
+        code[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
     }
     code[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog program = {len, code};

@@ -41,11 +41,6 @@ static void test_parse_and_format(void **state)
         sl_addr addr = must_parse(pairs[i][0]);
         assert_string_equal(sl_addr_format(&addr, text), pairs[i][1]);
     }
-    char text[SL_ADDR_STR_MAX];
-    sl_addr addr = must_parse("2001:db8::1");
-    assert_string_equal(sl_addr_format_port(&addr, 80, text), "[2001:db8::1]:80");
-    addr = must_parse("192.0.2.1");
-    assert_string_equal(sl_addr_format_port(&addr, 65535, text), "192.0.2.1:65535");
 }
 
 static void test_parse_refuses(void **state)

@@ -55,7 +55,6 @@ static void test_env(void **state)
     sl_strv v = {0};
     (void)state;
     assert_null(sl_strv_env_get(&v, "A"));
-    sl_strv_env_unset(&v, "A");
     assert_int_equal(sl_strv_env_set(&v, "A", "1"), 0);
     assert_int_equal(sl_strv_env_set(&v, "AB", "2"), 0);
     assert_int_equal(sl_strv_env_set(&v, "B", ""), 0);
@@ -68,17 +67,6 @@ static void test_env(void **state)
     assert_int_equal(sl_strv_env_set(&v, "A", "a longer one"), 0);
     assert_int_equal(v.count, 4);
     assert_string_equal(v.items[0], "A=a longer one");
-    sl_strv_env_unset(&v, "AB"); /* in the middle */
-    assert_null(sl_strv_env_get(&v, "AB"));
-    assert_string_equal(sl_strv_env_get(&v, "C"), "x=y");
-    assert_int_equal(v.count, 3);
-    assert_null(v.items[3]);
-    sl_strv_env_unset(&v, "C"); /* the last */
-    sl_strv_env_unset(&v, "A"); /* the first */
-    sl_strv_env_unset(&v, "A");
-    assert_int_equal(v.count, 1);
-    assert_string_equal(v.items[0], "B=");
-    assert_null(v.items[1]);
     sl_strv_done(&v);
 }
 

@@ -1,5 +1,6 @@
 /* The gateway in the service of a run: nothing without one, waited for where certificates are the
  * user's own, and its failures told. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,8 +15,10 @@
 
 #include <cmocka.h>
 
+#include "core/fd.h"
 #include "core/util.h"
 #include "engine/service.h"
+#include "policy/link.h"
 #include "sandbox/probe.h"
 #include "tidy.h"
 
@@ -159,12 +162,55 @@ static void one_s_own_certificates_are_waited_for(void **state)
     rig_end(&r);
 }
 
-int main(void)
+/* What this program does in the gateway's place: says that it is ready, with files of no content.
+ */
+static int serve_nothing(void)
 {
+    char hello[SL_LINK_MESSAGE_MAX];
+    int fds[SL_FD_PASS_MAX];
+    size_t nfds = 0;
+    struct sl_link_ready ready;
+    memset(&ready, 0, sizeof(ready));
+    ready.header = (struct sl_link_header){SL_LINK_READY, sizeof(ready)};
+    ready.count = SL_ARTEFACTS;
+    if (sl_fd_recv(SL_LINK_FD, hello, sizeof(hello), fds, &nfds, 0) <= 0) {
+        return 1;
+    }
+    for (uint32_t i = 0; i < SL_ARTEFACTS; i++) {
+        ready.artefacts[i] = i;
+        fds[i] = sl_fd_memfd("nothing", "", 0);
+    }
+    if (sl_fd_send(SL_LINK_FD, &ready, sizeof(ready), fds, SL_ARTEFACTS, 0) < 0) {
+        return 1;
+    }
+    pause();
+    return 0;
+}
+
+/* The error is that of the step that failed, whatever errno was before. */
+static void a_certificate_that_is_not_written_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+    sl_error err;
+    rig_begin(&r, "http_ca_out", "/dev/null", "/proc/self/exe");
+    errno = ENOTTY;
+    assert_int_equal(sl_service_begin(&r.prepared, r.report, &r.service, &err), -EIO);
+    assert_string_equal(err.message,
+                        "cannot write the CA certificate to '/dev/null': Input/output error");
+    rig_end(&r);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 0 && strcmp(argv[0], "sandlock-gateway") == 0) {
+        return serve_nothing();
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_gateway_there_is_nothing_to_do),
         cmocka_unit_test(the_end_of_the_gateway_is_told),
         cmocka_unit_test(one_s_own_certificates_are_waited_for),
+        cmocka_unit_test(a_certificate_that_is_not_written_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

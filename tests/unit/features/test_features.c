@@ -13,6 +13,7 @@
 #include "core/fd.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "supervisor/path.h"
 
 #define SOURCE_MAX (1u << 20)
 
@@ -23,7 +24,7 @@ static const struct tested {
     const char *test;
     const char *program; /* the confined program that makes the call */
 } table[] = {
-    {"core", "connect", "net/test_connect.c", "canary_stands_in_every_run", "asks_canary"},
+    {"canary", "connect", "net/test_connect.c", "canary_stands_in_every_run", "asks_canary"},
     {"processes", "clone", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
     {"processes", "fork", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
     {"processes", "vfork", "limits/test_processes.c", "limit_is_eagain_and_comes_back", "forks"},
@@ -63,23 +64,23 @@ static const struct tested {
     {"memory_shown", "openat2", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
     {"memory_shown", "open", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
     {"memory_shown", "sysinfo", "procfs/test_machine.c", "memory_is_the_limit", "asks_memory"},
-    {"ports", "bind", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "listen", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "connect", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "getsockname", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
-    {"ports", "getpeername", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "bind", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "listen", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "connect", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "getsockname", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
+    {"remap", "getpeername", "remap/test_remap.c", "a_taken_port_is_free_inside", "serves"},
     {"sockets", "open", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
     {"sockets", "openat", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
     {"sockets", "openat2", "remap/test_remap.c", "the_list_of_sockets_shows_the_names_inside",
      "reads_list"},
-    {"ports", "sendto", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "sendmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "sendmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvfrom", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
-    {"ports", "recvmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendto", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "sendmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvfrom", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
+    {"remap", "recvmmsg", "remap/test_remap.c", "datagrams_show_the_names_inside", "echoes"},
     {"net", "connect", "net/test_connect.c", "denied_peer_hears_nothing", "connects"},
     {"net", "sendto", "net/test_send.c", "datagrams_reach_allowed_peers_only", "sends"},
     {"net", "clone", "net/test_send.c", "messages_tell_who_sent_them", "says_who_it_is"},
@@ -202,6 +203,12 @@ static const struct tested {
     {"random", "execve", "repeat/test_random.c", "every_process_has_its_own", "is_born"},
     {"random", "execveat", "repeat/test_random.c", "bad_arguments_are_errors", "asks_badly"},
     {"dirs", "getdents64", "repeat/test_dirs.c", "names_come_sorted", "lists"},
+    {"dirs_opened", "open", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"dirs_opened", "openat", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"dirs_opened", "openat2", "mint/test_mint.c", "names_come_sorted_without", "lists_twice"},
+    {"mint", "socket", "mint/test_mint.c", "sockets_are_judged", "reaches"},
+    {"mint", "socketpair", "mint/test_mint.c", "pairs_reach_nobody_else", "pairs"},
+    {"mint", "bind", "mint/test_mint.c", "closed_names_are_free", "binds_again"},
 };
 
 /* True if the table has this row; counts it. */
@@ -224,6 +231,7 @@ static void every_row_has_a_test(void **state)
     for (size_t i = 0; i < sl_feature_count; i++) {
         const sl_feature *f = sl_features[i];
         assert_true(f->row_count > 0 || f->start != NULL);
+        assert_true(f->teardown == NULL || f->state_size > 0);
         for (size_t k = 0; k < f->row_count; k++) {
             const char *call = sl_sysname_of(f->rows[k].nr);
             assert_non_null(call);
@@ -241,6 +249,15 @@ static void every_row_has_a_test(void **state)
         }
     }
 #endif
+}
+
+/* Metadata are changed on what the table of paths says is meant. */
+static void every_row_of_metadata_is_a_path_call(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sl_feature_metadata.row_count; i++) {
+        assert_true(sl_path_is_call(sl_feature_metadata.rows[i].nr));
+    }
 }
 
 static void expect_in(const char *text, const char *file, const char *prefix, const char *name,
@@ -272,6 +289,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_has_a_test),
+        cmocka_unit_test(every_row_of_metadata_is_a_path_call),
         cmocka_unit_test(every_named_test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

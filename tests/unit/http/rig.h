@@ -13,7 +13,8 @@
 /* The two halves of a WebSocket's handshake, with the pair of RFC 6455 section 1.3. */
 #define RIG_WS_ASK                                                                                 \
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define RIG_WS_ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define RIG_WS_PROOF  ": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define RIG_WS_ACCEPT "Sec-WebSocket-Accept" RIG_WS_PROOF
 #define RIG_WS_ANSWER                                                                              \
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "                         \
     "websocket\r\n" RIG_WS_ACCEPT

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -126,6 +128,32 @@ static void nothing_is_left_of_the_one_before(void **state)
     free(text);
 }
 
+/* What is refused without having been written down is not summed up as what was refused before. */
+static void a_denial_has_no_earlier_url(void **state)
+{
+    (void)state;
+    static const char url[] = "http://" RIG_NAME "/deny";
+    const sl_judged denied = {.status = 403, .reason = "path"};
+    const sl_judged refused = {.status = 417, .reason = "unknown expectation"};
+    struct sl_link_denied first;
+    struct sl_link_denied second;
+    int pair[2];
+    sl_request_begin(&request, "GET");
+    assert_int_equal(sl_buf_append(&request.url, url, sizeof(url)), 0);
+    sl_request_deny(&request, &denied);
+    sl_request_begin(&request, "POST");
+    sl_request_deny(&request, &refused);
+    free(rig_log(&r));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(sl_audit_report(r.gw.audit, pair[0]), 0);
+    assert_int_equal(recv(pair[1], &first, sizeof(first), 0), sizeof(first));
+    assert_int_equal(recv(pair[1], &second, sizeof(second), 0), sizeof(second));
+    assert_string_equal(first.what, "GET http://" RIG_NAME "/deny");
+    assert_string_equal(second.what, "POST " RIG_NAME ":80");
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void methods_have_their_properties(void **state)
 {
     (void)state;
@@ -152,6 +180,7 @@ int main(void)
         TEST(a_tunnel_is_called_one),
         TEST(a_denial_is_the_only_line),
         TEST(nothing_is_left_of_the_one_before),
+        TEST(a_denial_has_no_earlier_url),
         TEST(methods_have_their_properties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

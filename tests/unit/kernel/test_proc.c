@@ -41,6 +41,10 @@ static void test_status(void **state)
     assert_int_equal(sl_proc_status(SL_PROC_SELF, "gid"), -1);   /* not the end of another */
     assert_int_equal(sl_proc_status(SL_PROC_SELF, "State"), -1); /* no number */
     assert_int_equal(sl_proc_status(0, "Tgid"), -1);             /* nobody, and not this process */
+    assert_int_equal(sl_proc_status(-1, "Tgid"), -1); /* what failed is not this process either */
+    assert_int_equal(sl_proc_open(-1, "status", O_RDONLY), -ESRCH);
+    sl_proc_family(-1, &tgid, &parent);
+    assert_int_equal(tgid, -1);
     sl_proc_family(SL_PROC_SELF, &tgid, &parent);
     assert_int_equal(tgid, getpid());
     assert_int_equal(parent, getppid());

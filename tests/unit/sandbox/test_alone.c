@@ -19,7 +19,7 @@
 enum keeper {
     KERNEL,     /* Landlock, the filter, limits of the kernel: or nothing is asked of anybody */
     SUPERVISOR, /* refused, by the word of a feature */
-    ENGINE,     /* refused by engine/run.c: its own clock and log */
+    ENGINE,     /* refused by engine/alone.c: its own clock and log */
 };
 
 static const struct {
@@ -145,12 +145,41 @@ static void features_that_say_nothing_refuse(void **state)
     }
 }
 
+/* What an older Landlock does not keep is refused by its name, unless it is said to be dispensable.
+ */
+static void what_an_older_kernel_lacks_is_refused(void **state)
+{
+    static const struct {
+        const char *field, *value, *degraded, *named;
+    } lost[] = {
+        {"fs_writable", "/tmp", "truncate", "truncate"},
+        {"net_connect", "443", "tcp-ports", "ports"},
+        {"isolate_signals", "true", "signals", "signals"},
+    };
+    (void)state;
+    live_pretend_older();
+    for (size_t i = 0; i < SL_ARRAY_LEN(lost); i++) {
+        SL_AUTO(sl_policy)
+        all = live_policy("fs_writable", "/", lost[i].field, lost[i].value, NULL);
+        SL_AUTO(sl_policy)
+        some = live_policy("fs_readable", "/", lost[i].field, lost[i].value, NULL);
+        const char *promise = sl_sandbox_promise(i == 0 ? some : all);
+        assert_non_null(promise);
+        assert_non_null(strstr(promise, lost[i].named));
+        SL_AUTO(sl_policy)
+        less = live_policy("fs_readable", "/", lost[i].field, lost[i].value, "allow_degraded",
+                           lost[i].degraded, "allow_degraded", "truncate", NULL);
+        assert_null(sl_sandbox_promise(less));
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_kept_or_refused),
         cmocka_unit_test(nothing_given_is_nothing_lost),
         cmocka_unit_test(features_that_say_nothing_refuse),
+        cmocka_unit_test(what_an_older_kernel_lacks_is_refused),
     };
     live_start(argc, argv, (struct live_program[]){{0}});
     return cmocka_run_group_tests(tests, NULL, NULL);

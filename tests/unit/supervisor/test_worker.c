@@ -61,6 +61,7 @@ static int set_up(void **state)
 {
     (void)state;
     sv.worker = NULL;
+    atomic_store(&sv.ending, false);
     atomic_store(&sv.listener, -1); /* nobody hears the answers */
     performed = 0;
     freed = 0;
@@ -131,6 +132,28 @@ static void test_order(void **state)
     pthread_barrier_destroy(&last_done);
 }
 
+/* What waits when the run ends is not done any more, and freed as ever. */
+static void test_ending(void **state)
+{
+    (void)state;
+    pthread_barrier_init(&last_done, NULL, 2);
+    pthread_mutex_lock(&gate);
+    assert_int_equal(start(0).kind, SL_DEFER);
+    pthread_barrier_wait(&in_hand);
+    assert_int_equal(start(1).kind, SL_DEFER);
+    struct job *last = calloc(1, sizeof(*last));
+    last->job = (sl_job){.call = {.sv = &sv}, .perform = perform, .free = free_last};
+    last->number = 2;
+    assert_int_equal(sl_worker_start(&last->job).kind, SL_DEFER);
+    atomic_store(&sv.ending, true);
+    pthread_mutex_unlock(&gate);
+    pthread_barrier_wait(&last_done);
+    assert_int_equal(performed, 1); /* the one in hand */
+    assert_int_equal(freed, 3);
+    sl_worker_free(&sv);
+    pthread_barrier_destroy(&last_done);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -149,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ending, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

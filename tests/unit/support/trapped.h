@@ -77,7 +77,7 @@ static inline struct trapped *trap(const uint64_t args[6], int (*after)(long res
 static inline int trapped_answer(struct trapped *t, sl_answer answer)
 {
     int status;
-    sl_supervisor_answer(&t->sv, t->call.id, &answer);
+    sl_supervisor_answer(&t->call, &answer);
     assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
     assert_true(WIFEXITED(status));
     close(atomic_load(&t->sv.listener));

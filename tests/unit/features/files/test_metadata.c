@@ -20,12 +20,10 @@
 #include <cmocka.h>
 
 #include "core/util.h"
+#include "kernel/numbers.h"
 #include "live.h"
 
-#define NR_FCHMODAT2     452
-#define NR_SETXATTRAT    463
-#define NR_REMOVEXATTRAT 466
-#define ATTR             "user.test"
+#define ATTR "user.test"
 
 /* True if a call did what is wanted: `want` is 0 or an errno. A file system or a kernel without it
  * says so by itself. */
@@ -54,9 +52,10 @@ static int change_attributes(const char *file, int fd, int want)
     LIVE_CHECK(gives("fsetxattr", fsetxattr(fd, ATTR, "v", 1, 0), want));
     LIVE_CHECK(gives("fremovexattr", fremovexattr(fd, ATTR), want));
     LIVE_CHECK(gives("setxattrat",
-                     syscall(NR_SETXATTRAT, AT_FDCWD, file, 0, ATTR, &args, sizeof(args)), want));
+                     syscall(SL_NR_SETXATTRAT, AT_FDCWD, file, 0, ATTR, &args, sizeof(args)),
+                     want));
     LIVE_CHECK(want != 0 ||
-               gives("removexattrat", syscall(NR_REMOVEXATTRAT, AT_FDCWD, file, 0, ATTR), want));
+               gives("removexattrat", syscall(SL_NR_REMOVEXATTRAT, AT_FDCWD, file, 0, ATTR), want));
     int flags = 0;
     if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
         LIVE_CHECK(gives("setflags", ioctl(fd, FS_IOC_SETFLAGS, &flags), want));
@@ -74,7 +73,7 @@ static int program_changes(char **args)
     LIVE_CHECK(fd >= 0);
     LIVE_CHECK(gives("fchmod", fchmod(fd, 0600), want));
     LIVE_CHECK(gives("fchmodat", syscall(SYS_fchmodat, AT_FDCWD, file, 0600), want));
-    LIVE_CHECK(gives("fchmodat2", syscall(NR_FCHMODAT2, fd, "", 0600, AT_EMPTY_PATH), want));
+    LIVE_CHECK(gives("fchmodat2", syscall(SL_NR_FCHMODAT2, fd, "", 0600, AT_EMPTY_PATH), want));
     LIVE_CHECK(gives("fchown", fchown(fd, getuid(), getgid()), want));
     LIVE_CHECK(gives("fchownat", fchownat(AT_FDCWD, file, getuid(), getgid(), 0), want));
     LIVE_CHECK(gives("utimensat", utimensat(AT_FDCWD, file, times, 0), want));
@@ -104,7 +103,7 @@ static int program_mistakes(char **args)
     LIVE_CHECK(gives("wild", syscall(SYS_fchmodat, AT_FDCWD, 1, 0600), EFAULT));
     LIVE_CHECK(gives("empty", syscall(SYS_fchmodat, AT_FDCWD, "", 0600), ENOENT));
     LIVE_CHECK(gives("long", syscall(SYS_fchmodat, AT_FDCWD, longer, 0600), ENAMETOOLONG));
-    LIVE_CHECK(gives("flag", syscall(NR_FCHMODAT2, AT_FDCWD, file, 0600, 1), EINVAL));
+    LIVE_CHECK(gives("flag", syscall(SL_NR_FCHMODAT2, AT_FDCWD, file, 0600, 1), EINVAL));
     LIVE_CHECK(gives("fd", fchmod(1000, 0600), EBADF));
     LIVE_CHECK(gives("opath", fchmod(open(file, O_PATH), 0600), EBADF));
     LIVE_CHECK(gives("dir", syscall(SYS_fchmodat, 1000, "x", 0600), EBADF));
@@ -120,7 +119,7 @@ static int program_mistakes(char **args)
     LIVE_CHECK(gives("name", setxattr(file, "", "v", 1, 0), ERANGE));
     LIVE_CHECK(gives("size", syscall(SYS_setxattr, file, ATTR, "v", 1 << 20, 0), E2BIG));
     LIVE_CHECK(gives("value", syscall(SYS_setxattr, file, ATTR, 1, 4, 0), EFAULT));
-    LIVE_CHECK(gives("usize", syscall(NR_SETXATTRAT, AT_FDCWD, file, 0, ATTR, file, 8), EINVAL));
+    LIVE_CHECK(gives("usize", syscall(SL_NR_SETXATTRAT, AT_FDCWD, file, 0, ATTR, file, 8), EINVAL));
     LIVE_CHECK(gives("pipe", ioctl(open("/dev/null", O_RDONLY), FS_IOC_SETFLAGS, omit), EACCES));
     return 0;
 }

@@ -127,6 +127,9 @@ static int program_signals_itself(char **args)
     LIVE_CHECK(syscall(SYS_pidfd_send_signal, proc, 0, NULL, 0) < 0 && errno == EBADF);
     LIVE_CHECK(syscall(SYS_pidfd_send_signal, 1000, 0, NULL, 0) < 0 && errno == EBADF);
     LIVE_CHECK(syscall(SYS_pidfd_send_signal, pair[0], 0, NULL, 0) < 0 && errno == EBADF);
+    /* numbers that nobody has: the kernel's own answer */
+    LIVE_CHECK(syscall(SYS_tgkill, -1, gettid(), 0) < 0 && errno == EINVAL);
+    LIVE_CHECK(syscall(SYS_tgkill, getpid(), -1, 0) < 0 && errno == EINVAL);
     urgent = 0;
     LIVE_CHECK(kill(0, SIGURG) == 0 && urgent > 0); /* the guardian's group, without it */
     urgent = 0;

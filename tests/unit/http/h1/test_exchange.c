@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "../rig.h"
+#include "alloc.h"
+#include "http/h1/h1.h"
 
 static rig r;
 
@@ -305,6 +307,28 @@ static void a_body_held_back_by_us_is_not_timed(void **state)
     expect_overdue();
 }
 
+/* Whatever memory is missing: the flow ends, and with it the connection. */
+static void without_memory_the_flow_ends(void **state)
+{
+    (void)state;
+    for (unsigned n = 0;; n++) {
+        rig_flow(&r);
+        sl_h1_room_free(r.gw.http1_room); /* the first flow makes it */
+        r.gw.http1_room = NULL;
+        assert_int_equal(sl_buf_append(&r.gw.flows->sniffed, "GET", 3), 0);
+        alloc_fail(n);
+        sl_flow_become(r.gw.flows, &sl_h1_protocol);
+        if (!alloc_failed()) {
+            assert_true(n >= 3); /* the room, the exchange, its bytes */
+            break;
+        }
+        rig_settle(&r);
+        assert_true(r.client_ended);
+        assert_int_equal(r.gw.flow_count, 0);
+    }
+    assert_int_equal(r.gw.flow_count, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -327,6 +351,7 @@ int main(void)
         TEST(a_slow_body_that_gets_on_is_read),
         TEST(only_what_the_client_holds_up_is_timed),
         TEST(a_body_held_back_by_us_is_not_timed),
+        TEST(without_memory_the_flow_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

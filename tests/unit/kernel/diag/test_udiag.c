@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "kernel/udiag.h"
+#include "kernel/diag/udiag.h"
 
 struct wanted {
     uint64_t cookie;

@@ -1,7 +1,7 @@
 /* Bytes that look random and are the same in every run: ChaCha20 (RFC 8439 §2.3) with a key of its
  * own for each stream. For repetition, not for secrecy: who has the seed has all. */
-#ifndef SANDLOCK_KERNEL_STREAM_H
-#define SANDLOCK_KERNEL_STREAM_H
+#ifndef SANDLOCK_FEATURES_REPEAT_STREAM_H
+#define SANDLOCK_FEATURES_REPEAT_STREAM_H
 
 #include <stddef.h>
 #include <stdint.h>

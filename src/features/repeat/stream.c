@@ -1,5 +1,5 @@
 /* Owns the generator. No state: who reads a stream knows how far it is. */
-#include "kernel/stream.h"
+#include "features/repeat/stream.h"
 
 #include <string.h>
 

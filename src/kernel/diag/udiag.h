@@ -1,6 +1,6 @@
 /* Unix sockets by the kernel's word: sock_diag(7), unix_diag. */
-#ifndef SANDLOCK_KERNEL_UDIAG_H
-#define SANDLOCK_KERNEL_UDIAG_H
+#ifndef SANDLOCK_KERNEL_DIAG_UDIAG_H
+#define SANDLOCK_KERNEL_DIAG_UDIAG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "kernel/stream.h"
+#include "features/repeat/stream.h"
 
 /* RFC 8439 appendix A.1, vectors 1 to 3: nonce zero. */
 static void blocks_are_chacha20(void **state)

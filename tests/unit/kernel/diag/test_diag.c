@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 
 static int listener(const char *text, int type, uint16_t *ret_port)
 {

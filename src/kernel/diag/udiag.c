@@ -1,18 +1,16 @@
 /* Owns the questions about Unix sockets (sock_diag(7)): who is there by the kernel's word. Never
  * waits: the kernel answers at once or not at all. */
-#include "kernel/udiag.h"
+#include "kernel/diag/udiag.h"
 
-#include <errno.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "core/util.h"
+#include "kernel/diag/netlink.h"
 
 #define DUMP_ROUNDS 1024 /* messages of one list of sockets, some hundred in each */
 
@@ -33,15 +31,17 @@ static int ask(uint32_t states)
                 .udiag_states = states,
                 .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS},
     };
-    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0 || send(fd, &message, sizeof(message), 0) < 0) {
-        return -errno;
-    }
-    return sl_steal_fd(&fd);
+    return sl_netlink_ask(&message, sizeof(message));
 }
 
-static void tell(struct nlmsghdr *h, sl_udiag_each_cb each, void *arg)
+struct telling {
+    sl_udiag_each_cb each;
+    void *arg;
+};
+
+static void tell(void *arg, struct nlmsghdr *h)
 {
+    const struct telling *t = arg;
     struct unix_diag_msg *m = NLMSG_DATA(h);
     struct rtattr *attr = (struct rtattr *)(m + 1);
     size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
@@ -62,33 +62,12 @@ static void tell(struct nlmsghdr *h, sl_udiag_each_cb each, void *arg)
             s.ino = file.udiag_vfs_ino;
         }
     }
-    each(arg, &s);
+    t->each(t->arg, &s);
 }
 
 bool sl_udiag_each(uint32_t states, sl_udiag_each_cb each, void *arg)
 {
-    union {
-        struct nlmsghdr header;
-        char space[32768];
-    } answer;
+    struct telling telling = {.each = each, .arg = arg};
     sl_autoclose int fd = ask(states);
-    for (int round = 0; fd >= 0 && round < DUMP_ROUNDS; round++) {
-        ssize_t n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
-        struct nlmsghdr *h = &answer.header;
-        size_t left = n < 0 ? 0 : (size_t)n;
-        if (n <= 0) {
-            return false;
-        }
-        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            if (h->nlmsg_type == NLMSG_DONE) {
-                return true;
-            }
-            if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-                h->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg))) {
-                return false;
-            }
-            tell(h, each, arg);
-        }
-    }
-    return false;
+    return sl_netlink_dump(fd, DUMP_ROUNDS, sizeof(struct unix_diag_msg), tell, &telling);
 }

@@ -1,6 +1,6 @@
 /* The sockets at a port (0: at all), by the kernel's word: sock_diag(7). */
-#ifndef SANDLOCK_KERNEL_DIAG_H
-#define SANDLOCK_KERNEL_DIAG_H
+#ifndef SANDLOCK_KERNEL_DIAG_DIAG_H
+#define SANDLOCK_KERNEL_DIAG_DIAG_H
 
 #include <linux/inet_diag.h>
 #include <stdbool.h>

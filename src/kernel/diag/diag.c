@@ -1,16 +1,14 @@
 /* Owns the questions about sockets at a port (sock_diag(7)): who is there by the kernel's word.
  * Never waits: the kernel answers at once or not at all. */
-#include "kernel/diag.h"
+#include "kernel/diag/diag.h"
 
-#include <errno.h>
-#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/util.h"
+#include "kernel/diag/netlink.h"
 
 #define DUMP_ROUNDS 64 /* messages of one list of sockets */
 
@@ -36,11 +34,7 @@ static int ask(const struct sl_diag_question *q, const sl_addr *addr, unsigned f
     if (addr != NULL) {
         memcpy(message.req.id.idiag_src, addr->bytes, addr->family == 6 ? 16 : 4);
     }
-    sl_autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0 || send(fd, &message, sizeof(message), 0) < 0) {
-        return -errno;
-    }
-    return sl_steal_fd(&fd);
+    return sl_netlink_ask(&message, sizeof(message));
 }
 
 bool sl_diag_find(const struct sl_diag_question *q, const sl_addr *addr, struct inet_diag_msg *ret)
@@ -59,34 +53,26 @@ bool sl_diag_find(const struct sl_diag_question *q, const sl_addr *addr, struct 
     return true;
 }
 
+struct telling {
+    const struct sl_diag_question *question;
+    sl_diag_each_cb each;
+    void *arg;
+};
+
+static void tell(void *arg, struct nlmsghdr *h)
+{
+    const struct telling *t = arg;
+    const struct inet_diag_msg *m = NLMSG_DATA(h);
+    if (t->question->port == 0 || m->id.idiag_sport == htons(t->question->port)) {
+        t->each(t->arg, m);
+    }
+}
+
 bool sl_diag_each(const struct sl_diag_question *q, sl_diag_each_cb each, void *arg)
 {
-    union {
-        struct nlmsghdr header;
-        char space[16384];
-    } answer;
+    struct telling telling = {.question = q, .each = each, .arg = arg};
     sl_autoclose int fd = ask(q, NULL, NLM_F_DUMP);
-    for (int round = 0; fd >= 0 && round < DUMP_ROUNDS; round++) {
-        ssize_t n = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
-        struct nlmsghdr *h = &answer.header;
-        size_t left = n < 0 ? 0 : (size_t)n;
-        if (n <= 0) {
-            return false;
-        }
-        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            const struct inet_diag_msg *m = NLMSG_DATA(h);
-            if (h->nlmsg_type == NLMSG_DONE) {
-                return true;
-            }
-            if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m))) {
-                return false;
-            }
-            if (q->port == 0 || m->id.idiag_sport == htons(q->port)) {
-                each(arg, m);
-            }
-        }
-    }
-    return false;
+    return sl_netlink_dump(fd, DUMP_ROUNDS, sizeof(struct inet_diag_msg), tell, &telling);
 }
 
 uint64_t sl_diag_cookie(const struct inet_diag_msg *m)

@@ -1,7 +1,6 @@
-/* A port space of the tree's own (--port-remap): what the files of this folder share, and the list
- * of ports for who asks from outside. */
-#ifndef SANDLOCK_FEATURES_REMAP_REMAP_H
-#define SANDLOCK_FEATURES_REMAP_REMAP_H
+/* A port space of the tree's own (--port-remap): what the files of this folder share. */
+#ifndef SANDLOCK_FEATURES_REMAP_REMAP_INT_H
+#define SANDLOCK_FEATURES_REMAP_REMAP_INT_H
 
 #include <pthread.h>
 
@@ -22,15 +21,6 @@ struct sl_remap_view {
 };
 
 struct sl_remap_state *sl_remap_of(const sl_supervisor *sv);
-
-/* The ports that sockets of the tree answer on now, listeners of TCP and sockets of UDP that asked
- * for a port. Returns how many of at most `max`; none without the feature. */
-typedef struct sl_remap_port {
-    enum sl_proto proto;
-    uint16_t inside; /* what the tree calls it */
-    uint16_t real;   /* what everybody else calls it */
-} sl_remap_port;
-size_t sl_remap_list(const sl_supervisor *sv, sl_remap_port *list, size_t max);
 
 /* dest.c */
 void sl_remap_look(struct sl_remap_state *state, enum sl_proto proto, const sl_addr *addr,
