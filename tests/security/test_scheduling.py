@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness.paths import SANDLOCK
 from harness.sandbox import stat_field
 from harness.waiting import TIMEOUT, read_line
 
@@ -112,6 +113,17 @@ def test_PROC_20_without_a_supervisor_numbers_are_refused(sandlock, attack, vict
     for call in (*GROUP, *LOOKS):
         assert answers[f"other.{call}"] != "ok", answers
     assert victim.looks() == before
+
+
+def test_PROC_20_a_group_whose_leader_has_ended(sandlock):
+    """Nobody can tell whose such a group was: it is refused as what it may be."""
+    script = ("import os\n"
+              "try: os.setpriority(os.PRIO_PGRP, 0, 9); print('changed')\n"
+              "except PermissionError: print('refused')\n")
+    done = subprocess.run(["setsid", "sh", "-c", '"$@" & exit', "sh", SANDLOCK, "run", "--",
+                           "python3", "-c", script], capture_output=True, text=True,
+                          timeout=TIMEOUT, cwd=sandlock.work, stdin=subprocess.DEVNULL)
+    assert done.stdout == "refused\n", done.stdout + done.stderr
 
 
 def test_PROC_20_our_own_group_and_the_callers(sandlock, victim):

@@ -6,6 +6,7 @@
  * comes to somebody else only after all the other ones have been given out. */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -44,6 +45,9 @@ static sl_answer judge_group(const sl_call *call, pid_t pgid)
     pgid = pgid == 0 ? getpgid(call->tid) : pgid;
     if (!sl_call_valid(call)) {
         return SL_ANSWER_VALUE(-ESRCH);
+    }
+    if (pgid > 0 && kill(-pgid, 0) == 0 && sl_proc_status(pgid, "Tgid") < 0) {
+        return SL_ANSWER_VALUE(-EPERM); /* its leader has ended: whose it was nobody can tell */
     }
     return judge(call, pgid);
 }
