@@ -120,7 +120,7 @@ def test_PROC_20_a_group_whose_leader_has_ended(sandlock):
     script = ("import os\n"
               "try: os.setpriority(os.PRIO_PGRP, 0, 9); print('changed')\n"
               "except PermissionError: print('refused')\n")
-    done = subprocess.run(["setsid", "sh", "-c", '"$@" & exit', "sh", SANDLOCK, "run", "--",
+    done = subprocess.run(["setsid", "-f", "sh", "-c", '"$@" & exit', "sh", SANDLOCK, "run", "--",
                            "python3", "-c", script], capture_output=True, text=True,
                           timeout=TIMEOUT, cwd=sandlock.work, stdin=subprocess.DEVNULL)
     assert done.stdout == "refused\n", done.stdout + done.stderr

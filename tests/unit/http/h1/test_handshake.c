@@ -171,7 +171,10 @@ static void without_memory_nothing_is_kept_by_halves(void **state)
             assert_int_equal(r, 0);
             break;
         }
-        assert_true(r == -ENOMEM || r == -EIO);
+        assert_true(r == 0 || r == -ENOMEM || r == -EIO);
+        if (r == 0) { /* libcrypto, where it is a part of the program, can do without some */
+            ANSWERS(ANSWER "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\n\r\n");
+        }
     }
     ANSWERS(ANSWER "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\n\r\n");
 }
