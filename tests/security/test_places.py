@@ -161,7 +161,9 @@ def test_SUP_10_a_proc_of_another_namespace(sandlock):
 def test_SUP_10_no_proc_at_all(sandlock):
     run = sandlock("-r", "/", cmd=["echo", "ran"], audit=False,
                    wrap=[*unshared("--mount"), "sh", "-c", 'umount -l /proc && exec "$@"', "sh"])
-    assert run.rc == 125 and run.out == "" and "/proc is not mounted" in run.err, str(run)
+    assert run.out == "" and "/proc is not mounted" in run.err, str(run)
+    # a sanitizer reads its options in /proc: there it looks for leaks, in vain, and says 1
+    assert run.rc == 125 or (run.rc == 1 and "LeakSanitizer" in run.err), str(run)
 
 
 @pytest.mark.parametrize("options", ["subset=pid", "hidepid=2", "subset=pid,hidepid=invisible"])
