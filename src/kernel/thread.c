@@ -1,6 +1,9 @@
 /* Owns the starting of threads. */
 #include "kernel/thread.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 int sl_thread_start(size_t stack_size, void *(*fn)(void *arg), void *arg, pthread_t *ret_thread)
 {
     pthread_attr_t attr;
@@ -16,4 +19,11 @@ int sl_thread_start(size_t stack_size, void *(*fn)(void *arg), void *arg, pthrea
         *ret_thread = thread;
     }
     return -r;
+}
+
+bool sl_thread_is_ours(long tid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%ld", tid);
+    return access(path, F_OK) == 0;
 }

@@ -62,13 +62,6 @@ static char state_of(int tasks, const char *tid)
     return fields == NULL ? '\0' : fields[0];
 }
 
-static bool is_thread_of_ours(long tid)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/task/%ld", tid);
-    return access(path, F_OK) == 0;
-}
-
 static bool is_of_the_tree(const sl_freeze *z, pid_t pid)
 {
     size_t i = 0;
@@ -112,7 +105,7 @@ static unsigned stop_untouchable(sl_freeze *z, pid_t pid, pid_t tid)
 {
     for (size_t i = 0; i <= z->count; i++) { /* debuggers may debug each other in a ring */
         long tracer = sl_proc_status(tid, "TracerPid");
-        if (tracer > 0 && is_thread_of_ours(tracer)) {
+        if (tracer > 0 && sl_thread_is_ours(tracer)) {
             return 0; /* stopped already */
         }
         stop_by_signal(z, pid);

@@ -117,6 +117,28 @@ def test_NET_29_more_sockets_than_are_kept(sandlock, attack):
     assert found["connect"] == "ECONNREFUSED", str(run)
 
 
+@pytest.mark.netns
+def test_NET_29_sockets_in_flight(box, outside, attack):
+    """A socket that lies in a message is in nobody's table, and is not closed."""
+    witness = outside.witness(GOOD, PORT, kind=socket.SOCK_DGRAM)
+    words = [attack("places"), "flies", GOOD, PORT]
+    bare = steps(box.bare(words).ok())
+    assert bare == [("pass", "ok"), ("bind", "ok"), ("sendto", "ok")] * 7
+    run = box(*RULES, cmd=words).ok()
+    assert steps(run) == bare, str(run)
+    wait_until("all datagrams", lambda: len(witness.received()) == 14)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("options", [[], ["--max-cpu=25"]])
+def test_NET_29_a_watch_beside_threads_that_wait(box, attack, options):
+    """For an answer of ours, for a child of vfork(2), or held still for max_cpu."""
+    words = [attack("places"), "watches", 200]
+    expected = [("send", "ok"), ("vfork", "ok"), ("bad", "0")]
+    assert steps(box.bare(words).ok()) == expected
+    assert steps(box(*RULES, *options, cmd=words).ok()) == expected
+
+
 def test_NET_29_files_without_fetching(sandlock):
     """What acts on files does not need it either."""
     sandlock.place = places.contained()

@@ -1,5 +1,6 @@
 /* Owns the looking through the tree's tables of descriptors. Believes that nobody has a socket only
- * when everybody could be asked and nobody came or went meanwhile. */
+ * when everybody could be asked, nobody came or went meanwhile, and no descriptor lies in a message
+ * that was not received yet (SCM_RIGHTS): then it is in no table. */
 #include "features/mint/holders.h"
 
 #include <dirent.h>
@@ -48,7 +49,9 @@ struct search {
     sl_look *items; /* by ino */
     size_t count;
     size_t missing;
-    bool whole; /* everybody could be asked */
+    bool whole;         /* everybody could be asked */
+    bool asks_messages; /* and is, what messages that nobody received hold */
+    bool in_flight;     /* they hold descriptors */
 };
 
 static void note(struct search *s, uint64_t ino, pid_t tid, int number)
@@ -61,6 +64,25 @@ static void note(struct search *s, uint64_t ino, pid_t tid, int number)
         l->number = number;
         s->missing--;
     }
+}
+
+/* unix(7) sockets tell how many descriptors their messages hold; a listener tells those of the
+ * connections that nobody accepted, too. What lies in a message within a message makes the outer
+ * one's socket tell. */
+static bool holds_messages(pid_t tid, int number)
+{
+    char name[32];
+    char text[1024];
+    snprintf(name, sizeof(name), "fdinfo/%d", number);
+    ssize_t n = sl_proc_read(tid, name, text, sizeof(text));
+    const char *at = n < 0 ? NULL : strstr(text, "\nscm_fds:");
+    uint64_t count = n < 0 && n != -ENOENT && n != -ESRCH;
+    if (at != NULL) {
+        at += strlen("\nscm_fds:");
+        at += strspn(at, " \t");
+        (void)sl_num_take(&at, UINT64_MAX, &count);
+    }
+    return count > 0;
 }
 
 /* One table of descriptors. False when it cannot be read; of a process that is gone it is empty. */
@@ -83,6 +105,7 @@ static bool search_table(struct search *s, pid_t tid)
         if (n > 0 && socket_number(text, &ino) &&
             sl_num_parse_str(e->d_name, INT32_MAX, &number) == 0) {
             note(s, ino, tid, (int)number);
+            s->in_flight = s->in_flight || (s->asks_messages && holds_messages(tid, (int)number));
         }
     }
     closedir(dir);
@@ -110,7 +133,6 @@ static bool search_threads(struct search *s, pid_t pid)
 
 static void search_list(struct search *s, const pid_t *list, size_t count)
 {
-    s->whole = true;
     for (size_t i = 0; s->missing > 0 && i < count; i++) {
         bool read = search_table(s, list[i]);
         if (!read || (s->missing > 0 && sl_proc_status(list[i], "Threads") > 1)) {
@@ -118,6 +140,20 @@ static void search_list(struct search *s, const pid_t *list, size_t count)
             s->whole = s->whole && (threads || read);
         }
     }
+}
+
+/* What comes out of a message after its socket's table was read is in a table behind that. */
+static void search_tables_and_messages(struct search *s, const pid_t *list, size_t count)
+{
+    search_list(s, list, count);
+    if (s->missing == 0 || !s->whole) {
+        return;
+    }
+    s->asks_messages = true;
+    search_list(s, list, count);
+    s->asks_messages = false;
+    search_list(s, list, count);
+    s->whole = s->whole && !s->in_flight;
 }
 
 /* Through all of the tree, again while processes come and go: a descriptor may go over to one that
@@ -131,7 +167,9 @@ static void search_tree(pid_t spare, struct search *s)
     pid_t *now = list + SL_TREE_MAX;
     size_t count = sl_tree_list(spare, list, SL_TREE_MAX);
     for (unsigned i = 0; s->missing > 0 && i < LISTS; i++) {
-        search_list(s, list, count);
+        s->whole = true;
+        s->in_flight = false;
+        search_tables_and_messages(s, list, count);
         size_t then = sl_tree_list(spare, now, SL_TREE_MAX);
         if (then == count && memcmp(list, now, count * sizeof(*list)) == 0) {
             return;

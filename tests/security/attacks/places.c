@@ -4,10 +4,14 @@
  *   fd_sends HOST PORT    connect and sendto on descriptor 0, whoever made it
  *   accepted              a thread beside: sendmsg with an address on an accepted socket of our own
  *   pairs PATH            the ends of Unix pairs send to a socket by its path
- *   floods COUNT          as many sockets at once, and then one that connects nowhere */
+ *   floods COUNT          as many sockets at once, and then one that connects nowhere
+ *   watches COUNT         asks for a watch while another thread waits in the kernel, as often
+ *   flies HOST PORT       sends by sockets that nobody had meanwhile: they lay in a message */
 #include "attack.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <sys/inotify.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -142,6 +146,139 @@ static int floods(char **args)
     return 0;
 }
 
+/* Fetches what came, or sends it off and keeps nothing. */
+static int pass(int by, int fd)
+{
+    char byte = 'x', room[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {NULL, 0, &iov, 1, room, sizeof(room), 0};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (fd < 0) {
+        if (recvmsg(by, &m, 0) == 1 && (c = CMSG_FIRSTHDR(&m)) != NULL) {
+            memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+        }
+        return fd;
+    }
+    *c = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    long r = sendmsg(by, &m, 0);
+    close(fd);
+    return (int)r;
+}
+
+/* The two ends of a way: a pair, or a connection to a listener that has not accepted it. */
+static void open_way(int type, int *ends)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof(sa);
+    if (type != 0) {
+        socketpair(AF_UNIX, type, 0, ends);
+        return;
+    }
+    ends[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    ends[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+    bind(ends[1], (struct sockaddr *)&sa, sizeof(sa_family_t));
+    getsockname(ends[1], (struct sockaddr *)&sa, &len);
+    listen(ends[1], 1);
+    connect(ends[0], (struct sockaddr *)&sa, len);
+}
+
+static int flies(char **args)
+{
+    place p = place_of(args[0], args[1]), any = place_of("127.0.0.1", "0");
+    int types[] = {SOCK_DGRAM, SOCK_STREAM, SOCK_SEQPACKET, 0, SOCK_STREAM, SOCK_SEQPACKET, 0};
+    for (int i = 0; i < 7; i++) {
+        int way[2], inner[2];
+        int fd = socket(p.addr.ss_family, SOCK_DGRAM, 0);
+        open_way(types[i], way);
+        if (i >= 4) { /* in a message in a message */
+            socketpair(AF_UNIX, SOCK_STREAM, 0, inner);
+            pass(inner[0], fd);
+            fd = inner[1];
+        }
+        report("pass", pass(way[0], fd));
+        int other = socket(AF_INET, SOCK_DGRAM, 0); /* bind(2) looks for what nobody has */
+        report("bind", bind(other, (struct sockaddr *)&any.addr, any.len));
+        close(other);
+        fd = types[i] == 0 ? accept(way[1], NULL, NULL) : way[1];
+        fd = pass(fd, -1);
+        fd = i >= 4 ? pass(fd, -1) : fd;
+        report("sendto", sendto(fd, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&p.addr, p.len));
+    }
+    return 0;
+}
+
+static int way[2], gate[2];
+static _Atomic int blocked_tid;
+
+static void *send_until_blocked(void *arg)
+{
+    struct iovec iov = {"x", 1};
+    struct msghdr m = {NULL, 0, &iov, 1, NULL, 0, 0};
+    blocked_tid = gettid();
+    while (sendmsg(way[0], &m, MSG_NOSIGNAL) == 1) { /* until the other end is closed */
+    }
+    return arg;
+}
+
+static void *wait_for_child(void *arg)
+{
+    blocked_tid = gettid();
+    if (vfork() == 0) {
+        char byte;
+        _exit(read(gate[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    return arg;
+}
+
+static char state_of(int tid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+    FILE *f = fopen(path, "r");
+    if (f != NULL && fgets(text, sizeof(text), f) != NULL) {
+        char *end = strrchr(text, ')');
+        fclose(f);
+        return end == NULL ? 0 : end[2];
+    }
+    return 0;
+}
+
+/* Starts the thread and returns when it waits in the kernel for long. */
+static pthread_t begin(void *(*run)(void *))
+{
+    pthread_t thread;
+    struct pollfd p = {way[0], POLLOUT, 0};
+    blocked_tid = 0;
+    pthread_create(&thread, NULL, run, NULL);
+    while (blocked_tid == 0 || strchr("SD", state_of(blocked_tid)) == NULL ||
+           (run == send_until_blocked && poll(&p, 1, 0) > 0)) {
+        sched_yield();
+    }
+    return thread;
+}
+
+static int watches(char **args)
+{
+    int group = inotify_init1(0);
+    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, way);
+    pipe(gate);
+    pthread_t thread = begin(send_until_blocked);
+    report("send", inotify_add_watch(group, ".", IN_CREATE));
+    close(way[1]);
+    pthread_join(thread, NULL);
+    thread = begin(wait_for_child);
+    report("vfork", inotify_add_watch(group, ".", IN_CREATE));
+    write(gate[1], "x", 1);
+    pthread_join(thread, NULL);
+    long bad = 0;
+    for (long i = strtol(args[0], NULL, 10); i > 0; i--) {
+        bad += inotify_add_watch(group, ".", IN_CREATE) < 0;
+    }
+    printf("bad %ld\n", bad);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -149,7 +286,8 @@ int main(int argc, char **argv)
         int args;
         int (*run)(char **args);
     } verbs[] = {{"closes", 2, closes},     {"rebinds", 1, rebinds}, {"fd_sends", 2, fd_sends},
-                 {"accepted", 0, accepted}, {"pairs", 1, pairs},     {"floods", 1, floods}};
+                 {"accepted", 0, accepted}, {"pairs", 1, pairs},     {"floods", 1, floods},
+                 {"flies", 2, flies},       {"watches", 1, watches}};
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (argc == 2 + verbs[i].args && strcmp(argv[1], verbs[i].verb) == 0) {
             return verbs[i].run(argv + 2);
