@@ -43,11 +43,11 @@ def targets(place):
 
 
 def test_file_rules(place, targets):
-    script = ["sh", "-c", WRITE, "sh", "/work/here/file", "/work/beside/file"]
+    script = ["sh", "-c", WRITE, "sh", "/job/here/file", "/job/beside/file"]
     assert place.bare(script).ok().out == "ok\nok\n" and all(p.exists() for p in targets)
     for path in targets:
         path.unlink()
-    run = place("-r", "/", "-w", "/work/here", cmd=script).ok()
+    run = place("-r", "/", "-w", "/job/here", cmd=script).ok()
     assert run.out == "ok\nno\n", str(run)
     assert [p.exists() for p in targets] == [True, False]
     run = place("-r", "/usr", "-r", "/lib", "-r", "/lib64", cmd=["cat", "/etc/passwd"])
@@ -56,12 +56,12 @@ def test_file_rules(place, targets):
 
 def test_metadata_outside_the_grants(place, targets):
     """What Landlock has no right for, the supervisor judges here as well."""
-    change = ["sh", "-c", "chmod 600 /work/here/file; chmod 600 /work/beside/file; true"]
+    change = ["sh", "-c", "chmod 600 /job/here/file; chmod 600 /job/beside/file; true"]
     for path in targets:
         path.write_text("x")
         os.chown(path, place.uid, place.uid)
         path.chmod(0o644)
-    run = place("-r", "/", "-w", "/work/here", cmd=change).ok()
+    run = place("-r", "/", "-w", "/job/here", cmd=change).ok()
     assert [oct(p.stat().st_mode & 0o777) for p in targets] == ["0o600", "0o644"], str(run)
     place.bare(change).ok()
     assert [oct(p.stat().st_mode & 0o777) for p in targets] == ["0o600", "0o600"]
@@ -73,12 +73,12 @@ def test_the_default_view(place, targets):
     key.write_text("a secret key\n")
     for path in (key.parent, key):
         os.chown(path, place.uid, place.uid)
-    show = ["cat", "/work/home/.ssh/id_ed25519"]
+    show = ["cat", "/job/home/.ssh/id_ed25519"]
     assert place.bare(show).ok().out == "a secret key\n"
     run = place(cmd=show)
     assert run.rc == 1 and "Permission denied" in run.err and run.out == "", str(run)
-    run = place(cmd=["sh", "-c", WRITE, "sh", "/work/here/file",
-                     f"/tmp/of-{place.name}", "/work/beside/file"]).ok()
+    run = place(cmd=["sh", "-c", WRITE, "sh", "/job/here/file",
+                     f"/tmp/of-{place.name}", "/job/beside/file"]).ok()
     assert run.out == "ok\nok\nno\n" and [p.exists() for p in targets] == [True, False], str(run)
 
 

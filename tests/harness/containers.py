@@ -170,7 +170,7 @@ class Docker:
 
 
 class Place:
-    """Somewhere in a container where commands can be run. Its `work` is /work inside."""
+    """Somewhere in a container where commands can be run. Its `work` is /job inside."""
 
     def __init__(self, name, uid, work):
         self.name, self.uid, self.work = name, uid, work
@@ -178,10 +178,10 @@ class Place:
             path.mkdir()
             os.chown(path, uid, uid)
 
-    def words(self, cmd, cwd="/work/here", tty=False):
+    def words(self, cmd, cwd="/job/here", tty=False):
         raise NotImplementedError
 
-    def bare(self, cmd, cwd="/work/here", data=None):
+    def bare(self, cmd, cwd="/job/here", data=None):
         """Without the sandbox: the positive control."""
         return run(self.words([str(w) for w in cmd], cwd), env=self.env, data=data)
 
@@ -197,10 +197,10 @@ class DockerPlace(Place):
         super().__init__(name, uid, work)
         self.env = docker.env
         self.id = docker.docker("run", "-d", "--network", "host", "-u", f"{uid}:{uid}", *options,
-                                "-v", f"{work}:/work", "-e", "HOME=/work/home", "agent", "sleep",
+                                "-v", f"{work}:/job", "-e", "HOME=/job/home", "agent", "sleep",
                                 "infinity").ok().out.strip()
 
-    def words(self, cmd, cwd="/work/here", tty=False):
+    def words(self, cmd, cwd="/job/here", tty=False):
         return ["docker", "exec", "-it" if tty else "-i", "-w", cwd, self.id, *cmd]
 
 
@@ -270,7 +270,7 @@ class RuncPlace(Place):
                   mount("tmpfs", "/dev/shm", "nosuid", "nodev", "noexec", "mode=1777"),
                   mount("mqueue", "/dev/mqueue", "nosuid", "nodev", "noexec"),
                   mount("sysfs", "/sys", "nosuid", "nodev", "noexec", "ro"),
-                  mount("bind", "/work", "rbind", "rw", source=self.work),
+                  mount("bind", "/job", "rbind", "rw", source=self.work),
                   mount("bind", "/etc/resolv.conf", "bind", "ro", source="/etc/resolv.conf"),
                   mount("bind", "/etc/hosts", "bind", "ro", source="/etc/hosts")]
         if read_only:
@@ -292,8 +292,8 @@ class RuncPlace(Place):
         held = self.caps if self.uid == 0 else []
         return {"bounding": self.caps, "effective": held, "permitted": held}
 
-    def words(self, cmd, cwd="/work/here", tty=False):
-        return [*self.runc, "exec", *(["-t"] if tty else []), "--cwd", cwd, "-e", "HOME=/work/home",
+    def words(self, cmd, cwd="/job/here", tty=False):
+        return [*self.runc, "exec", *(["-t"] if tty else []), "--cwd", cwd, "-e", "HOME=/job/home",
                 "-e", "TERM=xterm", self.name, *cmd]
 
     def close(self):
