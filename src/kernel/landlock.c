@@ -87,6 +87,9 @@ const sl_landlock_protection sl_landlock_protections[SL_HOLDS_COUNT] = {
                            "supervisor", "connect(2), and sends with an address, are trapped"},
     [SL_HOLDS_SIGNALS] = {"signals", 6, "6.12", "signals to others", "supervisor",
                           "kill(2) and its kin are trapped"},
+    [SL_HOLDS_UNIX] = {"unix-sockets", SL_LANDLOCK_ABI_UNIX, "7.1",
+                       "Unix sockets of others by their path", "supervisor",
+                       "connect(2), and sends with an address, are trapped"},
 };
 
 static int pretended = INT_MAX;

@@ -18,6 +18,7 @@ enum sl_landlock_hold {
     SL_HOLDS_IOCTL_DEV,
     SL_HOLDS_ABSTRACT,
     SL_HOLDS_SIGNALS,
+    SL_HOLDS_UNIX,
     SL_HOLDS_COUNT,
 };
 

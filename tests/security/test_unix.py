@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import kernel
 from harness.waiting import TIMEOUT, wait_until
 
 TALK = r"""
@@ -126,6 +127,8 @@ def test_NET_28_a_listener_outside(sandlock, outside, attack, shared, policy, ki
     path = f"{shared}/sock"
     witness = outside.witness(kind=KINDS[kind], path=path)
     go = attack("net_unix")
+    # a datagram without a connect, which is the kernel's to refuse where it can: nobody is told
+    kernels_own = kernel.landlock_abi() >= 9 and kind == "dgram" and how != "connect"
     assert sandlock.bare([go, kind, how, path]).rc == 0
     assert witness.received() == [b"x"]
     os.symlink(path, f"{shared}/link")
@@ -134,7 +137,7 @@ def test_NET_28_a_listener_outside(sandlock, outside, attack, shared, policy, ki
     for spelling in spellings:
         run = sandlock(*POLICIES[policy], cmd=[go, kind, how, spelling])
         assert steps(run)[0][1] in REFUSED, str(run)
-        if "EACCES" in run.out:
+        if "EACCES" in run.out and not (kernels_own and policy in ("default", "files")):
             assert any(a["server.address"] == path for a in run.denies()), str(run)
             assert f"unix:{path}:  --net-allow 'unix:{path}'" in run.err, str(run)
     assert witness.received() == [b"x"]
