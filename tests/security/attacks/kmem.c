@@ -1,8 +1,8 @@
 /* Takes kernel memory: by WAY, MEGABYTES at most. Writes how many bytes it has had taken, all at
  * once, into COUNTER, which it maps; prints "taken" when it had all it wanted, else "refused". */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -452,6 +452,33 @@ static bool splices(void)
     return *counter > had;
 }
 
+/* Thousands that wait, and touch next to nothing. */
+static void *wait_on(void *arg)
+{
+    pause();
+    return arg;
+}
+
+static bool threads(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 16384);
+    while (!is_done() && pthread_create(&thread, &attr, wait_on, NULL) == 0) {
+        count(16384);
+    }
+    return false;
+}
+
+/* And stays, until it is ended. */
+static bool threads_stay(void)
+{
+    threads();
+    pause();
+    return false;
+}
+
 static const struct way {
     const char *name;
     bool (*one)(void);
@@ -472,6 +499,8 @@ static const struct way {
     {"lent", lent},
     {"sendfiles", sendfiles},
     {"splices", splices},
+    {"threads", threads},
+    {"threads_stay", threads_stay},
 };
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Kernel memory of a tree under max_memory: pipes, sockets and what else holds some, live. RES-13.
+/* Kernel memory of a tree under max_memory: pipes, sockets and what else holds some, live. RES-12.
  * All of it once more where no descriptor can be fetched. */
 #include <errno.h>
 #include <fcntl.h>
