@@ -16,9 +16,10 @@
 #define SET       UINT64_C(512)       /* an array of them */
 #define QUEUE     (UINT64_C(1) << 20) /* 16 KiB of messages of one byte: msgmnb of msgctl(2) */
 #define SHARE     4                   /* of the budget: what each of the two kinds may take */
-#define LEAST     2                   /* queues that every run may have */
+#define FULL      (UINT64_MAX / 2)
+#define LEAST     2 /* queues that every run may have */
 
-/* Bytes behind what this user has. */
+/* Bytes behind what this user has; FULL when that cannot be told. */
 static uint64_t taken(bool queues)
 {
     char *line = NULL;
@@ -26,7 +27,7 @@ static uint64_t taken(bool queues)
     uint64_t sum = 0;
     FILE *file = fopen(queues ? "/proc/sysvipc/msg" : "/proc/sysvipc/sem", "re");
     if (file == NULL) {
-        return UINT64_MAX / 2;
+        return FULL;
     }
     while (getline(&line, &cap, file) > 0) {
         unsigned uid;
@@ -46,8 +47,10 @@ static uint64_t taken(bool queues)
 
 void sl_kmem_ipc_init(struct sl_kmem_state *s)
 {
-    s->semaphores = taken(false);
-    s->queues = taken(true);
+    uint64_t semaphores = taken(false);
+    uint64_t queues = taken(true);
+    s->semaphores = semaphores == FULL ? 0 : semaphores;
+    s->queues = queues == FULL ? 0 : queues;
 }
 
 /* SL_ROW_MAY_CONTINUE: plain numbers. */

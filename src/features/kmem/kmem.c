@@ -136,6 +136,11 @@ static int put_listener(struct sl_kmem_state *s, int fd, int asked)
         return backlog;
     }
     item.ino = number_of(fd);
+    const sl_ledger_item *known = sl_ledger_find(s->ledger, item.ino);
+    if (known != NULL && known->child != 0) { /* who waits already goes on waiting */
+        item.charge = SL_MAX(item.charge, known->charge);
+        item.child = SL_MAX(item.child, known->child);
+    }
     if (item.kind == SL_LEDGER_TCP) {
         s->has_tcp = true;
         s->accepted_tcp = SL_MAX(s->accepted_tcp, item.child);
@@ -181,7 +186,8 @@ int sl_kmem_name(sl_supervisor *sv, int fd)
     uint64_t ino = number_of(fd);
     for (int i = 0; s != NULL && i < 2; i++) {
         const sl_ledger_item *known = sl_ledger_find(s->ledger, ino);
-        sl_ledger_item item = known == NULL ? (sl_ledger_item){.ino = ino} : *known;
+        sl_ledger_item item =
+            known == NULL ? (sl_ledger_item){.ino = ino, .kind = SL_LEDGER_SOCKET} : *known;
         if (item.hears_all) {
             return 0;
         }
@@ -237,8 +243,8 @@ static const sl_syscall_row rows[] = {
      .flags = SL_ROW_MAY_CONTINUE,
      .handler = sl_kmem_handle_mknod,
      .conds = {MAKES_FIFO(1)}},
-    {.nr = SYS_accept, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_kmem_handle_accept},
 #endif
+    {.nr = SYS_accept, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_kmem_handle_accept},
     {.nr = SYS_mknodat,
      .flags = SL_ROW_MAY_CONTINUE,
      .handler = sl_kmem_handle_mknod,

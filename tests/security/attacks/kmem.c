@@ -244,7 +244,8 @@ static bool tcp_closed(void)
 static bool tcp_waiting(void)
 {
     struct sockaddr_in sa;
-    if (listen_tcp(&sa) < 0) {
+    int listener = listen_tcp(&sa);
+    if (listener < 0) {
         return false;
     }
     for (int i = 0; i < 4096 && !is_done(); i++) {
@@ -257,10 +258,11 @@ static bool tcp_waiting(void)
         fill(client);
         if (*counter == had) {
             close(client);
-            return true; /* nobody waits any more */
+            break; /* nobody waits any more */
         }
         close(client);
     }
+    listen(listener, 0); /* who waits goes on waiting */
     return true;
 }
 
@@ -289,6 +291,7 @@ static bool unix_waiting(void)
         fill(client);
         close(client);
     }
+    listen(listener, 0);
     unlink(sa.sun_path);
     return ok;
 }
