@@ -56,8 +56,7 @@ static int prepare_cgroup(sl_prepared *p, sl_error *err)
     if (sl_cgroup_new(p->policy->max_memory, p->policy->max_cpu, &p->cgroup) < 0) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
-    sl_sandbox_set_cgroup(p->sandbox, p->cgroup);
-    return 0;
+    return sl_sandbox_set_cgroup(p->sandbox, p->cgroup, err);
 }
 
 static bool may_be_missing(const char *name)

@@ -80,25 +80,33 @@ static int add_traps(const sl_feature *f, bool with_traps, sl_bpf_rules *rules)
     return 0;
 }
 
-int sl_sandbox_rules(const sl_policy *policy, bool with_traps, sl_bpf_rules *rules)
+/* A cgroup holds memory by itself. */
+static bool is_wanted(const sl_feature *f, const sl_policy *policy, const sl_cgroup *cgroup)
+{
+    return f->wanted(policy) && !(f->without_cgroup && sl_cgroup_holds_memory(cgroup));
+}
+
+int sl_sandbox_rules(const sl_policy *policy, const sl_cgroup *cgroup, bool with_traps,
+                     sl_bpf_rules *rules)
 {
     rules->count = 0;
     rules->known = SL_SYSCALLS_KNOWN;
     int r = sl_syscalls_filter(policy, rules);
     for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(policy)) {
+        if (is_wanted(sl_features[i], policy, cgroup)) {
             r = add_refused(sl_features[i], policy, rules);
         }
     }
     for (size_t i = 0; r == 0 && i < sl_feature_count; i++) {
-        if (sl_features[i]->wanted(policy)) {
+        if (is_wanted(sl_features[i], policy, cgroup)) {
             r = add_traps(sl_features[i], with_traps, rules);
         }
     }
     return r;
 }
 
-static int build_filter(sl_sandbox *sb, const sl_policy *policy, bool with_traps, sl_error *err)
+static int build_filter(sl_sandbox *sb, const sl_policy *policy, const sl_cgroup *cgroup,
+                        bool with_traps, sl_error *err)
 {
     sl_autofree sl_bpf_rules *rules = malloc(sizeof(*rules));
     if (sb->insns == NULL) {
@@ -107,7 +115,7 @@ static int build_filter(sl_sandbox *sb, const sl_policy *policy, bool with_traps
     if (rules == NULL || sb->insns == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory for the system-call filter");
     }
-    int r = sl_sandbox_rules(policy, with_traps, rules);
+    int r = sl_sandbox_rules(policy, cgroup, with_traps, rules);
     r = r < 0 ? r : sl_bpf_build(rules, sb->insns, &sb->insn_count);
     if (r < 0) {
         return sl_error_set(err, -r, "cannot build the system-call filter: %s", strerror(-r));
@@ -158,7 +166,7 @@ int sl_sandbox_new(const sl_policy *policy, sl_sandbox **ret_sb, sl_error *err)
     sb->landlock_fd = -1;
     int r = sl_syscalls_check(policy, err);
     r = r < 0 ? r : sl_ruleset_build(policy, &sb->landlock_fd, &sb->view, err);
-    r = r < 0 ? r : build_filter(sb, policy, true, err);
+    r = r < 0 ? r : build_filter(sb, policy, NULL, true, err);
     if (r < 0) {
         return r;
     }
@@ -193,9 +201,10 @@ void sl_sandbox_set_synth(sl_sandbox *sb, const sl_synth_map *map)
     sb->sv->synth = map;
 }
 
-void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup)
+int sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup, sl_error *err)
 {
     sb->sv->cgroup = cgroup;
+    return sl_cgroup_holds_memory(cgroup) ? build_filter(sb, sb->sv->policy, cgroup, true, err) : 0;
 }
 
 void sl_sandbox_set_helper(sl_sandbox *sb, pid_t pid)
@@ -349,7 +358,7 @@ const char *sl_sandbox_promise(const sl_policy *policy)
 
 int sl_sandbox_enter(sl_sandbox *sb, const sl_spawn *spawn, sl_error *err)
 {
-    int r = build_filter(sb, sb->sv->policy, false, err);
+    int r = build_filter(sb, sb->sv->policy, NULL, false, err);
     if (r < 0) {
         return r;
     }

@@ -48,8 +48,8 @@ void sl_sandbox_set_hooks(sl_sandbox *sb, const sl_supervisor_hooks *hooks);
 struct sl_synth_map;
 void sl_sandbox_set_synth(sl_sandbox *sb, const struct sl_synth_map *map);
 /* The cgroup that the child is born in, which holds what limits it can (may be NULL); outlives the
- * sandbox. Before the spawn. */
-void sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup);
+ * sandbox. Before the spawn. 0 or -errno. */
+int sl_sandbox_set_cgroup(sl_sandbox *sb, const sl_cgroup *cgroup, sl_error *err);
 /* Trust: the private files of the run (paths the child sees, one an artefact) and, once the gateway
  * has sent them, their content as sealed memfds (taken over; all or none, -1). Opens of whatever
  * they stand for wait until then. */

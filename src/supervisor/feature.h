@@ -40,6 +40,9 @@ typedef struct sl_feature {
      * supervisor is refused; a feature that says nothing of this refuses as well. */
     const char *option;
     bool (*promised)(const sl_policy *policy);
+    /* Wanted only where no cgroup holds max_memory, which is known later than the policy: elsewhere
+     * nothing is trapped or settled for it, and its handlers pass. */
+    bool without_cgroup;
     /* What is trapped. */
     const sl_syscall_row *rows;
     size_t row_count;

@@ -68,7 +68,10 @@ typedef struct sl_supervisor {
     const sl_cgroup *cgroup;   /* NULL: none */
     sl_supervisor_hooks hooks;
     const struct sl_port_names
-        *port_names;          /* who gives ports other names (features/net); or NULL */
+        *port_names; /* who gives ports other names (features/net); or NULL */
+    /* Closes our descriptors of what the tree has closed (features/mint); or NULL. Dispatcher
+     * thread only. */
+    void (*let_go)(struct sl_supervisor *sv);
     pid_t main_pid;           /* the tree's first process */
     _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
     atomic_bool ending;       /* every call is denied from now on */

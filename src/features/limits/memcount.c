@@ -26,16 +26,17 @@
 #include "supervisor/supervisor.h"
 
 #define STATUS_MAX   4096
-#define KNOWN_MAX    8192u     /* processes that are remembered; a power of two */
-#define LIST_SHARE   10        /* the list of processes may be so many times older than it took */
-#define SHARES_NS    50000000u /* how long one look at shares may take */
-#define LOOKS_MAX    3         /* one after the other, until one is true */
-#define NEAR_SHARE   8         /* of the limit: so much below it a look shows what is ahead */
-#define STEP_SHARE   32        /* of the limit: with less that may be new no look is worth it */
-#define COMPARED_MAX 256       /* processes that are compared for one address space */
+#define THREAD_SIZE  (28u << 10) /* in the kernel: a stack of 16 KiB, and the thread itself */
+#define KNOWN_MAX    8192u       /* processes that are remembered; a power of two */
+#define LIST_SHARE   10          /* the list of processes may be so many times older than it took */
+#define SHARES_NS    50000000u   /* how long one look at shares may take */
+#define LOOKS_MAX    3           /* one after the other, until one is true */
+#define NEAR_SHARE   8           /* of the limit: so much below it a look shows what is ahead */
+#define STEP_SHARE   32          /* of the limit: with less that may be new no look is worth it */
+#define COMPARED_MAX 256         /* processes that are compared for one address space */
 
 struct proc {
-    uint64_t private; /* bytes: anonymous, swapped, page tables */
+    uint64_t private; /* bytes: anonymous, swapped, page tables, threads */
     uint64_t mapped;  /* shared memory that it has touched through a mapping */
 };
 
@@ -128,7 +129,8 @@ static bool weigh(const sl_memcount *m, pid_t pid, struct proc *p)
     }
     /* The name of a process is its own to choose, but a newline in it is written as "\\n". */
     p->private = kilobytes(text, "\nRssAnon:") + kilobytes(text, "\nVmSwap:") +
-                 kilobytes(text, "\nVmPTE:") + kilobytes(text, "\nHugetlbPages:");
+                 kilobytes(text, "\nVmPTE:") + kilobytes(text, "\nHugetlbPages:") +
+                 sl_num_after(text, "\nThreads:", 0) * THREAD_SIZE;
     p->mapped = kilobytes(text, "\nRssShmem:");
     struct known *known = known_of(m, pid);
     if (known->pid != pid || known->round + 1 < m->round) {

@@ -11,6 +11,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/kmem/kmem.h"
 #include "features/mint/holders.h"
 #include "features/mint/kept.h"
 #include "kernel/place.h"
@@ -64,14 +65,15 @@ void sl_mint_let_go(sl_supervisor *sv, int fd)
     }
 }
 
-static int make(sl_kept *kept, const sl_call *call, int *ret_fd)
+static int make(sl_kept *kept, sl_call *call, int *ret_fd)
 {
     int type = (int)call->args[1] | SOCK_CLOEXEC;
     sl_autoclose int fd = socket((int)call->args[0], type, (int)call->args[2]);
     if (fd < 0) {
         return -errno;
     }
-    int r = sl_kept_add(kept, fd);
+    int r = sl_kmem_admit(call->sv, fd);
+    r = r < 0 ? r : sl_kept_add(kept, fd);
     if (r == 0) {
         *ret_fd = sl_steal_fd(&fd);
     }
@@ -106,13 +108,14 @@ static sl_answer handle_socketpair(sl_call *call)
     int pair[2];
     int numbers[2] = {-1, -1};
     int type = (int)call->args[1];
-    if (has_gate(call->sv)) {
-        return SL_ANSWER_PASS;
+    bool stream = ((unsigned)type & SOCK_TYPE) == SOCK_STREAM;
+    if (stream || (has_gate(call->sv) && ((unsigned)type & DATAGRAM_TYPES) == SOCK_DGRAM)) {
+        return SL_ANSWER_PASS; /* features/kmem asks about these as well */
     }
     if (socketpair((int)call->args[0], type | SOCK_CLOEXEC, (int)call->args[2], pair) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    int r = 0;
+    int r = sl_kmem_admit_pair(call->sv, pair);
     for (int i = 0; i < 2 && r >= 0; i++) {
         r = sl_kept_add(kept, pair[i]);
         r = r < 0 ? r : sl_call_give(call, pair[i], (type & SOCK_CLOEXEC) != 0);
@@ -134,9 +137,15 @@ static sl_answer handle_bind(sl_call *call)
     return SL_ANSWER_PASS;
 }
 
+static void let_go(sl_supervisor *sv)
+{
+    sl_kept_sweep(kept_of(sv));
+}
+
 static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
     struct state *s = state;
+    sv->let_go = let_go;
     s->kept = sl_kept_new(sv);
     return s->kept == NULL ? sl_error_set(err, ENOMEM, "not enough memory") : 0;
 }

@@ -10,6 +10,7 @@
 #include "core/num.h"
 #include "core/util.h"
 #include "features/features.h"
+#include "features/kmem/kmem.h"
 #include "features/mint/mint.h"
 #include "features/net/net.h"
 #include "features/net/port_names.h"
@@ -68,7 +69,7 @@ sl_answer sl_net_handle_listen(sl_call *call)
     } else if (inet && !may_listen(call, &sock)) {
         r = -EACCES;
     } else {
-        r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
+        r = sl_kmem_listen(call->sv, sock.fd, (int)call->args[1]);
     }
     if (r == 0 && inet && sl_net_of(call->sv) != NULL) {
         sl_known_put(sl_net_of(call->sv),

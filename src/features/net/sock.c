@@ -58,6 +58,9 @@ sl_answer sl_net_handle_linger(sl_call *call)
 {
     struct linger linger;
     sl_sock sock;
+    if ((int)call->args[1] != SOL_SOCKET || (int)call->args[2] != SO_LINGER) {
+        return SL_ANSWER_PASS; /* buffers.c asks about others */
+    }
     int r = sl_sock_pin(call, (int)call->args[0], &sock);
     if (r < 0) {
         /* of a socket that is not ours to hold, no close is */

@@ -16,10 +16,13 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/kmem/kmem.h"
 #include "features/mint/mint.h"
 #include "features/net/send_int.h"
 #include "features/net/unix.h"
 #include "kernel/landlock.h"
+
+#define DATAGRAM_TYPES 0xeu /* SOCK_DGRAM, and SOCK_RAW, which unix(7) makes the same of */
 
 struct sl_gate_state {
     bool gave; /* a datagram socket; dispatcher thread only */
@@ -118,15 +121,26 @@ const sl_feature sl_feature_unix_sends = {
 
 /* ---- the gate ---- */
 
+/* Others trap these calls too, for other kinds of sockets. */
+static bool is_datagram(const sl_call *call)
+{
+    return (int)call->args[0] == AF_UNIX &&
+           ((unsigned)call->args[1] & DATAGRAM_TYPES) == SOCK_DGRAM;
+}
+
 static sl_answer handle_socket(sl_call *call)
 {
     struct sl_gate_state *s = sl_supervisor_state(call->sv, &sl_feature_datagrams);
     int type = (int)call->args[1];
+    if (!is_datagram(call)) {
+        return SL_ANSWER_PASS;
+    }
     sl_autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, (int)call->args[2]);
     if (fd < 0 || shutdown(fd, SHUT_WR) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    int r = sl_mint_keep(call->sv, fd);
+    int r = sl_kmem_admit(call->sv, fd);
+    r = r < 0 ? r : sl_mint_keep(call->sv, fd);
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
     }
@@ -142,6 +156,9 @@ static sl_answer handle_socketpair(sl_call *call)
     int type = (int)call->args[1];
     int ours[2];
     int theirs[2];
+    if (!is_datagram(call)) {
+        return SL_ANSWER_PASS;
+    }
     if ((int)call->args[2] != 0 && (int)call->args[2] != AF_UNIX) {
         return SL_ANSWER_VALUE(-EPROTONOSUPPORT);
     }
@@ -149,7 +166,8 @@ static sl_answer handle_socketpair(sl_call *call)
         return SL_ANSWER_VALUE(-errno);
     }
     bool cloexec = (type & SOCK_CLOEXEC) != 0;
-    theirs[0] = sl_call_give(call, ours[0], cloexec);
+    theirs[0] = sl_kmem_admit_pair(call->sv, ours);
+    theirs[0] = theirs[0] < 0 ? theirs[0] : sl_call_give(call, ours[0], cloexec);
     theirs[1] = theirs[0] < 0 ? theirs[0] : sl_call_give(call, ours[1], cloexec);
     sl_close(ours[0]);
     sl_close(ours[1]);
@@ -172,6 +190,9 @@ static int reach(const sl_call *call, struct sl_outgoing *out, sl_sock *ours)
         }
     }
     ours->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (ours->fd >= 0) {
+        sl_kmem_sends(call->sv, ours->fd);
+    }
     if (ours->fd < 0 || connect(ours->fd, (struct sockaddr *)&out->name, out->name_len) < 0) {
         return -errno;
     }
@@ -209,8 +230,7 @@ static sl_answer handle_sendto(sl_call *call)
     return answer;
 }
 
-/* SOCK_DGRAM, and SOCK_RAW, which unix(7) makes the same of. */
-#define IS_DATAGRAM SL_ARG_EQ(0, AF_UNIX), SL_ARG_MASK_EQ(1, 0xeu, SOCK_DGRAM)
+#define IS_DATAGRAM SL_ARG_EQ(0, AF_UNIX), SL_ARG_MASK_EQ(1, DATAGRAM_TYPES, SOCK_DGRAM)
 
 static const sl_syscall_row gate_rows[] = {
     {.nr = SYS_socket, .handler = handle_socket, .conds = {IS_DATAGRAM}},

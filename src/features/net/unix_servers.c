@@ -10,6 +10,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/kmem/kmem.h"
 #include "features/mint/mint.h"
 #include "features/net/unix.h"
 
@@ -119,7 +120,7 @@ static sl_answer handle_listen(sl_call *call)
         if (sock.domain == AF_UNIX && !listens(sock.fd) && sl_call_valid(call)) {
             remember(s, sock.cookie);
             if (must_be_ours(call, &sock)) {
-                int r = listen(sock.fd, (int)call->args[1]) < 0 ? -errno : 0;
+                int r = sl_kmem_listen(call->sv, sock.fd, (int)call->args[1]);
                 answer = SL_ANSWER_VALUE(r);
                 if (r == 0) {
                     sl_mint_let_go(call->sv, sock.fd);

@@ -1,7 +1,8 @@
 /* Owns the rule that a process has one table of descriptors, where the kernel has no pidfd for a
  * thread (before Linux 6.9): the process' own then serves for all of its threads, and a number
  * means to each of them what it means to us (NET-03). A thread that would leave the table is
- * refused; a process with one thread leaves nobody behind.
+ * refused; a process with one thread leaves nobody behind. Under max_memory as well, where the
+ * tables of processes are looked through (features/kmem).
  *
  * Continuing is safe: the arguments are plain numbers, and the one thread there is waits for us. */
 #include <errno.h>
@@ -18,8 +19,7 @@
 
 static bool wanted(const sl_policy *policy)
 {
-    (void)policy;
-    return !sl_pidfd_of_threads();
+    return !sl_pidfd_of_threads() || policy->max_memory > 0;
 }
 
 static sl_answer handle_leaving(sl_call *call)

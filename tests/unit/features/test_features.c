@@ -209,6 +209,21 @@ static const struct tested {
     {"mint", "socket", "mint/test_mint.c", "sockets_are_judged", "reaches"},
     {"mint", "socketpair", "mint/test_mint.c", "pairs_reach_nobody_else", "pairs"},
     {"mint", "bind", "mint/test_mint.c", "closed_names_are_free", "binds_again"},
+    {"kmem", "pipe2", "kmem/test_kmem.c", "pipes_are_bounded", "pipes"},
+    {"kmem", "pipe", "kmem/test_kmem.c", "pipes_are_bounded", "pipes"},
+    {"kmem", "mknod", "kmem/test_kmem.c", "pipes_are_bounded", "names_pipes"},
+    {"kmem", "mknodat", "kmem/test_kmem.c", "pipes_are_bounded", "names_pipes"},
+    {"kmem", "fcntl", "kmem/test_kmem.c", "pipes_are_bounded", "resizes"},
+    {"kmem", "accept", "kmem/test_kmem.c", "sockets_are_bounded", "serves"},
+    {"kmem", "accept4", "kmem/test_kmem.c", "sockets_are_bounded", "serves"},
+    {"kmem", "semget", "kmem/test_kmem.c", "sets_and_queues_are_bounded", "makes_ipc"},
+    {"kmem", "msgget", "kmem/test_kmem.c", "sets_and_queues_are_bounded", "makes_ipc"},
+    {"kmem", "sendfile", "kmem/test_kmem.c", "pages_are_not_lent", "lends"},
+    {"kmem", "socket", "kmem/test_kmem.c", "sockets_are_bounded", "serves"},
+    {"kmem", "socketpair", "kmem/test_kmem.c", "sockets_are_bounded", "pairs"},
+    {"buffers", "bind", "kmem/test_kmem.c", "sockets_are_bounded", "hears"},
+    {"buffers", "listen", "kmem/test_kmem.c", "sockets_are_bounded", "serves"},
+    {"buffers", "setsockopt", "kmem/test_kmem.c", "sockets_are_bounded", "sets_sizes"},
 };
 
 /* True if the table has this row; counts it. */

@@ -40,7 +40,7 @@ static struct compiled *compile(sl_policy *given)
     SL_AUTO(sl_policy) policy = given;
     struct compiled *c = calloc(1, sizeof(*c));
     assert_non_null(c);
-    assert_int_equal(sl_sandbox_rules(policy, true, &c->rules), 0);
+    assert_int_equal(sl_sandbox_rules(policy, NULL, true, &c->rules), 0);
     assert_int_equal(sl_bpf_build(&c->rules, c->insns, &c->len), 0);
     return c;
 }

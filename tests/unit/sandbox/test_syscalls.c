@@ -96,7 +96,7 @@ static struct compiled *compile(const struct variant *v)
     struct compiled *c = calloc(1, sizeof(*c));
     assert_non_null(c);
     c->name = v->name;
-    assert_int_equal(sl_sandbox_rules(policy, true, &c->rules), 0);
+    assert_int_equal(sl_sandbox_rules(policy, NULL, true, &c->rules), 0);
     assert_int_equal(sl_bpf_build(&c->rules, c->insns, &c->len), 0);
     return c;
 }

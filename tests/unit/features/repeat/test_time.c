@@ -454,7 +454,7 @@ static void without_it_nothing_is_trapped(void **state)
                          "no_coredump", "true", NULL);
     (void)state;
     assert_non_null(rules);
-    assert_int_equal(sl_sandbox_rules(policy, true, rules), 0);
+    assert_int_equal(sl_sandbox_rules(policy, NULL, true, rules), 0);
     for (size_t i = 0; i < rules->count; i++) {
         for (size_t k = 0; k < SL_ARRAY_LEN(calls); k++) {
             assert_int_not_equal(rules->items[i].nr, calls[k]);
