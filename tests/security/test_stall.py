@@ -22,6 +22,20 @@ def test_SUP_05_the_last_close_never_waits(sandlock, attack):
     assert steps(run) == {"connect": "ok", "linger": "ok", "send": "EINTR", "closed": "ok"}
 
 
+def test_SUP_05_the_last_close_never_waits_without_network_rules(sandlock, attack):
+    """Every policy holds sockets for the time of a call."""
+    stall = attack("stall")
+    expected = {"listen": "ok", "last": "ok"}
+    assert steps(sandlock.bare([stall, "last"]).ok()) == expected
+    assert steps(sandlock("-r", "/", cmd=[stall, "last"], audit=False).ok()) == expected
+
+
+def test_SUP_05_a_time_limit_that_is_taken_back(sandlock, attack):
+    """A connect that would wait is never waited for, whatever becomes of the socket's options."""
+    run = sandlock("-r", "/", "-w", sandlock.work, cmd=[attack("stall"), "limit", "s"]).ok()
+    assert steps(run) == {"bind": "ok", "listen": "ok", "connect": "EAGAIN"}, str(run)
+
+
 def test_PROC_06_a_deep_tree_is_walked(sandlock, attack):
     """The supervisor's stack does not depend on the depth of the tree."""
     deep = attack("deep")

@@ -6,8 +6,10 @@
  * policy grants /dev/ptmx for writing, to who holds the master. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/major.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,12 +49,20 @@ static long index_of(const sl_call *call, int fd)
     return sl_proc_number(path, "tty-index");
 }
 
+/* Each mount of devpts counts its own. */
+static bool is_of_our_devpts(int master)
+{
+    char path[PATH_MAX];
+    return sl_proc_fd_path(master, path) == 0 &&
+           (strcmp(path, "/dev/ptmx") == 0 || strcmp(path, "/dev/pts/ptmx") == 0);
+}
+
 /* Where masters cannot be fetched the slave is opened by its number, and kept only if the caller
  * still has the master of that number: no number is given anew while its slave is open. */
-static int open_named(const sl_call *call, int fd, int flags)
+static int open_named(const sl_call *call, int fd, int master, int flags)
 {
     char path[64];
-    long index = index_of(call, fd);
+    long index = is_of_our_devpts(master) ? index_of(call, fd) : -1;
     snprintf(path, sizeof(path), "/dev/pts/%ld", index);
     sl_autoclose int slave = index < 0 ? -1 : open(path, flags | O_NOFOLLOW);
     if (slave < 0 || ioctl(slave, TIOCGDEV, &(unsigned){0}) < 0 || index_of(call, fd) != index) {
@@ -82,8 +92,9 @@ static sl_answer handle_ioctl(sl_call *call)
     int flags = (int)call->args[2];
     int kept = flags & (O_ACCMODE | O_NONBLOCK);
     kept |= O_NOCTTY | O_CLOEXEC;
-    sl_autoclose int slave =
-        sl_place_fetches() ? open_peer(master, kept) : open_named(call, (int)call->args[0], kept);
+    sl_autoclose int slave = sl_place_fetches()
+                                 ? open_peer(master, kept)
+                                 : open_named(call, (int)call->args[0], master, kept);
     if (slave < 0) {
         return SL_ANSWER_VALUE(slave);
     }

@@ -22,46 +22,67 @@
 
 /* How long a blocking connect may keep this thread. Loopback answers within a few microseconds. */
 #define BRIEF_NS   200000
-#define CAREFUL_MS 10000 /* after a connect on this host that did wait */
+#define COARSE_NS  100000000 /* where nothing should wait, and the socket's owner may see to it */
+#define CAREFUL_MS 10000     /* after a connect on this host that did wait */
 
-static _Thread_local timer_t brief_timer;
-static _Thread_local bool brief_ready;
+/* One timer a thread. Its signal is blocked but for connects, and what is blocked wakes nobody: the
+ * kernel starts the next period when the signal is taken. So the coarse one is set once, for
+ * setting one leaves a virtual machine and would cost as much as a connect on this host. */
+static _Thread_local timer_t timer;
+static _Thread_local bool timer_ready;
+static _Thread_local long timer_ns; /* its period; 0: it stands */
 
-static void on_brief(int sig)
+static void on_timer(int sig)
 {
     (void)sig; /* its only effect is EINTR */
 }
 
-/* A blocking socket of the child cannot be made non-blocking (the flag is shared), so a timer of
- * this thread's interrupts the connect: it then goes on by itself, as connect(2) says of EINTR. */
-int sl_connect_prepare_thread(void)
+static void set_timer(long period_ns)
 {
-    struct sigaction action = {.sa_handler = on_brief};
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    struct itimerspec to = {.it_value.tv_nsec = period_ns, .it_interval.tv_nsec = period_ns};
+    timer_ns = period_ns;
+    timer_settime(timer, 0, &to, NULL);
+}
+
+static void mask_timer(int how)
+{
     sigset_t set;
-    event._sigev_un._tid = gettid();
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
+    pthread_sigmask(how, &set, NULL);
+}
+
+/* A blocking socket of the child cannot be made non-blocking (the flag is shared), so a timer of
+ * this thread's interrupts the connect: it then goes on by itself, as connect(2) says of EINTR. */
+static int prepare_timer(void)
+{
+    struct sigaction action = {.sa_handler = on_timer};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    event._sigev_un._tid = gettid();
+    mask_timer(SIG_BLOCK);
     if (sigaction(SIGALRM, &action, NULL) < 0 ||
-        timer_create(CLOCK_MONOTONIC, &event, &brief_timer) < 0) {
+        timer_create(CLOCK_MONOTONIC, &event, &timer) < 0) {
         return -errno;
     }
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    brief_ready = true;
+    timer_ready = true;
     return 0;
 }
 
-static int connect_by_timer(int fd, const void *sa, socklen_t len)
+/* Never waits for longer than this, whatever the tree does to the socket meanwhile. */
+static int connect_within(int fd, const void *sa, socklen_t len, long ns)
 {
-    static const struct itimerspec on = {.it_value.tv_nsec = BRIEF_NS,
-                                         .it_interval.tv_nsec = BRIEF_NS};
-    static const struct itimerspec off = {0};
-    if (!brief_ready && sl_connect_prepare_thread() < 0) {
+    if (!timer_ready && prepare_timer() < 0) {
         return -ENOBUFS;
     }
-    timer_settime(brief_timer, 0, &on, NULL);
+    if (timer_ns != ns) {
+        set_timer(ns);
+    }
+    mask_timer(SIG_UNBLOCK);
     int r = connect(fd, sa, len) < 0 ? -errno : 0;
-    timer_settime(brief_timer, 0, &off, NULL);
+    mask_timer(SIG_BLOCK);
+    if (ns == BRIEF_NS) {
+        set_timer(0);
+    }
     return r == -EINTR ? -EINPROGRESS : r;
 }
 
@@ -83,8 +104,9 @@ static bool is_on_this_host(const struct sockaddr *sa)
 }
 
 /* The socket's own time limit, which the kernel looks at only when it would wait. It is counted in
- * jiffies: up to 4 ms instead of BRIEF_NS, too long to meet again and again. -ETIME when the limit
- * cannot be had. */
+ * jiffies: up to 4 ms instead of BRIEF_NS, too long to meet again and again. It is the tree's to
+ * change while we wait, too, so the coarse timer goes beside it. -ETIME when the limit cannot be
+ * had. */
 static int connect_by_limit(int fd, const void *sa, socklen_t len)
 {
     struct timeval before;
@@ -94,14 +116,13 @@ static int connect_by_limit(int fd, const void *sa, socklen_t len)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &shortest, sizeof(shortest)) < 0) {
         return -ETIME;
     }
-    int r = connect(fd, sa, len) < 0 ? -errno : 0;
+    int r = connect_within(fd, sa, len, COARSE_NS);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof(before));
     return r;
 }
 
-/* On the same host a connect is over before it returns, and a timer would cost as much as the
- * connect itself: setting one leaves a virtual machine. What waited all the same (a backlog that
- * somebody keeps full) is guarded by the timer for a while. */
+/* On the same host a connect is over before it returns. What waited all the same (a backlog that
+ * somebody keeps full) is guarded by the brief timer for a while. */
 int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len)
 {
     static _Thread_local uint64_t careful_until_ms;
@@ -110,13 +131,13 @@ int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len)
     }
     bool careful = careful_until_ms != 0 && sl_clock_now_ms() < careful_until_ms;
     if (careful || !is_on_this_host(sa)) {
-        return connect_by_timer(sock->fd, sa, len);
+        return connect_within(sock->fd, sa, len, BRIEF_NS);
     }
     int r = connect_by_limit(sock->fd, sa, len);
     if (r == -EINPROGRESS || r == -EAGAIN) {
         careful_until_ms = sl_clock_now_ms() + CAREFUL_MS;
     }
-    return r == -ETIME ? connect_by_timer(sock->fd, sa, len) : r;
+    return r == -ETIME ? connect_within(sock->fd, sa, len, BRIEF_NS) : r;
 }
 
 struct pending {

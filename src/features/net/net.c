@@ -87,6 +87,7 @@ static const sl_bpf_rule settled[] = {
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_RTHDR),
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292RTHDR),
     NO_OPTION(IPPROTO_IPV6, IPV6_OPTION_2292OPTIONS),
+    NO_OPTION(IPPROTO_IPV6, 50), /* IPV6_PKTINFO, which names an interface for every send */
     NO_OPTION(IPPROTO_IPV6, 32), /* IPV6_FLOWLABEL_MGR: a label may carry a routing header */
     NO_OPTION(IPPROTO_IPV6, 75), /* IPV6_TRANSPARENT */
     /* its completions would be the engine's, for memory of the engine's */
@@ -164,7 +165,7 @@ static void teardown(void *state)
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
  * sendmsg goes on only for sockets that ignore addresses, from tables that nobody shares; listen,
- * of plain numbers, and SO_LINGER for sockets that we do not hold (mint.c). */
+ * of plain numbers, for sockets that we do not hold (mint.c). */
 static const sl_syscall_row rows[] = {
     {.nr = SYS_connect, .handler = sl_net_handle_connect},
     {.nr = SYS_sendto, .handler = sl_net_handle_sendto},
@@ -175,10 +176,6 @@ static const sl_syscall_row rows[] = {
      .handler = sl_net_handle_clone,
      .conds = {SL_ARG_MASK_EQ(0, CLONE_FILES | CLONE_THREAD, CLONE_FILES)}},
     {.nr = SYS_listen, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_listen},
-    {.nr = SYS_setsockopt,
-     .flags = SL_ROW_MAY_CONTINUE,
-     .handler = sl_net_handle_linger,
-     .conds = {SL_ARG_EQ(1, SOL_SOCKET), SL_ARG_EQ(2, SO_LINGER)}},
     {.nr = SYS_recvfrom, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvfrom},
     {.nr = SYS_recvmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvmsg},
     {.nr = SYS_recvmmsg, .flags = SL_ROW_MAY_CONTINUE, .handler = sl_net_handle_recvmmsg},

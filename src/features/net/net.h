@@ -105,7 +105,6 @@ sl_answer sl_net_handle_connect(sl_call *call);
 int sl_connect_briefly(const sl_sock *sock, const void *sa, socklen_t len);
 /* Connects to a judged address and answers, now or later. Takes the socket over. */
 sl_answer sl_connect_direct(sl_call *call, sl_sock *sock, const void *sa, socklen_t len);
-int sl_connect_prepare_thread(void);
 
 /* flow.c: hands the connection to the gateway. */
 sl_answer sl_flow_steer(sl_call *call, sl_sock *sock, const sl_dest *dest);

@@ -133,10 +133,15 @@ static sl_answer handle_listen(sl_call *call)
 }
 
 /* SL_ROW_MAY_CONTINUE: plain numbers, and what is bound where is Landlock's matter. Should another
- * socket be under the number by then, it is one that is not remembered. */
+ * socket be under the number by then, it is one that is not remembered. SO_LINGER goes on for what
+ * we do not hold (mint.c); it is here since every policy holds sockets for the time of a call. */
 static const sl_syscall_row rows[] = {
     {.nr = SYS_bind, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_bind},
     {.nr = SYS_listen, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_listen},
+    {.nr = SYS_setsockopt,
+     .flags = SL_ROW_MAY_CONTINUE,
+     .handler = sl_net_handle_linger,
+     .conds = {SL_ARG_EQ(1, SOL_SOCKET), SL_ARG_EQ(2, SO_LINGER)}},
 };
 
 const sl_feature sl_feature_unix = {

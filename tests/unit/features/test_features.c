@@ -90,7 +90,7 @@ static const struct tested {
     {"net", "recvfrom", "net/test_flow.c", "answers_come_from_the_asked_server", "asks_from"},
     {"net", "recvmsg", "net/test_flow.c", "messages_come_from_the_asked_server", "asks_msg"},
     {"net", "recvmmsg", "net/test_flow.c", "messages_come_from_the_asked_server", "asks_msg"},
-    {"net", "setsockopt", "net/test_connect.c", "close_never_lingers", "lingers"},
+    {"unix", "setsockopt", "net/test_connect.c", "close_never_lingers", "lingers"},
     {"net", "getpeername", "net/test_flow.c", "steered_socket_shows_the_asked_peer", "is_steered"},
     {"bind_ports", "bind", "net/test_flow.c", "restricted_binding_covers_listen",
      "listens_unbound"},

@@ -403,7 +403,10 @@ static void close_never_lingers(void **state)
     (void)state;
     SL_AUTO(sl_policy)
     policy = live_policy("fs_readable", "/", "net_allow", "192.0.2.1:1", NULL);
+    SL_AUTO(sl_policy) files = live_policy("fs_readable", "/", NULL);
     struct live_run run = {.policy = policy, .program = "lingers"};
+    assert_int_equal(live_run(&run), 0);
+    run.policy = files;
     assert_int_equal(live_run(&run), 0);
 }
 
