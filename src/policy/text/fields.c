@@ -146,7 +146,7 @@ static const sl_field fields[] = {
      .type = SL_FIELD_COUNT, AT_GIVEN(max_processes), .argument = "N", .group = LIMITS,
      .help = "processes alive at once (default 64; 0: no limit)"},
     {.name = "max_cpu", .option = "--max-cpu", .short_option = 'c', .type = SL_FIELD_COUNT,
-     AT(max_cpu), .argument = "PERCENT", .group = LIMITS,
+     AT(max_cpu), .argument = "PERCENT", .group = LIMITS, .take = sl_take_max_cpu,
      .help = "processor time of all its processes together ('50': half a core)"},
     {.name = "max_open_files", .option = "--max-open-files", .type = SL_FIELD_COUNT,
      AT(max_open_files), .argument = "N", .group = LIMITS,

@@ -142,6 +142,18 @@ int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_
     return 0;
 }
 
+/* A run that gets no time at all would never end. */
+int sl_take_max_cpu(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    if (policy->max_cpu < 1) {
+        return sl_error_usage(err,
+                              "%s: '%.*s': expected percent of one core, from 1 to %d; for no "
+                              "limit leave it out",
+                              what, SHOWN_MAX, value, INT32_MAX);
+    }
+    return 0;
+}
+
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     (void)policy;
