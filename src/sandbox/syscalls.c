@@ -156,6 +156,13 @@ static const sl_bpf_rule raw_sockets[] = {
     SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_PACKET)),
 };
 
+/* no_udp where nobody asks our resolver: protocol 0 and IPPROTO_UDP; a ping that a rule names stays
+ */
+static const sl_bpf_rule no_datagrams[] = {
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, 0)),
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_UDP)),
+};
+
 static const sl_bpf_rule sockets_end[] = {
     /* datagrams: protocol 0, IPPROTO_UDP (17), or IPPROTO_ICMP (1) where it was not refused above
      */
@@ -303,6 +310,9 @@ int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
     if (r == 0) {
         r = wants_ping(policy) ? add_all(rules, ping_sockets, SL_ARRAY_LEN(ping_sockets))
                                : add_all(rules, no_ping_sockets, SL_ARRAY_LEN(no_ping_sockets));
+    }
+    if (r == 0 && policy->no_udp && !sl_policy_needs_names(policy)) {
+        r = add_all(rules, no_datagrams, SL_ARRAY_LEN(no_datagrams));
     }
     /* Raw sockets write their own addresses: no verdict could stand beside them. */
     if (r == 0 && !policy->no_raw_sockets && !sl_policy_restricts_net(policy)) {
