@@ -297,6 +297,13 @@ static int explain(const struct sl_child_args *args, sl_error *err)
     case SL_CHILD_CANARY_NOTIFY:
         return sl_error_set(err, EPERM,
                             "seccomp does not hold: a trapped call did not reach the supervisor");
+    case SL_CHILD_CANARY_MEMORY:
+        return sl_error_set(
+            err, EPERM,
+            "the supervisor cannot reach the command's memory as these rules need: 'sandlock "
+            "check' tells whether reading or writing fails ('memory', 'write_memory'); another "
+            "sandbox around this one (sandlock's own: --allow-debug there), a container's profile "
+            "or a security module forbids it; --no-supervisor works");
     case SL_CHILD_CANARY_FILTER:
         return sl_error_set(err, EPERM, "seccomp does not hold: io_uring_setup(2) was not refused");
     default:

@@ -109,6 +109,9 @@ static sl_answer handle_socketpair(sl_call *call)
     if (has_gate(call->sv)) {
         return SL_ANSWER_PASS;
     }
+    if (atomic_load(&call->sv->reads_alone)) { /* nobody could be told the numbers */
+        return SL_ANSWER_VALUE(-EACCES);
+    }
     if (socketpair((int)call->args[0], type | SOCK_CLOEXEC, (int)call->args[2], pair) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
