@@ -108,11 +108,14 @@ static int prepare_terminal(sl_prepared *p, sl_error *err)
 
 /* What is inherited may be opened again by its name (/dev/stderr): that is no new right. Where it
  * cannot be had the name is all that is missing. */
-static void allow_inherited_terminals(sl_prepared *p)
+static void allow_inherited(sl_prepared *p)
 {
+    unsigned replaced = p->terminal == NULL ? 0 : sl_terminal_replaces(p->terminal);
     sl_error ignored;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (isatty(fd) == 1) {
+        if (isatty(fd) != 1) {
+            (void)sl_sandbox_allow_stream(p->sandbox, fd, &ignored);
+        } else if ((replaced & 1u << fd) == 0) {
             (void)sl_sandbox_allow_device(p->sandbox, fd, &ignored);
         }
     }
@@ -138,8 +141,9 @@ static int make(sl_prepared *p, sl_error *err)
     r = r < 0 || p->options->no_supervisor ? r : prepare_cgroup(p, err);
     if (r == 0 && wants_terminal(p->options)) {
         r = prepare_terminal(p, err);
-    } else if (r == 0) {
-        allow_inherited_terminals(p);
+    }
+    if (r == 0) {
+        allow_inherited(p);
     }
     if (r == 0 && sl_policy_needs_gateway(p->policy)) {
         r = sl_helper_find(&p->gateway_path, err);

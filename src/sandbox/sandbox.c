@@ -23,6 +23,7 @@
 #include "sandbox/child.h"
 #include "sandbox/ruleset.h"
 #include "sandbox/sandbox_int.h"
+#include "sandbox/streams.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"
@@ -140,6 +141,12 @@ int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
     }
     int r = sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
     return r < 0 ? sl_error_set(err, -r, "cannot grant a device: %s", strerror(-r)) : 0;
+}
+
+int sl_sandbox_allow_stream(sl_sandbox *sb, int fd, sl_error *err)
+{
+    int r = sl_streams_allow(sb->sv->policy, sb->landlock_fd, sb->view, fd);
+    return r < 0 ? sl_error_set(err, -r, "cannot grant a standard stream: %s", strerror(-r)) : 0;
 }
 
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line))

@@ -72,6 +72,26 @@ bool sl_fsview_readable(const sl_fsview *view, const char *path)
     return is_below_any(path, &view->readable) && !sl_fsview_denied(view, path);
 }
 
+int sl_fsview_add_stream(sl_fsview *view, const struct stat *st, unsigned rights)
+{
+    if (view->stream_count == SL_FSVIEW_STREAMS) {
+        return -ENOBUFS;
+    }
+    view->streams[view->stream_count++] =
+        (sl_fsview_stream){.file = {.dev = st->st_dev, .ino = st->st_ino}, .rights = rights};
+    return 0;
+}
+
+unsigned sl_fsview_stream_rights(const sl_fsview *view, const struct stat *st)
+{
+    unsigned rights = 0;
+    for (size_t i = 0; i < view->stream_count; i++) {
+        const sl_fsview_file *file = &view->streams[i].file;
+        rights |= file->dev == st->st_dev && file->ino == st->st_ino ? view->streams[i].rights : 0;
+    }
+    return rights;
+}
+
 int sl_fsview_add_socket(sl_fsview *view, const struct stat *st)
 {
     sl_fsview_file *grown =

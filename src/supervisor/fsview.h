@@ -15,6 +15,14 @@ typedef struct sl_fsview_file {
     ino_t ino;
 } sl_fsview_file;
 
+/* A standard stream that is a file: opened again by its name as it was opened before. */
+typedef struct sl_fsview_stream {
+    sl_fsview_file file;
+    unsigned rights; /* SL_LANDLOCK_LOOK, SL_LANDLOCK_FILL */
+} sl_fsview_stream;
+
+#define SL_FSVIEW_STREAMS 3
+
 /* What was granted, resolved once at the start: later changes of the tree do not move it. */
 typedef struct sl_fsview {
     sl_strv writable; /* absolute, symlinks resolved */
@@ -27,6 +35,8 @@ typedef struct sl_fsview {
     sl_strv socket_rules;    /* of unix: rules, symlinks resolved before the first star */
     sl_fsview_file *sockets; /* sockets that are write grants themselves; owned */
     size_t socket_count;
+    sl_fsview_stream streams[SL_FSVIEW_STREAMS];
+    size_t stream_count;
 } sl_fsview;
 
 void sl_fsview_free(sl_fsview *view);
@@ -37,6 +47,10 @@ bool sl_fsview_writable(const sl_fsview *view, const char *path);
 
 /* Remembers a socket that is a write grant itself. 0 or -ENOMEM. */
 int sl_fsview_add_socket(sl_fsview *view, const struct stat *st);
+/* Remembers a standard stream that is a file. 0, or -ENOBUFS: there are no more than three. */
+int sl_fsview_add_stream(sl_fsview *view, const struct stat *st, unsigned rights);
+/* What the streams that are this file let be done with it; 0: it is none. */
+unsigned sl_fsview_stream_rights(const sl_fsview *view, const struct stat *st);
 /* True if this Unix socket is named by the policy: the very file, or its path (absolute, resolved)
  * by a rule. A directory above it names nothing, and what is denied nobody names. */
 bool sl_fsview_names_socket(const sl_fsview *view, const struct stat *st, const char *path);
