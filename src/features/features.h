@@ -8,6 +8,7 @@
 extern const sl_feature *const sl_features[];
 extern const size_t sl_feature_count;
 
+extern const sl_feature sl_feature_asked;
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_bind_ports;
 extern const sl_feature sl_feature_canary;

@@ -135,11 +135,12 @@ bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
 {
     char path[PATH_MAX];
-    if (sb->landlock_fd < 0 ||
-        (sl_proc_fd_path(fd, path) == 0 && sl_fsview_denied(sb->view, path))) {
+    bool named = sl_proc_fd_path(fd, path) == 0;
+    if (sb->landlock_fd < 0 || (named && sl_fsview_denied(sb->view, path))) {
         return 0;
     }
     int r = sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
+    r = r == 0 && named ? sl_strv_add(&sb->view->devices, path) : r;
     return r < 0 ? sl_error_set(err, -r, "cannot grant a device: %s", strerror(-r)) : 0;
 }
 

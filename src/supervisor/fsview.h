@@ -28,6 +28,8 @@ typedef struct sl_fsview {
     sl_strv writable; /* absolute, symlinks resolved */
     sl_strv readable; /* the same of what may be read, the writable and each carved piece included;
                          what may be listed only is not */
+    sl_strv listed;   /* directories whose names, and all below them, may be listed */
+    sl_strv devices;  /* nodes that may be read, written and commanded */
     sl_strv denied;   /* the same of what is carved out */
     bool root_listed; /* isolate_pids: "/" may be listed, though no rule says so */
     bool proc_read;   /* isolate_pids: the tree's own processes may be read in /proc */
@@ -56,6 +58,10 @@ unsigned sl_fsview_stream_rights(const sl_fsview *view, const struct stat *st);
 bool sl_fsview_names_socket(const sl_fsview *view, const struct stat *st, const char *path);
 /* True if `path` (absolute, resolved) may be read, by a rule for it or for something above. */
 bool sl_fsview_readable(const sl_fsview *view, const char *path);
+
+/* What the grants let be done with an object that has this path (absolute, resolved): R_OK, W_OK,
+ * X_OK as in access(2). Whoever owns it, and its mode, may have another opinion. */
+unsigned sl_fsview_modes(const sl_fsview *view, const char *path, const struct stat *st);
 
 /* True if a file system of this type is mounted where a write grant reaches some of it, or when
  * that cannot be told. */
