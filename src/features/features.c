@@ -14,10 +14,10 @@ const sl_feature *const sl_features[] = {
     &sl_feature_scheduling, &sl_feature_debug,        &sl_feature_cpus,
     &sl_feature_cpus_seen,  &sl_feature_restart,      &sl_feature_ptys,
     &sl_feature_watch,      &sl_feature_leases,       &sl_feature_metadata,
-    &sl_feature_ipc,        &sl_feature_image,        &sl_feature_time,
-    &sl_feature_random,     &sl_feature_dirs_opened,  &sl_feature_dirs,
-    &sl_feature_memory,     &sl_feature_cpu,          &sl_feature_truncate,
-    &sl_feature_tables,     &sl_feature_bind_ports,
+    &sl_feature_ipc,        &sl_feature_queues,       &sl_feature_image,
+    &sl_feature_time,       &sl_feature_random,       &sl_feature_dirs_opened,
+    &sl_feature_dirs,       &sl_feature_memory,       &sl_feature_cpu,
+    &sl_feature_truncate,   &sl_feature_tables,       &sl_feature_bind_ports,
 };
 
 const size_t sl_feature_count = SL_ARRAY_LEN(sl_features);

@@ -34,6 +34,7 @@ extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
 extern const sl_feature sl_feature_remap;
 extern const sl_feature sl_feature_ptys;
+extern const sl_feature sl_feature_queues;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_scheduling;
 extern const sl_feature sl_feature_signals;

@@ -82,7 +82,11 @@ static const int built_in[] = {
     SYS_keyctl,
     SYS_add_key,
     SYS_request_key,
-    /* no rule grants a queue, and Landlock does not see that one is deleted */
+};
+
+/* No rule grants a queue, and Landlock does not see that one is deleted; under isolate_ipc the tree
+ * has its own (features/ipc/queues.c). */
+static const int queues[] = {
     SYS_mq_open,
     SYS_mq_unlink,
 };
@@ -264,6 +268,9 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
         *set = policy->syscalls_denied;
     } else {
         ADD_LIST(set, built_in);
+        if (!policy->isolate_ipc) {
+            ADD_LIST(set, queues);
+        }
         add_list(set, sl_arch_calls_own.refused, sl_arch_calls_own.refused_count);
     }
     for (size_t i = 0; i < SL_ARRAY_LEN(set->bits); i++) {

@@ -106,7 +106,7 @@ static const sl_field fields[] = {
 
     {.name = "isolate_ipc", .option = "--isolate-ipc", .type = SL_FIELD_BOOL,
      AT_GIVEN(isolate_ipc), .group = ISOLATE,
-     .help = "no abstract Unix sockets, SysV IPC or message queues from outside"},
+     .help = "no abstract Unix sockets, SysV IPC or message queues of others"},
     {.name = "isolate_signals", .option = "--isolate-signals", .type = SL_FIELD_BOOL,
      AT_GIVEN(isolate_signals), .group = ISOLATE,
      .help = "no signals to processes outside"},
