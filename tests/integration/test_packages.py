@@ -203,7 +203,10 @@ def test_a_debian_package_builds_under_the_profile(sandlock):
     # root is not given a fakeroot by dpkg-buildpackage, and is none without capabilities
     cmd = ["sh", "-c", "cd tmp-pkg-1.0 && exec fakeroot-sysv dpkg-buildpackage -us -uc -b"]
     made = sandlock.work / "tmp-pkg_1.0_all.deb"
-    sandlock.bare(cmd).ok()
+    control = sandlock.bare(cmd)
+    if control.rc != 0 and "Invalid argument" in control.err:
+        pytest.skip("fakeroot does not work bare: the tests' user namespace has one id alone")
+    control.ok()
     made.unlink()
     sandlock("-p", "build", cmd=cmd).ok()
     listed = sandlock.bare(["sh", "-c", f"dpkg-deb --fsys-tarfile {made} | tar -t --numeric-owner -v"])
