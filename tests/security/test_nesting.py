@@ -114,7 +114,9 @@ def test_PROC_18_a_proc_that_is_not_granted(sandlock):
     extra = {"audit": False, "status": False}
     assert sandlock("--no-supervisor", *outer, "-r", "/proc", cmd=inner, **extra).ok()
     run = sandlock("--no-supervisor", *outer, cmd=inner, **extra)
-    assert run.rc == 125 and "/proc cannot be read" in run.err, str(run)
+    assert "/proc cannot be read" in run.err, str(run)
+    # a sanitizer reads its options in /proc: there it looks for leaks, in vain, and says 1
+    assert run.rc == 125 or (run.rc == 1 and "LeakSanitizer" in run.err), str(run)
 
 
 @pytest.mark.parametrize("option", ["--net-allow=", "--http-allow=GET api.test/*", "--timeout=5"])
