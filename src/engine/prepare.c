@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "engine/caller/say.h"
 #include "engine/environ.h"
 #include "engine/helper.h"
 #include "kernel/landlock.h"
@@ -83,6 +84,20 @@ static int check_degraded(const sl_policy *policy, sl_error *err)
     return 0;
 }
 
+/* What is piped in, or starts without a terminal as in a CI job, runs with what it has. */
+static bool wants_terminal(const sl_run_options *options)
+{
+    bool wants = options->interactive && !options->no_supervisor;
+    if (wants && isatty(STDIN_FILENO) != 1) {
+        if (!options->quiet) {
+            sl_say("option '--interactive': standard input is not a terminal; the command runs "
+                   "with the standard input it has");
+        }
+        return false;
+    }
+    return wants;
+}
+
 /* The command may open its terminal by name, too. */
 static int prepare_terminal(sl_prepared *p, sl_error *err)
 {
@@ -92,11 +107,14 @@ static int prepare_terminal(sl_prepared *p, sl_error *err)
 
 /* What is inherited may be opened again by its name (/dev/stderr): that is no new right. Where it
  * cannot be had the name is all that is missing. */
-static void allow_inherited_terminals(sl_prepared *p)
+static void allow_inherited(sl_prepared *p)
 {
+    unsigned replaced = p->terminal == NULL ? 0 : sl_terminal_replaces(p->terminal);
     sl_error ignored;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (isatty(fd) == 1) {
+        if (isatty(fd) != 1) {
+            (void)sl_sandbox_allow_stream(p->sandbox, fd, &ignored);
+        } else if ((replaced & 1u << fd) == 0) {
             (void)sl_sandbox_allow_device(p->sandbox, fd, &ignored);
         }
     }
@@ -120,10 +138,11 @@ static int make(sl_prepared *p, sl_error *err)
     r = r < 0 ? r : sl_sandbox_new(p->policy, &p->sandbox, err);
     r = r < 0 ? r : prepare_dir(p, err);
     r = r < 0 || p->options->no_supervisor ? r : prepare_cgroup(p, err);
-    if (r == 0 && p->options->interactive && !p->options->no_supervisor) {
+    if (r == 0 && wants_terminal(p->options)) {
         r = prepare_terminal(p, err);
-    } else if (r == 0) {
-        allow_inherited_terminals(p);
+    }
+    if (r == 0) {
+        allow_inherited(p);
     }
     if (r == 0 && sl_policy_needs_gateway(p->policy)) {
         r = sl_helper_find(&p->gateway_path, err);

@@ -19,7 +19,7 @@ typedef struct sl_run_options {
     char *const *environ; /* the caller's environment; the policy's env fields are applied to it */
     int status_fd;        /* -1: none. One JSON line at the end (docs/man/sandlock.1) */
     bool quiet;           /* no end summary, no warnings on stderr */
-    bool interactive;     /* a terminal of its own for the command; standard input is one */
+    bool interactive;     /* a terminal of its own for the command, if standard input is one */
     bool no_supervisor;   /* kernel rules alone, exec in place */
 } sl_run_options;
 

@@ -8,6 +8,7 @@
 extern const sl_feature *const sl_features[];
 extern const size_t sl_feature_count;
 
+extern const sl_feature sl_feature_asked;
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_bind_ports;
 extern const sl_feature sl_feature_canary;
@@ -35,6 +36,7 @@ extern const sl_feature sl_feature_trust;
 extern const sl_feature sl_feature_net;
 extern const sl_feature sl_feature_remap;
 extern const sl_feature sl_feature_ptys;
+extern const sl_feature sl_feature_queues;
 extern const sl_feature sl_feature_random;
 extern const sl_feature sl_feature_scheduling;
 extern const sl_feature sl_feature_signals;

@@ -158,6 +158,9 @@ static uint64_t rights_of(unsigned rights)
     if ((rights & SL_LANDLOCK_LOOK) != 0) {
         access |= FS_READ_FILE | FS_READ_DIR;
     }
+    if ((rights & SL_LANDLOCK_FILL) != 0) {
+        access |= FS_WRITE_FILE | FS_TRUNCATE;
+    }
     return access;
 }
 

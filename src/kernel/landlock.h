@@ -48,6 +48,7 @@ enum sl_landlock_rights {
     SL_LANDLOCK_DEVICE = 1 << 3, /* read, write and ioctl one device node */
     SL_LANDLOCK_EXECUTE = 1 << 4,
     SL_LANDLOCK_LOOK = 1 << 5,   /* read and list, no more */
+    SL_LANDLOCK_FILL = 1 << 7,   /* write and empty what is there; no reading */
     SL_LANDLOCK_SOCKET = 1 << 6, /* reach one Unix socket of whoever; no other right has it */
 };
 

@@ -3,6 +3,7 @@
 #include "kernel/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <stdatomic.h>
@@ -126,12 +127,9 @@ const char *sl_place_say(const char *call, int error, char text[SL_PLACE_TEXT_MA
 #define OWN_PROC "mount it with: unshare --mount-proc, or mount -t proc proc /proc"
 
 /* "NSpid:" has this process's number in each pid namespace from that of /proc down to its own. */
-static bool has_one_number(void)
+static bool has_one_number(const char *status)
 {
-    char text[4096];
-    const char *at = sl_proc_read(SL_PROC_SELF, "status", text, sizeof(text)) <= 0
-                         ? NULL
-                         : strstr(text, "\nNSpid:\t");
+    const char *at = strstr(status, "\nNSpid:\t");
     return at == NULL || strcspn(at + 8, "\t") > strcspn(at + 8, "\n");
 }
 
@@ -140,14 +138,23 @@ int sl_place_check_proc(sl_error *err)
 {
     struct statfs fs;
     char text[64];
+    char status[4096];
     if (statfs("/proc", &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
         return sl_error_set(err, ENOENT,
                             "/proc is not mounted here, and nothing of the command could be "
                             "followed; " OWN_PROC);
     }
-    ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+    ssize_t n = sl_proc_read(SL_PROC_SELF, "status", status, sizeof(status));
+    if (n == -EACCES || n == -EPERM) {
+        return sl_error_set(err, (int)-n,
+                            "/proc cannot be read here (%s), and nothing of the command could be "
+                            "followed: another sandbox around this one does not grant it (only "
+                            "--no-supervisor works), or a security module refuses it",
+                            strerror((int)-n));
+    }
+    n = readlink("/proc/self", text, sizeof(text) - 1);
     text[SL_MAX(n, 0)] = '\0';
-    if (n <= 0 || sl_num_pid(text) != getpid() || !has_one_number()) {
+    if (n <= 0 || sl_num_pid(text) != getpid() || !has_one_number(status)) {
         return sl_error_set(
             err, ESRCH,
             "/proc here belongs to another pid namespace (this process is %d, and "
@@ -155,4 +162,20 @@ int sl_place_check_proc(sl_error *err)
             (int)getpid(), n > 0 ? "number " : "nobody", n > 0 ? text : "");
     }
     return 0;
+}
+
+#define PTRACE_SCOPE "/proc/sys/kernel/yama/ptrace_scope"
+
+/* 0 and 1 let a parent look into its child; above, it takes CAP_SYS_PTRACE, which no run keeps. */
+int sl_place_check_ptrace(sl_error *err)
+{
+    char text[16];
+    if (sl_proc_read_at(AT_FDCWD, PTRACE_SCOPE, text, sizeof(text)) <= 0 || text[0] < '2') {
+        return 0;
+    }
+    return sl_error_set(err, EPERM,
+                        "kernel.yama.ptrace_scope is %c here: nobody may look into the memory of "
+                        "the command; set it to 1 (sysctl kernel.yama.ptrace_scope=1), or use "
+                        "--no-supervisor",
+                        text[0]);
 }

@@ -38,6 +38,10 @@ const char *sl_place_cause(int error, char text[SL_PLACE_TEXT_MAX]);
  * that begins with its name. Returns `text`. */
 const char *sl_place_say(const char *call, int error, char text[SL_PLACE_TEXT_MAX]);
 
+/* Whether others' memory and descriptors can be had without a capability, as far as Yama has a say
+ * (kernel.yama.ptrace_scope). 0 or -EPERM with the way out. */
+int sl_place_check_ptrace(sl_error *err);
+
 /* Whether /proc is there, shows this process and its number, and those of others of ours. 0 or
  * -errno with what is wrong and the way out. */
 int sl_place_check_proc(sl_error *err);

@@ -111,7 +111,7 @@ typedef struct sl_policy {
     uint64_t max_memory;    /* bytes, of the whole tree; 0: no limit */
     uint32_t max_processes; /* alive at once; 0: no limit */
     bool max_processes_given;
-    uint32_t max_cpu;        /* percent of one core, of the whole tree; 0: no limit */
+    uint32_t max_cpu;        /* percent of one core, of the whole tree; 0: none was given */
     uint32_t max_open_files; /* of each process; 0: as the caller */
     sl_strv cpu_cores_text;  /* as given */
     uint64_t cpu_cores[SL_POLICY_CPUS_MAX / 64]; /* a bit each; none: as the caller */

@@ -19,6 +19,7 @@ int sl_take_audit(sl_policy *policy, const char *value, const char *what, sl_err
 int sl_take_gpu(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_cpu_cores(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_max_cpu(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_time_start(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_seed(sl_policy *policy, const char *value, const char *what, sl_error *err);

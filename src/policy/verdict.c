@@ -97,7 +97,7 @@ static bool denies_by_name(const sl_policy *p)
 
 bool sl_policy_needs_names(const sl_policy *p)
 {
-    if (sl_policy_has_http(p) || p->no_udp || p->resolve_count > 0 || denies_by_name(p)) {
+    if (sl_policy_has_http(p) || p->resolve_count > 0 || denies_by_name(p)) {
         return true;
     }
     if (rules_need_names(p->net_allow, p->net_allow_count) ||

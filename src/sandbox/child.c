@@ -137,7 +137,7 @@ static int set_limits(const struct sl_child_args *args)
     return 0;
 }
 
-/* Three questions whose answers prove that each layer stands. */
+/* Questions whose answers prove that each layer stands. */
 static enum sl_child_step ask_canary(const struct sl_child_args *args)
 {
     if (args->canary_path != NULL) {
@@ -147,9 +147,13 @@ static enum sl_child_step ask_canary(const struct sl_child_args *args)
         }
     }
     if (args->notify) {
-        struct sockaddr sa = {.sa_family = AF_UNSPEC};
-        if (connect(-1, &sa, sizeof(sa)) != -1 || errno != SL_CANARY_ERRNO) {
+        sl_canary_question q = {.asked = (uint64_t)(uintptr_t)args};
+        if (syscall(SYS_connect, -1, &q, sizeof(q)) != -1 ||
+            (errno != SL_CANARY_ERRNO && errno != EFAULT)) {
             return SL_CHILD_CANARY_NOTIFY;
+        }
+        if (errno == EFAULT || (q.answer != 0 && q.answer != ~q.asked)) {
+            return SL_CHILD_CANARY_MEMORY;
         }
     }
     if (syscall(SYS_io_uring_setup, 0, NULL) != -1 || (errno != EPERM && errno != ENOSYS)) {

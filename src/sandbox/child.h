@@ -28,6 +28,7 @@ enum sl_child_step {
     SL_CHILD_SECCOMP,
     SL_CHILD_CANARY_FILE,   /* a file that no rule grants could be opened */
     SL_CHILD_CANARY_NOTIFY, /* a trapped call did not reach the supervisor */
+    SL_CHILD_CANARY_MEMORY, /* the supervisor does not reach the memory of who asks */
     SL_CHILD_CANARY_FILTER, /* a refused call was not refused */
     SL_CHILD_STDIO,
     SL_CHILD_EXEC,

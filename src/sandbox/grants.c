@@ -48,7 +48,7 @@ static const struct {
 /* What lets the content be read. */
 #define READS (SL_LANDLOCK_READ | SL_LANDLOCK_WRITE | SL_LANDLOCK_DEVICE | SL_LANDLOCK_LOOK)
 
-/* A rule, and a note in the view of what it lets be read: `path` is the object's as the kernel
+/* A rule, and a note in the view of what it lets be done: `path` is the object's as the kernel
  * names it. */
 static int add_rule(struct builder *b, int fd, unsigned rights, const char *path, sl_error *err)
 {
@@ -56,7 +56,10 @@ static int add_rule(struct builder *b, int fd, unsigned rights, const char *path
     if (r < 0) {
         return sl_error_set(err, -r, "Landlock refused a rule for '%s': %s", path, strerror(-r));
     }
-    if ((rights & READS) != 0 && sl_strv_add(&b->view->readable, path) < 0) {
+    sl_fsview *view = b->view;
+    if (((rights & READS) != 0 && sl_strv_add(&view->readable, path) < 0) ||
+        ((rights & SL_LANDLOCK_LIST) != 0 && sl_strv_add(&view->listed, path) < 0) ||
+        ((rights & SL_LANDLOCK_DEVICE) != 0 && sl_strv_add(&view->devices, path) < 0)) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
     return 0;

@@ -23,6 +23,7 @@
 #include "sandbox/child.h"
 #include "sandbox/ruleset.h"
 #include "sandbox/sandbox_int.h"
+#include "sandbox/streams.h"
 #include "sandbox/syscalls.h"
 #include "supervisor/deferred.h"
 #include "supervisor/supervisor.h"
@@ -142,12 +143,19 @@ bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err)
 {
     char path[PATH_MAX];
-    if (sb->landlock_fd < 0 ||
-        (sl_proc_fd_path(fd, path) == 0 && sl_fsview_denied(sb->view, path))) {
+    bool named = sl_proc_fd_path(fd, path) == 0;
+    if (sb->landlock_fd < 0 || (named && sl_fsview_denied(sb->view, path))) {
         return 0;
     }
     int r = sl_landlock_allow(sb->landlock_fd, fd, SL_LANDLOCK_DEVICE);
+    r = r == 0 && named ? sl_strv_add(&sb->view->devices, path) : r;
     return r < 0 ? sl_error_set(err, -r, "cannot grant a device: %s", strerror(-r)) : 0;
+}
+
+int sl_sandbox_allow_stream(sl_sandbox *sb, int fd, sl_error *err)
+{
+    int r = sl_streams_allow(sb->sv->policy, sb->landlock_fd, sb->view, fd);
+    return r < 0 ? sl_error_set(err, -r, "cannot grant a standard stream: %s", strerror(-r)) : 0;
 }
 
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line))
@@ -306,6 +314,13 @@ static int explain(const struct sl_child_args *args, sl_error *err)
     case SL_CHILD_CANARY_NOTIFY:
         return sl_error_set(err, EPERM,
                             "seccomp does not hold: a trapped call did not reach the supervisor");
+    case SL_CHILD_CANARY_MEMORY:
+        return sl_error_set(
+            err, EPERM,
+            "the supervisor cannot reach the command's memory as these rules need: 'sandlock "
+            "check' tells whether reading or writing fails ('memory', 'write_memory'); another "
+            "sandbox around this one (sandlock's own: --allow-debug there), a container's profile "
+            "or a security module forbids it; --no-supervisor works");
     case SL_CHILD_CANARY_FILTER:
         return sl_error_set(err, EPERM, "seccomp does not hold: io_uring_setup(2) was not refused");
     default:

@@ -38,6 +38,9 @@ bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb);
 /* Lets the child use this device, by whatever name, unless the policy denies it: then nothing
  * changes. Before the spawn. */
 int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err);
+/* Lets the child open this standard stream again by its names, where it is a file: with the access
+ * that the descriptor has, unless the policy denies it. Before the spawn, once for each. */
+int sl_sandbox_allow_stream(sl_sandbox *sb, int fd, sl_error *err);
 /* Says what was left out of the policy and why, a line each. */
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));
 void sl_sandbox_free(sl_sandbox *sb);

@@ -82,7 +82,11 @@ static const int built_in[] = {
     SYS_keyctl,
     SYS_add_key,
     SYS_request_key,
-    /* no rule grants a queue, and Landlock does not see that one is deleted */
+};
+
+/* No rule grants a queue, and Landlock does not see that one is deleted; under isolate_ipc the tree
+ * has its own (features/ipc/queues.c). */
+static const int queues[] = {
     SYS_mq_open,
     SYS_mq_unlink,
 };
@@ -154,6 +158,13 @@ static const sl_bpf_rule ping_sockets[] = {
 static const sl_bpf_rule raw_sockets[] = {
     SOCKET(SECCOMP_RET_ALLOW, IS_INET, IS_TYPE(SOCK_RAW)),
     SOCKET(SECCOMP_RET_ALLOW, SL_ARG_EQ(0, AF_PACKET)),
+};
+
+/* no_udp where nobody asks our resolver: protocol 0 and IPPROTO_UDP; a ping that a rule names stays
+ */
+static const sl_bpf_rule no_datagrams[] = {
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, 0)),
+    SOCKET(SL_BPF_ERRNO(EACCES), IS_INET, IS_TYPE(SOCK_DGRAM), SL_ARG_EQ(2, IPPROTO_UDP)),
 };
 
 static const sl_bpf_rule sockets_end[] = {
@@ -257,6 +268,9 @@ static void choose_refused(const sl_policy *policy, sl_sysset *set)
         *set = policy->syscalls_denied;
     } else {
         ADD_LIST(set, built_in);
+        if (!policy->isolate_ipc) {
+            ADD_LIST(set, queues);
+        }
         add_list(set, sl_arch_calls_own.refused, sl_arch_calls_own.refused_count);
     }
     for (size_t i = 0; i < SL_ARRAY_LEN(set->bits); i++) {
@@ -303,6 +317,9 @@ int sl_syscalls_filter(const sl_policy *policy, sl_bpf_rules *rules)
     if (r == 0) {
         r = wants_ping(policy) ? add_all(rules, ping_sockets, SL_ARRAY_LEN(ping_sockets))
                                : add_all(rules, no_ping_sockets, SL_ARRAY_LEN(no_ping_sockets));
+    }
+    if (r == 0 && policy->no_udp && !sl_policy_needs_names(policy)) {
+        r = add_all(rules, no_datagrams, SL_ARRAY_LEN(no_datagrams));
     }
     /* Raw sockets write their own addresses: no verdict could stand beside them. */
     if (r == 0 && !policy->no_raw_sockets && !sl_policy_restricts_net(policy)) {

@@ -35,6 +35,10 @@ bool sl_feature_promises_nothing(const sl_policy *policy);
 typedef struct sl_feature {
     const char *name;
     bool (*wanted)(const sl_policy *policy);
+    /* Whether its answers go into the caller's memory: without that it would be no use, and the run
+     * does not start where that cannot be written. NULL: none does, or it has another answer there
+     * (sl_supervisor.reads_alone). */
+    bool (*writes)(const sl_policy *policy);
     /* What of the policy is lost when nobody supervises, as the user spells it (NULL: `name`), and
      * whether this policy has promised it (NULL: whenever it is wanted). Then a run without a
      * supervisor is refused; a feature that says nothing of this refuses as well. */

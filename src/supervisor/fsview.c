@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "kernel/landlock.h"
 #include "policy/unix_rule.h"
 
 bool sl_fsview_is_below(const char *path, const char *top)
@@ -72,6 +74,47 @@ bool sl_fsview_readable(const sl_fsview *view, const char *path)
     return is_below_any(path, &view->readable) && !sl_fsview_denied(view, path);
 }
 
+int sl_fsview_add_stream(sl_fsview *view, const struct stat *st, unsigned rights)
+{
+    if (view->stream_count == SL_FSVIEW_STREAMS) {
+        return -ENOBUFS;
+    }
+    view->streams[view->stream_count++] =
+        (sl_fsview_stream){.file = {.dev = st->st_dev, .ino = st->st_ino}, .rights = rights};
+    return 0;
+}
+
+unsigned sl_fsview_stream_rights(const sl_fsview *view, const struct stat *st)
+{
+    unsigned rights = 0;
+    for (size_t i = 0; i < view->stream_count; i++) {
+        const sl_fsview_file *file = &view->streams[i].file;
+        rights |= file->dev == st->st_dev && file->ino == st->st_ino ? view->streams[i].rights : 0;
+    }
+    return rights;
+}
+
+/* Searching a directory needs no right, and a list of its names only one above it. */
+static unsigned modes_of_dir(const sl_fsview *view, const char *path)
+{
+    bool top = view->root_listed && strcmp(path, "/") == 0;
+    return X_OK | (top || is_below_any(path, &view->listed) ? (unsigned)R_OK : 0);
+}
+
+unsigned sl_fsview_modes(const sl_fsview *view, const char *path, const struct stat *st)
+{
+    unsigned modes = S_ISDIR(st->st_mode) ? modes_of_dir(view, path) : 0;
+    unsigned stream = sl_fsview_stream_rights(view, st);
+    modes |= (stream & SL_LANDLOCK_LOOK) != 0 ? (unsigned)R_OK : 0;
+    modes |= (stream & SL_LANDLOCK_FILL) != 0 ? (unsigned)W_OK : 0;
+    if (sl_fsview_denied(view, path)) {
+        return modes;
+    }
+    modes |= is_below_any(path, &view->readable) ? (unsigned)(R_OK | X_OK) : 0;
+    modes |= is_below_any(path, &view->writable) ? (unsigned)(R_OK | W_OK | X_OK) : 0;
+    return modes | (is_below_any(path, &view->devices) ? (unsigned)(R_OK | W_OK) : 0);
+}
+
 int sl_fsview_add_socket(sl_fsview *view, const struct stat *st)
 {
     sl_fsview_file *grown =
@@ -107,6 +150,8 @@ void sl_fsview_free(sl_fsview *view)
     if (view != NULL) {
         sl_strv_done(&view->writable);
         sl_strv_done(&view->readable);
+        sl_strv_done(&view->listed);
+        sl_strv_done(&view->devices);
         sl_strv_done(&view->denied);
         sl_strv_done(&view->notes);
         sl_strv_done(&view->socket_rules);

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/util.h"
+#include "kernel/memory.h"
 #include "kernel/pidfd.h"
 #include "kernel/place.h"
 #include "kernel/proc.h"
@@ -32,25 +32,9 @@ bool sl_call_valid(const sl_call *call)
     return ioctl(atomic_load(&call->sv->listener), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-/* Where process_vm_readv(2) is refused, as another sandbox around us does, the same right opens the
- * memory as a file. */
-static ssize_t read_file(const sl_call *call, uint64_t addr, void *to, size_t len)
-{
-    sl_autoclose int fd = sl_proc_open(call->tid, "mem", O_RDONLY);
-    return fd < 0 ? fd : pread(fd, to, len, (off_t)addr);
-}
-
 ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t len)
 {
-    struct iovec local = {.iov_base = to, .iov_len = len};
-    struct iovec remote = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
-    if (len == 0) {
-        return 0;
-    }
-    ssize_t n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
-    if (n < 0 && (errno == EPERM || errno == ENOSYS)) {
-        n = read_file(call, addr, to, len);
-    }
+    ssize_t n = len == 0 ? 0 : sl_memory_read(call->tid, addr, to, len);
     return n < 0 ? -EFAULT : n;
 }
 
@@ -83,16 +67,18 @@ int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap)
     return -ENAMETOOLONG;
 }
 
-/* Through /proc/TID/mem, which names one address space for good: a number that was reused between
- * the check and the write cannot turn it to a newcomer. */
+/* The way is there before the caller is confirmed: as a descriptor it names one address space for
+ * good, and a number that was reused between the check and the write cannot turn it to a newcomer.
+ * Where only the number is to be had, it could in that moment (docs/internals/places.md). */
 int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t len)
 {
-    sl_autoclose int fd = sl_proc_open(call->tid, "mem", O_RDWR);
-    if (fd < 0 || !sl_call_valid(call)) {
+    int way = sl_memory_open(call->tid);
+    sl_autoclose int fd = way; /* closes nothing where the number alone is the way */
+    if ((way < 0 && way != SL_MEMORY_BY_NUMBER) || !sl_call_valid(call)) {
         return -EFAULT;
     }
     sl_hold_quiet(call->sv);
-    ssize_t n = pwrite(fd, from, len, (off_t)addr);
+    ssize_t n = sl_memory_write(way, call->tid, addr, from, len);
     sl_hold_quiet_over(call->sv);
     return n == (ssize_t)len ? 0 : -EFAULT;
 }

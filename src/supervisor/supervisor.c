@@ -32,6 +32,16 @@ void *sl_supervisor_state(const sl_supervisor *sv, const sl_feature *feature)
     return NULL;
 }
 
+bool sl_supervisor_writes(const sl_supervisor *sv)
+{
+    for (size_t i = 0; i < sv->wanted_count; i++) {
+        if (sv->wanted[i]->writes != NULL && sv->wanted[i]->writes(sv->policy)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int add_rows(sl_supervisor *sv, const sl_feature *f, size_t *used)
 {
     for (size_t i = 0; i < f->row_count; i++) {

@@ -28,6 +28,13 @@
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
 #define SL_CANARY_ERRNO EXFULL
 
+/* What the canary's connect(2) names in place of an address: read, and the answer (every bit
+ * turned) written back. EFAULT: what the policy needs of that could not be done. */
+typedef struct sl_canary_question {
+    uint64_t asked;
+    uint64_t answer;
+} sl_canary_question;
+
 /* What the supervisor asks of the engine. `flow` and `dns` may be called from the dispatcher thread
  * and must not block; descriptors stay the caller's. 0 or -errno (then the call is denied). */
 typedef struct sl_supervisor_hooks {
@@ -74,6 +81,7 @@ typedef struct sl_supervisor {
     void (*let_go)(struct sl_supervisor *sv);
     pid_t main_pid;           /* the tree's first process */
     _Atomic pid_t helper_pid; /* the gateway, a child of the engine that is not of the tree */
+    atomic_bool reads_alone;  /* the tree's memory cannot be written (canary) */
     atomic_bool ending;       /* every call is denied from now on */
 
     /* The room's own. */
@@ -104,6 +112,9 @@ int sl_supervisor_new(const sl_policy *policy, const sl_fsview *view,
                       sl_error *err);
 void sl_supervisor_free(sl_supervisor *sv);
 SL_DEFINE_AUTO(sl_supervisor, sl_supervisor_free);
+
+/* True if some feature here answers into callers' memory. */
+bool sl_supervisor_writes(const sl_supervisor *sv);
 
 /* The state of a feature; NULL when the policy does not want it. Any thread. */
 void *sl_supervisor_state(const sl_supervisor *sv, const sl_feature *feature);

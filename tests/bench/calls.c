@@ -54,6 +54,11 @@ static int do_stat(void)
     return stat(file_path, &st);
 }
 
+static int do_access(void)
+{
+    return access(file_path, R_OK);
+}
+
 static int do_socket(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -144,11 +149,12 @@ struct measured {
 };
 
 static const struct measured calls[] = {
-    {"getppid", do_getppid, 50000},     {"open+close", do_open, 5000},
-    {"stat", do_stat, 10000},           {"socket+close", do_socket, 5000},
-    {"connect+close", do_connect, 400}, {"send+recv", do_send, 10000},
-    {"thread+join", do_thread, 400},    {"fork+wait", do_fork, 100},
-    {"spawn true+wait", do_spawn, 40},  {"kill 0", do_kill, 5000},
+    {"getppid", do_getppid, 50000},    {"open+close", do_open, 5000},
+    {"stat", do_stat, 10000},          {"access", do_access, 10000},
+    {"socket+close", do_socket, 5000}, {"connect+close", do_connect, 400},
+    {"send+recv", do_send, 10000},     {"thread+join", do_thread, 400},
+    {"fork+wait", do_fork, 100},       {"spawn true+wait", do_spawn, 40},
+    {"kill 0", do_kill, 5000},
 };
 
 static const struct measured port_calls[] = {

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -260,3 +261,61 @@ def test_a_denied_terminal_stays_denied(sandlock):
         assert t.finish() == 0
         t.until(rb"written\.")
         assert b"opened." not in t.shown, t.shown
+
+
+# access(2) tells what open(2) does: programs that ask first choose right
+
+TRUTH = """
+import os, stat, sys
+def does(path, mode):
+    is_dir = stat.S_ISDIR(os.stat(path).st_mode)
+    try:
+        if is_dir and mode == os.W_OK:
+            os.close(os.open(path + '/.asked', os.O_CREAT | os.O_WRONLY)); os.unlink(path + '/.asked')
+        else:
+            os.close(os.open(path, (os.O_RDONLY, os.O_WRONLY)[mode == os.W_OK] | os.O_NOCTTY))
+        return True
+    except OSError:
+        return False
+for path in sys.argv[1:]:
+    for mode in os.R_OK, os.W_OK:
+        said, done = os.access(path, mode), does(path, mode)
+        if said != done: print('lie', path, mode, said, done)
+        print(path, mode, said, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("options", [
+    (), ("-r", "/"), ("-r", "/", "-w", "?/tmp"), ("-w", "/tmp", "-r", "/", "--fs-deny=/var"),
+    ("-r", "/usr", "-r", "?/lib64", "-r", "/etc", "-r", "/proc", "-r", "{python}", "-w", "."),
+    ("-r", "/", "--isolate-pids"), ("-r", "/", "--fs-deny={secret}"), ("-w", "/")])
+def test_access_tells_what_open_does(sandlock, options):
+    secret = sandlock.home / "secret"
+    secret.write_text("x")
+    prefix = Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()
+    options = [w for o in options for w in (
+        [o] if o != "{python}" else [str(prefix[0]), "-r", str(prefix[1])])]
+    options = [o.format(secret=secret) for o in options]
+    work = sandlock.work / "file"
+    work.write_text("x")
+    paths_ = ["/", "/usr", "/etc", "/etc/passwd", "/tmp", "/var", "/var/tmp", "/dev/null", "/dev/zero",
+              "/dev/shm", "/proc/self/status", sandlock.work, work, sandlock.home, secret,
+              os.path.realpath("/usr/bin/env")]
+    run = sandlock(*options, cmd=[sys.executable, "-c", TRUTH, *paths_]).ok()
+    assert run.out == "", str(run)
+    bare = sandlock.bare([sys.executable, "-c", TRUTH, *paths_]).ok()
+    assert bare.out == "", str(bare)
+    if "-w" not in options or "/" not in options[options.index("-w") + 1:]:
+        assert run.err != bare.err or os.geteuid() != 0, "nothing was told"
+
+
+def test_programs_that_ask_first_choose_what_is_granted(sandlock):
+    """As pip does for a user's install, shells for a redirection, git for its configuration."""
+    outside = sandlock.home / "outside"
+    outside.mkdir()
+    script = ('for d in "$1" .; do if [ -w "$d" ]; then echo x > "$d/made" && echo "made in $d"; break; '
+              'fi; done')
+    cmd = ["bash", "-c", script, "bash", outside]
+    assert sandlock.bare(cmd).ok().out == f"made in {outside}\n"
+    run = sandlock("-r", "/", "-w", ".", cmd=cmd).ok()
+    assert run.out == "made in .\n" and run.err == "", str(run)

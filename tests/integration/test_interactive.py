@@ -288,16 +288,26 @@ def test_a_terminal_that_goes_away_hangs_up_the_command(sandlock):
 
 # where there is no terminal
 
-def test_standard_input_must_be_a_terminal(sandlock):
-    proof = sandlock.work / "ran"
-    done = subprocess.run([str(paths.SANDLOCK), "run", "-i", "--", "touch", str(proof)],
-                          cwd=sandlock.work, env=clean_environment(sandlock.home), text=True,
-                          capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
-    assert done.returncode == 125 and not proof.exists(), done
-    assert done.stderr == ("sandlock: option '--interactive': standard input is not a terminal\n")
-    with open("/dev/null") as null, interactive(sandlock, cmd=["touch", proof],
-                                                stdin=null.fileno()) as t:
-        assert t.finish() == 125 and not proof.exists() and t.attributes() == t.before
+NO_TERMINAL = ("sandlock: option '--interactive': standard input is not a terminal; the command runs "
+               "with the standard input it has\n")
+
+
+def test_without_a_terminal_it_runs_with_what_it_has(sandlock):
+    """One line says so. What is piped in arrives, and the exit code is the command's."""
+    cmd = ["sh", "-c", "read x; echo got $x; test -t 0 || exit 7"]
+    assert sandlock.bare(cmd, data=b"piped\n").out == "got piped\n"
+    run = sandlock("-i", cmd=cmd, data=b"piped\n", audit=False)
+    assert (run.rc, run.out, run.err) == (7, "got piped\n", NO_TERMINAL), str(run)
+    quiet = sandlock("-i", "--quiet", cmd=cmd, data=b"piped\n", audit=False)
+    assert (quiet.rc, quiet.out, quiet.err) == (7, "got piped\n", ""), str(quiet)
+
+
+def test_a_terminal_for_the_outputs_alone_stays_the_caller_s(sandlock):
+    with open("/dev/null") as null, \
+            interactive(sandlock, cmd=["sh", "-c", "test -t 0 || echo out; exit 3"],
+                        stdin=null.fileno()) as t:
+        t.until(rb"standard input is not a terminal.*\r\nout\r\n")
+        assert t.finish() == 3 and t.attributes() == t.before
 
 
 def test_an_output_that_is_no_terminal_is_the_command_s_as_it_is(sandlock):

@@ -51,8 +51,8 @@ def test_open_files_without_a_supervisor(sandlock):
 
 @pytest.mark.parametrize("option,value", [
     ("--max-open-files", "-1"), ("--max-open-files", "many"), ("--max-cpu", "50%"),
-    ("--max-cpu", "-1"), ("--cpu-cores", "3-2"), ("--cpu-cores", ""), ("--num-cpus", "-1"),
-    ("--num-cpus", "1025"), ("--max-memory", "lots"),
+    ("--max-cpu", "-1"), ("--max-cpu", "0"), ("--cpu-cores", "3-2"), ("--cpu-cores", ""),
+    ("--num-cpus", "-1"), ("--num-cpus", "1025"), ("--max-memory", "lots"),
 ])
 def test_a_bad_value_is_refused(sandlock, option, value):
     run = sandlock(f"{option}={value}", cmd=["true"], status=False)

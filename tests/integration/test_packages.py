@@ -154,3 +154,61 @@ def test_pip_file_refused(sandlock, pypi):
     assert run.rc == 1 and "403" in run.err, str(run)
     assert "--http-allow 'GET pypi.test/files/greet-1.0-py3-none-any.whl'" in run.err, str(run)
     assert set(pypi.seen()) == {"GET /simple/greet/"}
+
+
+# ---- Debian's own: fakeroot's daemon and its queues are the tree's (isolate_ipc) ----
+
+RULES = """#!/usr/bin/make -f
+build build-arch build-indep binary-arch:
+clean:
+\trm -rf debian/tmp-pkg debian/files
+binary: binary-indep
+binary-indep:
+\tmkdir -p debian/tmp-pkg/DEBIAN debian/tmp-pkg/usr/share/tmp-pkg
+\techo content > debian/tmp-pkg/usr/share/tmp-pkg/file
+\tchown -R 7:7 debian/tmp-pkg/usr/share/tmp-pkg/file
+\tdpkg-gencontrol -ptmp-pkg -Pdebian/tmp-pkg
+\tdpkg-deb --build debian/tmp-pkg ..
+"""
+CONTROL = """Source: tmp-pkg
+Section: misc
+Priority: optional
+Maintainer: Nobody <nobody@example.org>
+Rules-Requires-Root: binary-targets
+
+Package: tmp-pkg
+Architecture: all
+Description: a package of the tests
+ Nothing in it.
+"""
+CHANGES = """tmp-pkg (1.0) unstable; urgency=low
+
+  * First.
+
+ -- Nobody <nobody@example.org>  Mon, 01 Jan 2024 00:00:00 +0000
+"""
+
+
+def test_a_debian_package_builds_under_the_profile(sandlock):
+    """Owners that fakeroot remembers are in the package; its daemon speaks over System V queues."""
+    for program in ("fakeroot-sysv", "dpkg-buildpackage", "make"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    debian = sandlock.work / "tmp-pkg-1.0" / "debian"
+    (debian / "source").mkdir(parents=True)
+    for name, text in (("rules", RULES), ("control", CONTROL), ("changelog", CHANGES),
+                       ("source/format", "3.0 (native)\n")):
+        (debian / name).write_text(text)
+    (debian / "rules").chmod(0o755)
+    # root is not given a fakeroot by dpkg-buildpackage, and is none without capabilities
+    cmd = ["sh", "-c", "cd tmp-pkg-1.0 && exec fakeroot-sysv dpkg-buildpackage -us -uc -b"]
+    made = sandlock.work / "tmp-pkg_1.0_all.deb"
+    control = sandlock.bare(cmd)
+    if control.rc != 0 and "Invalid argument" in control.err:
+        pytest.skip("fakeroot does not work bare: the tests' user namespace has one id alone")
+    control.ok()
+    made.unlink()
+    sandlock("-p", "build", cmd=cmd).ok()
+    listed = sandlock.bare(["sh", "-c", f"dpkg-deb --fsys-tarfile {made} | tar -t --numeric-owner -v"])
+    line = next(w for w in listed.ok().out.splitlines() if w.endswith("./usr/share/tmp-pkg/file"))
+    assert " 7/7 " in line, listed

@@ -39,7 +39,7 @@ INNER = {
     "features/debug": set(),
     "features/signals": set(),
     "features/scheduling": set(),
-    "features/ipc": set(),
+    "features/ipc": {"features/kmem"},
     "features/canary": set(),
     "features/tables": set(),
     "http/h1": set(),

@@ -63,6 +63,62 @@ def test_PROC_18_a_supervisor_inside_kernel_rules_alone(sandlock):
     assert "127.0.0.2" in run.err and "127.0.0.1:1'" not in run.err, str(run)
 
 
+PAIR = ("import errno,socket\n"
+        "try: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "except OSError as e: print(errno.errorcode[e.errno])\n")
+
+
+@pytest.mark.parametrize("option", ["--hostname=inner", "--isolate-pids", "--port-remap",
+                                    "--net-allow-host=a.test", "--deterministic-dirs"])
+def test_PROC_18_answers_in_memory_inside_kernel_rules_alone(sandlock, option):
+    """Writing in /proc is not granted there: what is answered in the command's memory is, by the other
+    way, or the start is refused where that is, too."""
+    inner = [SANDLOCK, "run", "-r", "/", option, "--", "sh", "-c", "uname -n; stat -c %n /; ls / >&2"]
+    name = "inner" if "hostname" in option else os.uname().nodename
+    control = sandlock.bare(inner).ok()
+    assert control.out == f"{name}\n/\n", str(control)
+    outer = ("--no-supervisor", "-r", "/", "-w", sandlock.work, "-w", "?/run", "-w", "/tmp")
+    extra = {"audit": False, "status": False}
+    run = sandlock(*outer, "--allow-debug", cmd=inner, **extra)
+    assert run.rc == 0 and run.out == control.out, str(run)
+    run = sandlock(*outer, cmd=inner, **extra)
+    assert run.rc == 125 and run.out == "" and "memory" in run.err, str(run)
+    assert run.err.count("\n") == 1, str(run)
+
+
+def test_PROC_18_what_cannot_be_answered_there_is_refused(sandlock):
+    """Rules that answer in nobody's memory do start; the few calls that would are refused, not broken."""
+    inner = [SANDLOCK, "run", "-r", "/", "--", "python3", "-c", PAIR]
+    assert sandlock.bare(inner).ok().out == ""
+    outer = ("--no-supervisor", "-r", "/", "-w", sandlock.work, "-w", "?/run", "-w", "/tmp")
+    run = sandlock(*outer, cmd=inner, audit=False, status=False).ok()
+    assert run.out == "EACCES\n", str(run)
+
+
+def test_PROC_18_check_tells_what_the_start_would(sandlock):
+    def told(*outer):
+        done = sandlock(*outer, cmd=[SANDLOCK, "check", "--json"], audit=False, status=False)
+        rows = {r["name"]: r["works"] for r in json.loads(done.out)["features"]}
+        return rows["memory"], rows["write_memory"]
+    outer = ("--no-supervisor", "-r", "/", "-w", sandlock.work)
+    assert told("-r", "/", "-w", "/", "--no-supervisor") == (True, True)
+    assert told(*outer, "--allow-debug") == (True, True)
+    assert told(*outer) == (True, False)
+
+
+def test_PROC_18_a_proc_that_is_not_granted(sandlock):
+    """The outer sandbox shows nothing of /proc: 125 and the cause, where calls failed at random."""
+    inner = [SANDLOCK, "run", "-r", "/usr", "--", "true"]
+    shown = [f for f in ("/usr", "/etc", "/bin", "/lib", "/lib64", "/sbin") if os.path.exists(f)]
+    outer = [w for d in (*shown, SANDLOCK.parent) for w in ("-r", d)]
+    extra = {"audit": False, "status": False}
+    assert sandlock("--no-supervisor", *outer, "-r", "/proc", cmd=inner, **extra).ok()
+    run = sandlock("--no-supervisor", *outer, cmd=inner, **extra)
+    assert "/proc cannot be read" in run.err, str(run)
+    # a sanitizer reads its options in /proc: there it looks for leaks, in vain, and says 1
+    assert run.rc == 125 or (run.rc == 1 and "LeakSanitizer" in run.err), str(run)
+
+
 @pytest.mark.parametrize("option", ["--net-allow=", "--http-allow=GET api.test/*", "--timeout=5"])
 def test_PROC_18_rules_that_need_a_supervisor(sandlock, option):
     inner = [SANDLOCK, "run", "--no-supervisor", option, "--", "true"]

@@ -4,6 +4,7 @@ the witness saw nothing."""
 import os
 import re
 import socket
+import sys
 import tempfile
 import threading
 
@@ -407,6 +408,50 @@ def test_NET_19_no_udp(sandlock, pair, attack):
     assert steps(run)[-1][1] in REFUSED | FORBIDDEN, str(run)
     sandlock("--no-udp", cmd=[net, "connect", *pair.good]).ok()
     assert pair.good_udp.received() == []
+
+
+SOCKETS = """
+import errno, socket
+for family in (socket.AF_INET, socket.AF_INET6):
+    for protocol in (0, socket.IPPROTO_UDP):
+        try:
+            socket.socket(family, socket.SOCK_DGRAM, protocol).close()
+            print("made")
+        except OSError as e:
+            print(errno.errorcode[e.errno])
+socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close()
+socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+"""
+
+
+def test_NET_19_no_udp_makes_no_socket(sandlock):
+    """Where nobody asks our resolver there is not even a socket; where a rule names hosts, there is."""
+    ask = [sys.executable, "-c", SOCKETS]
+    assert sandlock.bare(ask).ok().out == 4 * "made\n"
+    for options in ((), (f"--net-allow=tcp://{GOOD}",), ("--net-connect=443",), ("--port-remap",),
+                    ("--net-bind=8080",)):
+        run = sandlock("--no-udp", *options, cmd=ask).ok()
+        assert run.out == 4 * "EACCES\n", str(run)
+        assert sandlock(*options, cmd=ask).ok().out == 4 * "made\n"
+    for rule in ("--net-allow-host=a.test", "--http-allow=GET a.test/", "--net-deny=a.test"):
+        assert sandlock("--no-udp", rule, cmd=ask).ok().out == 4 * "made\n"
+
+
+def test_a_granted_host_is_reached_by_both_protocols(sandlock, pair):
+    """--net-allow-host grants the name, TCP and UDP alike; --no-udp takes UDP out of it."""
+    send = [sys.executable, "-c", "import socket,sys\n"
+            "kind = getattr(socket, 'SOCK_' + sys.argv[2])\n"
+            "s = socket.socket(socket.AF_INET, kind)\n"
+            "s.connect(('granted.test', int(sys.argv[1])))\ns.send(b'x')\n", PORT]
+    granted = ("--net-allow-host=granted.test", f"--resolve=granted.test={GOOD}")
+    for kind in ("STREAM", "DGRAM"):
+        sandlock(*granted, cmd=[*send, kind]).ok()
+    assert pair.good_udp.received() == [b"x"]
+    assert pair.good_tcp.received() == [b"x"]
+    sandlock(*granted, "--no-udp", cmd=[*send, "STREAM"]).ok()
+    sandlock(*granted, "--no-udp", cmd=[*send, "DGRAM"])  # its connect may succeed, into the sink
+    sandlock("--net-allow-host=other.test", granted[1], cmd=[*send, "DGRAM"])
+    assert pair.good_udp.received() == [b"x"] and pair.good_tcp.received() == [b"x", b"x"]
 
 
 @pytest.mark.parametrize("option", ["--net-bind=7999", "--net-allow="])

@@ -1,8 +1,11 @@
-/* Owns the canary's answer. Every run has this feature, so that every run has a listener. */
+/* Owns the canary's answer: proof that traps reach the dispatcher, and that it reaches the caller's
+ * memory. Every run has this feature, so that every run has a listener. */
 #include <errno.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "features/features.h"
+#include "kernel/place.h"
 #include "supervisor/supervisor.h"
 
 struct sl_canary_state {
@@ -15,6 +18,33 @@ static bool wanted(const sl_policy *policy)
     return true;
 }
 
+/* Whether its descriptors may be had, and so anything of it: access mode checking (ptrace(2)),
+ * which its memory does not tell yet, for that is the engine's own until execve. Which nobody may
+ * look into: for this question it may be; no instruction of the command has run. */
+static int reach(const sl_call *call)
+{
+    if (!sl_place_fetches()) {
+        return 0;
+    }
+    int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    int r = sl_call_pin(call, -1);
+    prctl(PR_SET_DUMPABLE, was > 0, 0, 0, 0);
+    return r == -EBADF ? 0 : -EFAULT;
+}
+
+static int answer_question(const sl_call *call)
+{
+    sl_canary_question q;
+    int r = sl_call_read(call, call->args[1], &q, sizeof(q));
+    q.answer = ~q.asked;
+    if (r == 0 && sl_call_write(call, call->args[1], &q, sizeof(q)) < 0) {
+        atomic_store(&call->sv->reads_alone, true);
+        r = sl_supervisor_writes(call->sv) ? -EFAULT : 0;
+    }
+    return r < 0 ? r : reach(call);
+}
+
 /* The child asks once, before execve; afterwards connect(-1) is the plain mistake it looks like. */
 static sl_answer handle_connect(sl_call *call)
 {
@@ -24,7 +54,8 @@ static sl_answer handle_connect(sl_call *call)
     struct sl_canary_state *s = sl_supervisor_state(call->sv, &sl_feature_canary);
     if (!s->met) {
         s->met = true;
-        return SL_ANSWER_VALUE(-SL_CANARY_ERRNO);
+        int r = answer_question(call);
+        return SL_ANSWER_VALUE(r < 0 ? r : -SL_CANARY_ERRNO);
     }
     return SL_ANSWER_VALUE(-EBADF);
 }

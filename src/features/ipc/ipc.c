@@ -1,23 +1,44 @@
-/* Owns isolate_ipc where Landlock has no scope for it: System V IPC and POSIX message queues, which
- * all processes of a user share. Semaphores and queues are refused; shared memory is judged by who
- * made it, since databases cannot start without.
+/* Owns isolate_ipc where Landlock has no scope for it: System V IPC, which all processes of a user
+ * share. What the tree made is the tree's; what others made is out of its reach. Shared memory is
+ * judged by who made it. Semaphores and queues say that of nobody, so they are made here, on
+ * behalf, and remembered: created and known in one step, whoever else wants the key.
  *
- * The calls name a segment by number, so continuing is safe: a number is not given out again. */
+ * The calls name an object by number, so continuing is safe: a number carries a sequence and is not
+ * given out again soon. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/ipc/known.h"
+#include "features/kmem/kmem.h"
 #include "kernel/tree.h"
 #include "supervisor/supervisor.h"
+
+#define MODE 0777 /* of the flags */
+
+struct state {
+    sl_ipc_known memory; /* segments that were seen to be the tree's, for their makers may end */
+    sl_ipc_known semaphores;
+    sl_ipc_known queues;
+};
 
 static bool wanted(const sl_policy *policy)
 {
     return policy->isolate_ipc;
 }
+
+static struct state *state_of(const sl_call *call)
+{
+    return sl_supervisor_state(call->sv, &sl_feature_ipc);
+}
+
+/* ---- shared memory ---- */
 
 static bool is_of_tree(const sl_supervisor *sv, pid_t pid)
 {
@@ -31,14 +52,31 @@ static bool is_of_tree(const sl_supervisor *sv, pid_t pid)
     return false;
 }
 
-/* A segment is the tree's while the process that made it lives in the tree. */
-static sl_answer judge(const sl_call *call, int id)
+static bool segment_lives(uint64_t id)
 {
+    struct shmid_ds segment;
+    return shmctl((int)id, IPC_STAT, &segment) == 0 || errno == EACCES;
+}
+
+/* A segment is the tree's if the process that made it lives in the tree, or did when it was first
+ * used. */
+static sl_answer judge_segment(const sl_call *call, int id)
+{
+    sl_ipc_known *known = &state_of(call)->memory;
     struct shmid_ds segment;
     if (shmctl(id, IPC_STAT, &segment) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }
-    return is_of_tree(call->sv, segment.shm_cpid) ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EACCES);
+    if (sl_ipc_known_has(known, (uint64_t)id)) {
+        return SL_ANSWER_PASS;
+    }
+    if (!is_of_tree(call->sv, segment.shm_cpid)) {
+        return SL_ANSWER_VALUE(-EACCES);
+    }
+    if (sl_ipc_known_reserve(known, segment_lives) == 0) {
+        sl_ipc_known_add(known, (uint64_t)id);
+    }
+    return SL_ANSWER_PASS;
 }
 
 /* A key that nobody has yet makes a segment of the caller's own. Should somebody be quicker, shmat
@@ -49,39 +87,207 @@ static sl_answer handle_shmget(sl_call *call)
     if (id < 0) {
         return errno == ENOENT ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EACCES);
     }
-    return judge(call, id);
+    return judge_segment(call, id);
 }
 
 static sl_answer handle_shmat(sl_call *call)
 {
-    return judge(call, (int)call->args[0]);
+    return judge_segment(call, (int)call->args[0]);
 }
 
 static sl_answer handle_shmctl(sl_call *call)
 {
+    int id = (int)call->args[0];
     int command = (int)call->args[1];
     bool one = command == IPC_RMID || command == IPC_SET || command == IPC_STAT ||
                command == SHM_LOCK || command == SHM_UNLOCK;
-    return one ? judge(call, (int)call->args[0]) : SL_ANSWER_VALUE(-EPERM); /* lists of all */
+    sl_answer answer = one ? judge_segment(call, id) : SL_ANSWER_VALUE(-EPERM); /* lists of all */
+    if (answer.kind == SL_PASS && command == IPC_RMID) {
+        int r = shmctl(id, IPC_RMID, NULL);
+        sl_ipc_known_drop(&state_of(call)->memory, r == 0 ? (uint64_t)id : UINT64_MAX);
+        return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
+    }
+    return answer;
 }
 
-#define REFUSE(call)                                                                               \
-    {                                                                                              \
-        .nr = SYS_##call, .action = SL_BPF_ERRNO(EPERM)                                            \
-    }
+/* ---- semaphores and queues ---- */
 
-static const sl_bpf_rule settled[] = {
-    REFUSE(semget), REFUSE(semop),  REFUSE(semtimedop), REFUSE(semctl),  REFUSE(msgget),
-    REFUSE(msgsnd), REFUSE(msgrcv), REFUSE(msgctl),     REFUSE(mq_open), REFUSE(mq_unlink),
+/* One of the two kinds: their calls differ by a count. */
+struct kind {
+    int (*get)(key_t key, const sl_call *call, int flags);
+    int (*remove)(int id);
+    bool (*lives)(uint64_t id);
 };
+
+static int get_semaphores(key_t key, const sl_call *call, int flags)
+{
+    return semget(key, (int)call->args[1], flags);
+}
+
+static int remove_semaphores(int id)
+{
+    return semctl(id, 0, IPC_RMID);
+}
+
+static bool semaphores_live(uint64_t id)
+{
+    return semctl((int)id, 0, GETVAL) >= 0 || errno == EACCES;
+}
+
+static int get_queue(key_t key, const sl_call *call, int flags)
+{
+    (void)call;
+    return msgget(key, flags);
+}
+
+static int remove_queue(int id)
+{
+    return msgctl(id, IPC_RMID, NULL);
+}
+
+static bool queue_lives(uint64_t id)
+{
+    struct msqid_ds queue;
+    return msgctl((int)id, IPC_STAT, &queue) == 0 || errno == EACCES;
+}
+
+static const struct kind semaphores = {get_semaphores, remove_semaphores, semaphores_live};
+static const struct kind queues = {get_queue, remove_queue, queue_lives};
+
+/* Makes a new one, which is the tree's from its first moment: IPC_EXCL leaves no doubt who made
+ * it. */
+static int make(const sl_call *call, const struct kind *kind, sl_ipc_known *known, key_t key,
+                int flags)
+{
+    int r = sl_ipc_known_reserve(known, kind->lives);
+    if (r < 0) {
+        return r;
+    }
+    int id = kind->get(key, call, (flags & MODE) | IPC_CREAT | IPC_EXCL);
+    if (id < 0) {
+        return -errno;
+    }
+    sl_ipc_known_drop(known, (uint64_t)id); /* a number that was somebody's long ago */
+    sl_ipc_known_add(known, (uint64_t)id);
+    return id;
+}
+
+static sl_answer get(const sl_call *call, const struct kind *kind, sl_ipc_known *known, int flags)
+{
+    key_t key = (key_t)call->args[0];
+    if (!sl_call_valid(call)) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    if (key == IPC_PRIVATE || (flags & IPC_CREAT) != 0) {
+        int id = make(call, kind, known, key, flags);
+        if (id != -EEXIST || (flags & IPC_EXCL) != 0) {
+            return SL_ANSWER_VALUE(id);
+        }
+    }
+    /* One that is there. Who has the key by now is told by the number, which is judged. */
+    int id = kind->get(key, call, flags & MODE);
+    int error = errno;
+    if (id < 0) {
+        bool others = error == EACCES || error == EINVAL; /* not even that much is told of theirs */
+        int any = others ? kind->get(key, &(sl_call){.args = {0}}, 0) : -1;
+        bool own = any >= 0 && sl_ipc_known_has(known, (uint64_t)any);
+        return SL_ANSWER_VALUE(others && !own ? -EACCES : -error);
+    }
+    return SL_ANSWER_VALUE(sl_ipc_known_has(known, (uint64_t)id) ? id : -EACCES);
+}
+
+static sl_answer judge(const sl_call *call, const sl_ipc_known *known)
+{
+    bool own = sl_ipc_known_has(known, (uint64_t)(uint32_t)call->args[0]);
+    return own ? SL_ANSWER_PASS : SL_ANSWER_VALUE((int)call->args[0] < 0 ? -EINVAL : -EACCES);
+}
+
+static sl_answer control(const sl_call *call, const struct kind *kind, sl_ipc_known *known,
+                         int command, bool one)
+{
+    int id = (int)call->args[0];
+    sl_answer answer = one ? judge(call, known) : SL_ANSWER_VALUE(-EPERM); /* lists of all */
+    if (answer.kind == SL_PASS && command == IPC_RMID) {
+        if (!sl_call_valid(call)) {
+            return SL_ANSWER_VALUE(-EPERM);
+        }
+        int r = kind->remove(id) < 0 ? -errno : 0;
+        if (r == 0 || r == -EINVAL || r == -EIDRM) {
+            sl_ipc_known_drop(known, (uint64_t)id);
+        }
+        return SL_ANSWER_VALUE(r);
+    }
+    return answer;
+}
+
+static sl_answer handle_semget(sl_call *call)
+{
+    sl_answer room = sl_kmem_handle_ipc(call);
+    return room.kind != SL_PASS
+               ? room
+               : get(call, &semaphores, &state_of(call)->semaphores, (int)call->args[2]);
+}
+
+static sl_answer handle_semop(sl_call *call)
+{
+    return judge(call, &state_of(call)->semaphores);
+}
+
+static sl_answer handle_semctl(sl_call *call)
+{
+    int command = (int)call->args[2];
+    bool one = command == IPC_RMID || command == IPC_SET || command == IPC_STAT ||
+               (command >= GETPID && command <= SETALL);
+    return control(call, &semaphores, &state_of(call)->semaphores, command, one);
+}
+
+static sl_answer handle_msgget(sl_call *call)
+{
+    sl_answer room = sl_kmem_handle_ipc(call);
+    return room.kind != SL_PASS ? room
+                                : get(call, &queues, &state_of(call)->queues, (int)call->args[1]);
+}
+
+static sl_answer handle_message(sl_call *call)
+{
+    return judge(call, &state_of(call)->queues);
+}
+
+static sl_answer handle_msgctl(sl_call *call)
+{
+    int command = (int)call->args[1];
+    bool one = command == IPC_RMID || command == IPC_SET || command == IPC_STAT;
+    return control(call, &queues, &state_of(call)->queues, command, one);
+}
+
+static void teardown(void *state)
+{
+    struct state *s = state;
+    sl_ipc_known_done(&s->memory);
+    sl_ipc_known_done(&s->semaphores);
+    sl_ipc_known_done(&s->queues);
+}
+
+#define NUMBER(call, handler_)                                                                     \
+    {                                                                                              \
+        .nr = SYS_##call, .flags = SL_ROW_MAY_CONTINUE, .handler = (handler_)                      \
+    }
 
 static const sl_syscall_row rows[] = {
     {.nr = SYS_shmget,
      .flags = SL_ROW_MAY_CONTINUE,
      .handler = handle_shmget,
      .conds = {SL_ARG_NE(0, IPC_PRIVATE)}},
-    {.nr = SYS_shmat, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_shmat},
-    {.nr = SYS_shmctl, .flags = SL_ROW_MAY_CONTINUE, .handler = handle_shmctl},
+    NUMBER(shmat, handle_shmat),
+    NUMBER(shmctl, handle_shmctl),
+    {.nr = SYS_semget, .handler = handle_semget},
+    NUMBER(semop, handle_semop),
+    NUMBER(semtimedop, handle_semop),
+    NUMBER(semctl, handle_semctl),
+    {.nr = SYS_msgget, .handler = handle_msgget},
+    NUMBER(msgsnd, handle_message),
+    NUMBER(msgrcv, handle_message),
+    NUMBER(msgctl, handle_msgctl),
 };
 
 const sl_feature sl_feature_ipc = {
@@ -90,6 +296,6 @@ const sl_feature sl_feature_ipc = {
     .option = "--isolate-ipc",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),
-    .settled = settled,
-    .settled_count = SL_ARRAY_LEN(settled),
+    .state_size = sizeof(struct state),
+    .teardown = teardown,
 };

@@ -33,4 +33,7 @@ int sl_kmem_name(sl_supervisor *sv, int fd);
 /* A socket of ours, from which one message goes out for the tree. */
 void sl_kmem_sends(const sl_supervisor *sv, int fd);
 
+/* semget(2), msgget(2): PASS, or that there is no room for what would be made. */
+sl_answer sl_kmem_handle_ipc(sl_call *call);
+
 #endif

@@ -33,8 +33,6 @@ bool sl_kmem_link(const char *text, bool *ret_is_pipe, uint64_t *ret_ino);
 /* ipc.c: what there is before the tree. */
 void sl_kmem_ipc_init(struct sl_kmem_state *s);
 
-/* ipc.c, pipes.c, sockets.c, sendfile.c */
-sl_answer sl_kmem_handle_ipc(sl_call *call);
 sl_answer sl_kmem_handle_pipe(sl_call *call);
 sl_answer sl_kmem_handle_fcntl(sl_call *call);
 sl_answer sl_kmem_handle_mknod(sl_call *call);

@@ -209,6 +209,7 @@ const sl_feature sl_feature_cpus = {
 const sl_feature sl_feature_cpus_seen = {
     .name = "cpus_seen",
     .wanted = wants_view,
+    .writes = wants_view,
     .option = "--num-cpus",
     .rows = view_rows,
     .row_count = SL_ARRAY_LEN(view_rows),

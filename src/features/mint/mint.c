@@ -112,6 +112,9 @@ static sl_answer handle_socketpair(sl_call *call)
     if (stream || (has_gate(call->sv) && ((unsigned)type & DATAGRAM_TYPES) == SOCK_DGRAM)) {
         return SL_ANSWER_PASS; /* features/kmem asks about these as well */
     }
+    if (atomic_load(&call->sv->reads_alone)) { /* nobody could be told the numbers */
+        return SL_ANSWER_VALUE(-EACCES);
+    }
     if (socketpair((int)call->args[0], type | SOCK_CLOEXEC, (int)call->args[2], pair) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }

@@ -97,11 +97,16 @@ static const sl_bpf_rule settled[] = {
     {.nr = SYS_recvfrom, .action = SECCOMP_RET_ALLOW, .conds = {SL_ARG_NULL(4)}},
 };
 
-/* Without names nobody's answers are rewritten and nothing is steered. */
+/* Whose answers are rewritten, and what may be steered. */
+static bool renames(const sl_policy *policy)
+{
+    return sl_policy_needs_names(policy) || policy->port_remap;
+}
+
 static int filter(const sl_policy *policy, sl_bpf_rules *rules)
 {
     static const int plain[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_getpeername};
-    if (sl_policy_needs_names(policy) || policy->port_remap) {
+    if (renames(policy)) {
         return 0;
     }
     for (size_t i = 0; i < SL_ARRAY_LEN(plain); i++) {
@@ -185,6 +190,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_net = {
     .name = "net",
     .wanted = wanted,
+    .writes = renames,
     .option = "rules that name hosts, addresses or requests",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

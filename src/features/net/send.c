@@ -346,6 +346,10 @@ sl_answer sl_net_handle_sendmmsg(sl_call *call)
     if (r < 0) {
         return SL_ANSWER_VALUE(r);
     }
+    if (atomic_load(&call->sv->reads_alone)) { /* nobody could be told what was sent */
+        sl_sock_done(&sock);
+        return SL_ANSWER_VALUE(-ENOSYS);
+    }
     size_t sent = 0;
     sl_answer answer = SL_ANSWER_VALUE(0);
     while (sent < count) {

@@ -162,6 +162,9 @@ static sl_answer handle_socketpair(sl_call *call)
     if ((int)call->args[2] != 0 && (int)call->args[2] != AF_UNIX) {
         return SL_ANSWER_VALUE(-EPROTONOSUPPORT);
     }
+    if (atomic_load(&call->sv->reads_alone)) { /* nobody could be told the numbers */
+        return SL_ANSWER_VALUE(-EACCES);
+    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (type & SOCK_NONBLOCK), 0, ours) < 0) {
         return SL_ANSWER_VALUE(-errno);
     }

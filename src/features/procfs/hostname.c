@@ -71,6 +71,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_hostname = {
     .name = "hostname",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--hostname",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

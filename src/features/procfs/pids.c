@@ -183,6 +183,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_pids = {
     .name = "pids",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--isolate-pids",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

@@ -291,6 +291,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_remap = {
     .name = "remap",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--port-remap",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

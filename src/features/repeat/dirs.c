@@ -303,6 +303,7 @@ const sl_feature sl_feature_dirs_opened = {
 const sl_feature sl_feature_dirs = {
     .name = "dirs",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--deterministic-dirs",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

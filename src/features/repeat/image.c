@@ -126,9 +126,11 @@ static int setup(sl_supervisor *sv, void *state, sl_error *err)
     struct sl_image_state *s = state;
     const sl_policy *p = sv->policy;
     if (may_overwrite() < 0) {
-        return sl_error_set(err, EACCES,
-                            "--time-start and --random-seed need to write over the vDSO of the "
-                            "command, which this kernel refuses (proc_mem.force_override)");
+        return sl_error_set(
+            err, EACCES,
+            "--time-start and --random-seed need to write over the vDSO of the "
+            "command, which this kernel (proc_mem.force_override), or another sandbox "
+            "around this one, refuses");
     }
     if (p->time_start != NULL) {
         s->offset_ns = clock_offset(p->time_start_ns);

@@ -296,6 +296,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_random = {
     .name = "random",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--random-seed",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

@@ -233,6 +233,7 @@ static const sl_syscall_row rows[] = {
 const sl_feature sl_feature_time = {
     .name = "time",
     .wanted = wanted,
+    .writes = wanted,
     .option = "--time-start",
     .rows = rows,
     .row_count = SL_ARRAY_LEN(rows),

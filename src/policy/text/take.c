@@ -142,6 +142,18 @@ int sl_take_num_cpus(sl_policy *policy, const char *value, const char *what, sl_
     return 0;
 }
 
+/* A run that gets no time at all would never end. */
+int sl_take_max_cpu(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    if (policy->max_cpu < 1) {
+        return sl_error_usage(err,
+                              "%s: '%.*s': expected percent of one core, from 1 to %d; for no "
+                              "limit leave it out",
+                              what, SHOWN_MAX, value, INT32_MAX);
+    }
+    return 0;
+}
+
 int sl_take_env(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     (void)policy;
@@ -254,7 +266,7 @@ int sl_take_http_deny(sl_policy *policy, const char *value, const char *what, sl
     return add_http(&policy->http_deny, &policy->http_deny_count, value, what, err);
 }
 
-/* A name alone becomes the net rule that it means: TCP, any port. */
+/* A name alone becomes the net rule that it means: TCP and UDP, any port. */
 int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     sl_host_pattern host;
@@ -262,7 +274,7 @@ int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_
     snprintf(message, sizeof(message), "%s '%.*s'", what, SHOWN_MAX, value);
     if (strchr(value, ':') != NULL && value[0] != '[') {
         return sl_error_usage(err,
-                              "%s: expected a host name alone (it grants TCP on any port); "
+                              "%s: expected a host name alone (it grants any port); "
                               "for one port write --net-allow '%.*s'",
                               message, SHOWN_MAX, value);
     }
@@ -273,7 +285,8 @@ int sl_take_net_host(sl_policy *policy, const char *value, const char *what, sl_
     }
     if (r == 0) {
         sl_net_rule *rule = &policy->net_hosts[policy->net_host_count];
-        *rule = (sl_net_rule){.text = strdup(value), .protos = SL_PROTO_TCP, .host = host};
+        *rule = (sl_net_rule){
+            .text = strdup(value), .protos = SL_PROTO_TCP | SL_PROTO_UDP, .host = host};
         if (rule->text == NULL) {
             return sl_error_set(err, ENOMEM, "no memory for %s", what);
         }

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/landlock.h"
 #include "kernel/place.h"
 
 static void nothing_is_withheld_here(void **state)
@@ -88,12 +89,47 @@ static void sentences_name_what_happened(void **state)
     assert_non_null(strstr(sl_place_cause(EBUSY, text), strerror(EBUSY)));
 }
 
+/* Landlock around us that does not grant /proc: nothing could be followed. */
+static void a_proc_that_may_not_be_read_is_told(void **state)
+{
+    (void)state;
+    int status = -1;
+    pid_t pid = sl_landlock_abi() == 0 ? -1 : fork();
+    if (pid < 0) {
+        skip();
+    }
+    if (pid == 0) {
+        sl_error err;
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        int r = sl_landlock_enter(sl_landlock_new(SL_LANDLOCK_FILES));
+        r = r < 0 ? 0 : sl_place_check_proc(&err);
+        _exit(r == -EACCES && strstr(err.message, "another sandbox around") != NULL ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void yama_is_asked(void **state)
+{
+    (void)state;
+    sl_error err;
+    char text[8] = "0";
+    FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+    if (f != NULL) {
+        assert_non_null(fgets(text, sizeof(text), f));
+        fclose(f);
+    }
+    assert_int_equal(sl_place_check_ptrace(&err), text[0] < '2' ? 0 : -EPERM);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_withheld_here),
         cmocka_unit_test(refusals_are_told_apart),
         cmocka_unit_test(sentences_name_what_happened),
+        cmocka_unit_test(a_proc_that_may_not_be_read_is_told),
+        cmocka_unit_test(yama_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,9 @@ static void test_what_is_restricted(void **state)
         {{"net_deny", "metadata", NULL}, true, false, false, false, false},
         {{"net_deny", "a.test", NULL}, true, false, true, false, false},
         {{"net_allow", "10.0.0.0/8", "net_connect", "443", NULL}, true, false, true, false, false},
-        {{"no_udp", "true", NULL}, true, false, true, false, false},
+        {{"no_udp", "true", NULL}, true, false, false, false, false},
+        {{"no_udp", "true", "net_allow", "10.0.0.0/8", NULL}, true, false, false, false, false},
+        {{"no_udp", "true", "net_allow_hosts", "a.test", NULL}, true, false, true, false, false},
         {{"resolve", "a.test=192.0.2.1", NULL}, true, false, true, false, false},
         {{"http_allow", "", NULL}, true, true, true, false, false},
         {{"http_allow", "GET a.test", NULL}, true, true, true, true, false},
@@ -188,9 +190,17 @@ static void test_hosts_and_udp(void **state)
     SL_AUTO(sl_policy) p = POLICY("net_allow_hosts", "git.test");
     assert_int_equal(TCP(p, "git.test", 22), SL_NET_DIRECT);
     assert_int_equal(TCP(p, "git.test", 443), SL_NET_STEER);
-    assert_int_equal(UDP(p, "git.test", 22), SL_NET_DENY);
-    SL_AUTO(sl_policy) no_udp = POLICY("no_udp", "true");
+    assert_int_equal(UDP(p, "git.test", 22), SL_NET_DIRECT);
+    assert_int_equal(UDP(p, "other.test", 22), SL_NET_DENY);
+    SL_AUTO(sl_policy) streams = POLICY("net_allow_hosts", "git.test", "no_udp", "true");
     const char *why;
+    assert_int_equal(TCP(streams, "git.test", 22), SL_NET_DIRECT);
+    assert_int_equal(judge(streams, SL_PROTO_UDP, "git.test", 22, &why), SL_NET_DENY);
+    assert_string_equal(why, "udp_disabled");
+    SL_AUTO(sl_policy) quic = POLICY("net_allow_hosts", "git.test", "http_allow", "GET git.test/");
+    assert_int_equal(judge(quic, SL_PROTO_UDP, "git.test", 443, &why), SL_NET_DENY);
+    assert_string_equal(why, "http_only");
+    SL_AUTO(sl_policy) no_udp = POLICY("no_udp", "true");
     assert_int_equal(judge(no_udp, SL_PROTO_UDP, "192.0.2.1", 53, &why), SL_NET_DENY);
     assert_string_equal(why, "udp_disabled");
     assert_int_equal(TCP(no_udp, "192.0.2.1", 53), SL_NET_DIRECT);

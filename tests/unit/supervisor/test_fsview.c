@@ -1,14 +1,18 @@
 /* Which paths are granted: whole components, and nothing beside them. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/util.h"
+#include "kernel/landlock.h"
 #include "supervisor/fsview.h"
 
 static sl_fsview *view_of(const char *writable, const char *denied)
@@ -93,13 +97,41 @@ static void test_types(void **state)
     assert_false(sl_fsview_writes_type(all, "no-such-type"));
 }
 
+/* What access(2) is told: the grants, the names below a listed directory, the streams. */
+static void test_modes(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_fsview) view = view_of("/work", "/work/secret");
+    struct stat file = {.st_mode = S_IFREG, .st_dev = 1, .st_ino = 2};
+    struct stat dir = {.st_mode = S_IFDIR, .st_dev = 1, .st_ino = 3};
+    assert_int_equal(sl_strv_add(&view->readable, "/usr"), 0);
+    assert_int_equal(sl_strv_add(&view->listed, "/home"), 0);
+    assert_int_equal(sl_strv_add(&view->devices, "/dev/null"), 0);
+    assert_int_equal(sl_fsview_modes(view, "/work/a", &file), R_OK | W_OK | X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/workshop", &file), 0);
+    assert_int_equal(sl_fsview_modes(view, "/usr/bin/sh", &file), R_OK | X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/dev/null", &file), R_OK | W_OK);
+    assert_int_equal(sl_fsview_modes(view, "/work/secret", &file), 0);
+    assert_int_equal(sl_fsview_modes(view, "/work/secret", &dir), X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/home/a", &dir), R_OK | X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/home/a", &file), 0);
+    assert_int_equal(sl_fsview_modes(view, "/", &dir), X_OK);
+    view->root_listed = true;
+    assert_int_equal(sl_fsview_modes(view, "/", &dir), R_OK | X_OK);
+    assert_int_equal(sl_fsview_add_stream(view, &file, SL_LANDLOCK_FILL), 0);
+    assert_int_equal(sl_fsview_modes(view, "/var/log/x", &file), W_OK);
+    assert_int_equal(sl_fsview_add_stream(view, &file, SL_LANDLOCK_LOOK), 0);
+    assert_int_equal(sl_fsview_modes(view, "/var/log/x", &file), R_OK | W_OK);
+    assert_int_equal(sl_fsview_add_stream(view, &file, SL_LANDLOCK_LOOK), 0);
+    assert_int_equal(sl_fsview_add_stream(view, &file, SL_LANDLOCK_LOOK), -ENOBUFS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_below),
-        cmocka_unit_test(test_grants),
-        cmocka_unit_test(test_readable),
-        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_below),    cmocka_unit_test(test_grants),
+        cmocka_unit_test(test_readable), cmocka_unit_test(test_types),
+        cmocka_unit_test(test_modes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ static void test_bad_values(void **state)
         {"max_processes", "4294967296", "expected a number"},
         {"max_processes", "99999999999999999999999", "expected a number"},
         {"max_cpu", "50%", "expected a number"},
+        {"max_cpu", "0", "from 1 to"},
         {"max_open_files", "-1", "expected a number"},
         {"num_cpus", "1025", "from 0 to 1024"},
         {"cpu_cores", "", "expected numbers of cores"},
