@@ -45,6 +45,7 @@ struct sl_gateway {
     /* Room for one event; nothing is kept here between two. */
     uint8_t *scratch;
     char path[SL_TARGET_MAX + 2];
+    char sent[SL_TARGET_MAX + 2];
     char query[SL_TARGET_MAX + 2];
 
     /* Opens an upstream connection; a test may put its own here. */

@@ -57,7 +57,7 @@ static int write_request(sl_exchange *x, const sl_h1_head *h, const sl_judged *j
     };
     x->req.chunk_out = framing.chunked;
     sl_buf_consume(&x->wire, x->wire.len);
-    return sl_h1_write_request(&x->wire, h, j->authority, j->path, j->query, &framing);
+    return sl_h1_write_request(&x->wire, h, j->authority, j->sent, j->query, &framing);
 }
 
 /* RFC 9112 section 3.2: origin, absolute and asterisk form; the others are no targets here. */
