@@ -140,8 +140,8 @@ static void follow(const walk *w, places *to, size_t q, int c)
     }
 }
 
-/* What the pattern writes just as the path does is read alike there. */
-static void follow_alike(const walk *w, places *to, size_t q, const token *t)
+/* What the pattern writes just as the path does is read alike there. Does it? */
+static bool follow_alike(const walk *w, places *to, size_t q, const token *t)
 {
     size_t len = t->len;
     bool alike = t->len > 1 ? strncmp(w->pattern + q, w->path + t->at, t->len) == 0
@@ -149,6 +149,7 @@ static void follow_alike(const walk *w, places *to, size_t q, const token *t)
     if (alike) {
         add(w, to, q + len);
     }
+    return alike;
 }
 
 /* Is this place of the pattern within a parameter that it writes out? */
@@ -209,7 +210,7 @@ static void read_as(walk *w, const token *t, int c)
     for (size_t i = 0; i < from->count; i++) {
         follow(w, &to, from->at[i], c);
         if (t->len > 1) {
-            follow_alike(w, &to, from->at[i], t);
+            (void)follow_alike(w, &to, from->at[i], t);
         }
     }
     arrive(w, t->at + t->len, c == '/' ? SLASH : PLAIN, &to);
@@ -222,9 +223,11 @@ static void read_past(walk *w, const token *t, enum before before)
     places to = {0};
     for (size_t i = 0; i < from->count; i++) {
         size_t q = from->at[i];
-        add(w, &to, q);
-        if (before == SLASH ? behind_slash(w, q) : t->before != PARAMETER || in_parameter(w, q)) {
-            follow_alike(w, &to, q, t);
+        bool within = before == PARAMETER && t->before == PARAMETER && in_parameter(w, q);
+        bool alike = within || (before == SLASH ? behind_slash(w, q) : t->before != PARAMETER);
+        alike = alike && follow_alike(w, &to, q, t);
+        if (!within || !alike) { /* there it is gone from both */
+            add(w, &to, q);
         }
     }
     arrive(w, t->at + t->len, before, &to);

@@ -70,6 +70,8 @@ static void test_readings(void **state)
         {"/*", "//x/secret", true, true},
         {"//x%2A/a", "//x*/a", true, true},
         {"/a;%2A", "/a;*", true, true},
+        {"/a;,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,/b",
+         "/a;,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,/b", true, true},
         /* an encoded backslash */
         {"/a/*", "/a/b%5Cc", true, true},
         {"/a/b/c", "/a/b%5Cc", false, true},
