@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from harness import servers
 from harness.waiting import wait_until
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -93,3 +94,66 @@ def test_what_nginx_would_decode_is_denied(sandlock, nginx):
     run = sandlock(*nginx, "--http-allow=GET s3.test", *SECRETS,
                    cmd=["curl", "-sS", "--path-as-is", *urls]).ok()
     assert run.out.count("denied_by_sandlock") == 4, str(run)
+
+
+# ---- values ----
+
+OCTETS = bytes(range(0x80, 0x100))
+
+
+def test_octets_of_values_pass_both_ways(sandlock, outside):
+    """RFC 9110 section 5.5: obs-text. A file name in Latin-1, raw UTF-8 in a metadata field."""
+    server = outside.raw(servers.raw_answer(
+        b"HTTP/1.1 200 OK\r\nX-Name: " + OCTETS + b"\r\nContent-Length: 2\r\n\r\nok"))
+    text = ("import socket\n"
+            "s=socket.create_connection(('s3.test',80))\n"
+            "s.sendall(b'GET /bucket/x HTTP/1.1\\r\\nHost: s3.test\\r\\nX-Meta: '\n"
+            "  +bytes(range(0x80,0x100))+b'\\r\\nConnection: close\\r\\n\\r\\n')\n"
+            "a=b''\n"
+            "while p:=s.recv(9999): a+=p\n"
+            "assert b'\\r\\nX-Name: '+bytes(range(0x80,0x100))+b'\\r\\n' in a,a\n")
+    sandlock(f"--resolve=s3.test=127.0.0.1:{server.port}", *RULES,
+             cmd=[sys.executable, "-c", text]).ok()
+    server.log.wait(lambda events: events[-1]["event"] == "close", "end of the connection")
+    assert b"\r\nX-Meta: " + OCTETS + b"\r\n" in server.raw()
+
+
+HONEST = {
+    "length-again": b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "length-list": b"Content-Length: 5, 5\r\n\r\nhello",
+    "chunk-space": b"Transfer-Encoding: chunked\r\n\r\n5  \r\nhello\r\n0 \r\n\r\n",
+    "chunk-tab": b"Transfer-Encoding: chunked\r\n\r\n5\t;a=b\r\nhello\r\n0\r\nX: \xe9\r\n\r\n",
+    "fields": b"".join(b"X-%d: y\r\n" % i for i in range(1000)) + b"Content-Length: 5\r\n\r\nhello",
+}
+
+
+@pytest.mark.parametrize("answer", HONEST)
+def test_answers_of_honest_servers(sandlock, outside, answer):
+    server = outside.raw(servers.raw_answer(b"HTTP/1.1 200 OK\r\n" + HONEST[answer]))
+    run = sandlock(f"--resolve=s3.test=127.0.0.1:{server.port}", *RULES,
+                   cmd=["curl", "-sS", "-i", "--max-time", "60", "http://s3.test/bucket/x"]).ok()
+    head, _, body = run.out.replace("\r\n", "\n").partition("\n\n")
+    assert head.startswith("HTTP/1.1 200") and body.startswith("hello"), str(run)
+    assert head.lower().count("content-length") == (0 if "chunk" in answer else 1), str(run)
+
+
+REFUSED = {
+    "lengths": (b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "9112 section 6.3"),
+    "length-list": (b"Content-Length: 5, 6\r\n\r\nhello", "9112 section 6.3"),
+    "both": (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "9112 section 6.1"),
+    "coding": (b"Transfer-Encoding: gzip, chunked\r\n\r\n", "9112 section 7"),
+    "control": (b"X: a\0b\r\n\r\n", "9110 section 5.5"),
+    "line": (b"X: a\nY: b\r\n\r\n", "9112 section 2.2"),
+    "name": (b"X\xe9: a\r\n\r\n", "9112 section 5.1"),
+    "fields": (b"X: y\r\n" * 1025 + b"\r\n", "more than 1024 fields"),
+    "chunk": (b"Transfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", "9112 section 7.1"),
+}
+
+
+@pytest.mark.parametrize("answer", REFUSED)
+def test_a_502_names_the_rule(sandlock, outside, answer):
+    data, rule = REFUSED[answer]
+    server = outside.raw(servers.raw_answer(b"HTTP/1.1 200 OK\r\n" + data))
+    run = sandlock(f"--resolve=s3.test=127.0.0.1:{server.port}", *RULES,
+                   cmd=["curl", "-sS", "-i", "http://s3.test/bucket/x"])
+    assert "HTTP/1.1 502" in run.out and '"protocol"' in run.out and rule in run.out, str(run)
