@@ -11,6 +11,7 @@
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "http/judge.h"
+#include "net/tls/tls.h"
 
 /* TLS alerts, level fatal (RFC 8446 section 6), in a record that every client understands. */
 #define ALERT_DECODE_ERROR      50
@@ -230,17 +231,6 @@ static void refuse_h2(sl_flow *flow)
     sl_flow_become(flow, &sl_protocol_linger);
 }
 
-static bool offers_http11(const sl_client_hello *h)
-{
-    for (size_t i = 0; i < h->alpn_len; i += 1u + h->alpn[i]) {
-        if (h->alpn[i] == 8 && i + 9 <= h->alpn_len &&
-            memcmp(h->alpn + i + 1, "http/1.1", 8) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* One authority: the name in the ClientHello is the flow's, or there is none. */
 static void decide_tls(sl_flow *flow)
 {
@@ -266,7 +256,8 @@ static void decide_tls(sl_flow *flow)
         return;
     }
     flow->target.tls = true;
-    flow->target.alpn = offers_http11(h);
+    flow->target.alpn = sl_tls_alpn_has(h->alpn, h->alpn_len, "http/1.1") ||
+                        sl_tls_alpn_has(h->alpn, h->alpn_len, "http/1.0");
     snprintf(flow->target.tls_name, sizeof(flow->target.tls_name), "%s", name);
     sl_flow_become(flow, &sl_protocol_shake);
 }
