@@ -102,11 +102,46 @@ void sl_flow_reap(sl_gateway *gw)
     }
 }
 
+static enum sl_flow_rank weigh(sl_flow *flow, uint64_t now_ms)
+{
+    uint64_t bytes = 0;
+    enum sl_flow_rank rank =
+        flow->protocol->weigh != NULL ? flow->protocol->weigh(flow, &bytes) : SL_FLOW_SENDING;
+    if (bytes < flow->moved_bytes || bytes - flow->moved_bytes >= SL_FLOW_PROGRESS) {
+        flow->moved_bytes = bytes;
+        flow->moved_ms = now_ms;
+    }
+    return rank;
+}
+
+/* HTTP-24: slow flows cost nobody anything until their number does. The one that is missed least
+ * makes room. */
+static void make_room(sl_gateway *gw)
+{
+    sl_flow *least = NULL;
+    enum sl_flow_rank least_rank = SL_FLOW_BUSY;
+    uint64_t now = uv_now(gw->loop);
+    for (sl_flow *flow = gw->flows; flow != NULL; flow = flow->next) {
+        enum sl_flow_rank rank = weigh(flow, now);
+        if (least == NULL || rank < least_rank ||
+            (rank == least_rank && flow->moved_ms <= least->moved_ms)) {
+            least = flow;
+            least_rank = rank;
+        }
+    }
+    if (least != NULL) {
+        SL_FLOW_TRACE(least, SL_TRACE_FLOW, "makes room for another: of %zu it moved least",
+                      gw->flow_count);
+        sl_flow_end(least);
+    }
+}
+
 void sl_flow_expire_all(sl_gateway *gw, uint64_t now_ms)
 {
     sl_flow *next;
     for (sl_flow *flow = gw->flows; flow != NULL; flow = next) {
         next = flow->next;
+        (void)weigh(flow, now_ms);
         if (flow->deadline_ms != 0 && now_ms >= flow->deadline_ms) {
             flow->protocol->expire(flow);
         }
@@ -163,7 +198,11 @@ static void trace_verdict(const sl_flow *flow)
 int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
 {
     int one = 1;
-    if (gw->flow_count >= SL_FLOWS_MAX) {
+    size_t most = gw->flows_max != 0 ? gw->flows_max : SL_FLOWS_MAX;
+    if (gw->flow_count >= most) {
+        make_room(gw);
+    }
+    if (gw->flow_count >= most) {
         sl_close(fd);
         return -EMFILE;
     }
@@ -184,7 +223,7 @@ int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
     memcpy(flow->target.name, msg->name, sizeof(flow->target.name));
     flow->target.addr = msg->addr;
     flow->target.port = msg->port;
-    flow->started_ms = uv_now(gw->loop);
+    flow->started_ms = flow->moved_ms = uv_now(gw->loop);
     sl_buf_init(&flow->sniffed, SL_SNIFF_MAX);
     flow->next = gw->flows;
     flow->prev = &gw->flows;
@@ -291,8 +330,8 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
 
 static int sniff_start(sl_flow *flow)
 {
-    uint64_t wait = flow->verdict.raw ? SL_SPEAKS_FIRST_MS : SL_TIMEOUT_FIRST_MS;
-    flow->deadline_ms = uv_now(flow->gw->loop) + wait;
+    /* A connection that is opened beforehand may be quiet for long. */
+    flow->deadline_ms = flow->verdict.raw ? uv_now(flow->gw->loop) + SL_SPEAKS_FIRST_MS : 0;
     if (flow->verdict.mode == SL_FLOW_REFUSE) {
         refuse(flow, "tcp", "no_rule");
     }

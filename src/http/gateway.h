@@ -38,6 +38,7 @@ struct sl_gateway {
     sl_flow *flows; /* all that are open */
     sl_flow *dead;  /* ended in this turn; freed between turns */
     size_t flow_count;
+    size_t flows_max; /* 0: SL_FLOWS_MAX */
 
     const sl_protocol *http1; /* what reads HTTP/1 */
     void *http1_room;         /* its own, for one event; NULL until its first flow */

@@ -535,6 +535,28 @@ def test_HTTP_24_slow_senders_do_not_stop_others(sandlock, api):
     assert api.seen().count("GET /pub/fast") == 20
 
 
+def test_HTTP_24_the_slowest_make_room(sandlock, api):
+    """More slow senders than there are places: those who came first go, others are served."""
+    script = (
+        "import socket,urllib.request\n"
+        "a=socket.gethostbyname('api.test');slow=[]\n"
+        "for i in range(400):\n"
+        " s=socket.create_connection((a,80));slow.append(s)\n"
+        " s.send(b'POST /pub/x HTTP/1.1\\r\\nHost: api.test\\r\\nContent-Length: 100\\r\\n\\r\\nx')\n"
+        "for i in range(20):\n"
+        " assert urllib.request.urlopen('http://api.test/pub/fast',timeout=60).status==200\n"
+        "slow[0].settimeout(60)\n"
+        "try: first=slow[0].recv(9)\n"
+        "except ConnectionResetError: first=b''\n"
+        "assert first==b'',first\n"
+        "slow[-1].send(b'y'*99);slow[-1].settimeout(60)\n"
+        "assert slow[-1].recv(12)==b'HTTP/1.1 200'\n"
+        "print('served')\n")
+    run = sandlock(*api.options, *RULES, cmd=[sys.executable, "-c", script],
+                   wrap=["prlimit", "--nofile=600:600"]).ok()
+    assert run.out == "served\n"
+
+
 def test_HTTP_24_slow_heads_are_ended(sandlock, api):
     """50 connections that send a head at one byte a second: all are closed, none becomes a request.
     (A body may take its time, as a stream does; the test above shows that it costs nobody else.)"""
