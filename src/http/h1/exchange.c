@@ -332,6 +332,9 @@ static void end(sl_flow *flow)
 static enum sl_flow_rank weigh(const sl_flow *flow, uint64_t *ret_bytes)
 {
     const sl_exchange *x = flow->state;
+    if (x == NULL) { /* it never began */
+        return SL_FLOW_SENDING;
+    }
     *ret_bytes = x->req.bytes + x->resp.bytes + x->relay.up.bytes + x->relay.down.bytes;
     if (x->state == SL_EXCHANGE_IDLE && x->client.in.len == 0) {
         return SL_FLOW_IDLE;
