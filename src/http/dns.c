@@ -57,7 +57,8 @@ static void note_refusal(sl_gateway *gw, const struct sl_link_process *process, 
     }
 }
 
-enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, sl_addr *ret_addr)
+enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, sl_addr *ret_v4,
+                                      sl_addr *ret_v6)
 {
     sl_gateway *gw = gateway;
     if (sl_host_is_localhost(name)) {
@@ -68,7 +69,10 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
         note_refusal(gw, tag, name);
         return SL_DNS_NXDOMAIN;
     }
-    int r = sl_synth_assign(gw->synth, name, ret_addr);
+    int r = sl_synth_assign(gw->synth, name, ret_v4);
+    if (r == 0) {
+        sl_synth_to_v6(ret_v4, ret_v6);
+    }
     SL_TRACE(SL_TRACE_FLOW, "name '%s': %s", name,
              r == 0 ? "granted" : "no address is left for it");
     return r == 0 ? SL_DNS_ADDRESS : SL_DNS_SERVFAIL;

@@ -11,6 +11,7 @@
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "http/judge.h"
+#include "net/tls/tls.h"
 
 /* TLS alerts, level fatal (RFC 8446 section 6), in a record that every client understands. */
 #define ALERT_DECODE_ERROR      50
@@ -101,11 +102,46 @@ void sl_flow_reap(sl_gateway *gw)
     }
 }
 
+static enum sl_flow_rank weigh(sl_flow *flow, uint64_t now_ms)
+{
+    uint64_t bytes = 0;
+    enum sl_flow_rank rank =
+        flow->protocol->weigh != NULL ? flow->protocol->weigh(flow, &bytes) : SL_FLOW_SENDING;
+    if (bytes < flow->moved_bytes || bytes - flow->moved_bytes >= SL_FLOW_PROGRESS) {
+        flow->moved_bytes = bytes;
+        flow->moved_ms = now_ms;
+    }
+    return rank;
+}
+
+/* HTTP-24: slow flows cost nobody anything until their number does. The one that is missed least
+ * makes room. */
+static void make_room(sl_gateway *gw)
+{
+    sl_flow *least = NULL;
+    enum sl_flow_rank least_rank = SL_FLOW_BUSY;
+    uint64_t now = uv_now(gw->loop);
+    for (sl_flow *flow = gw->flows; flow != NULL; flow = flow->next) {
+        enum sl_flow_rank rank = weigh(flow, now);
+        if (least == NULL || rank < least_rank ||
+            (rank == least_rank && flow->moved_ms <= least->moved_ms)) {
+            least = flow;
+            least_rank = rank;
+        }
+    }
+    if (least != NULL) {
+        SL_FLOW_TRACE(least, SL_TRACE_FLOW, "makes room for another: of %zu it moved least",
+                      gw->flow_count);
+        sl_flow_end(least);
+    }
+}
+
 void sl_flow_expire_all(sl_gateway *gw, uint64_t now_ms)
 {
     sl_flow *next;
     for (sl_flow *flow = gw->flows; flow != NULL; flow = next) {
         next = flow->next;
+        (void)weigh(flow, now_ms);
         if (flow->deadline_ms != 0 && now_ms >= flow->deadline_ms) {
             flow->protocol->expire(flow);
         }
@@ -162,7 +198,11 @@ static void trace_verdict(const sl_flow *flow)
 int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
 {
     int one = 1;
-    if (gw->flow_count >= SL_FLOWS_MAX) {
+    size_t most = gw->flows_max != 0 ? gw->flows_max : SL_FLOWS_MAX;
+    if (gw->flow_count >= most) {
+        make_room(gw);
+    }
+    if (gw->flow_count >= most) {
         sl_close(fd);
         return -EMFILE;
     }
@@ -183,7 +223,7 @@ int sl_flow_new(sl_gateway *gw, int fd, const struct sl_link_flow *msg)
     memcpy(flow->target.name, msg->name, sizeof(flow->target.name));
     flow->target.addr = msg->addr;
     flow->target.port = msg->port;
-    flow->started_ms = uv_now(gw->loop);
+    flow->started_ms = flow->moved_ms = uv_now(gw->loop);
     sl_buf_init(&flow->sniffed, SL_SNIFF_MAX);
     flow->next = gw->flows;
     flow->prev = &gw->flows;
@@ -230,17 +270,6 @@ static void refuse_h2(sl_flow *flow)
     sl_flow_become(flow, &sl_protocol_linger);
 }
 
-static bool offers_http11(const sl_client_hello *h)
-{
-    for (size_t i = 0; i < h->alpn_len; i += 1u + h->alpn[i]) {
-        if (h->alpn[i] == 8 && i + 9 <= h->alpn_len &&
-            memcmp(h->alpn + i + 1, "http/1.1", 8) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* One authority: the name in the ClientHello is the flow's, or there is none. */
 static void decide_tls(sl_flow *flow)
 {
@@ -266,7 +295,8 @@ static void decide_tls(sl_flow *flow)
         return;
     }
     flow->target.tls = true;
-    flow->target.alpn = offers_http11(h);
+    flow->target.alpn = sl_tls_alpn_has(h->alpn, h->alpn_len, "http/1.1") ||
+                        sl_tls_alpn_has(h->alpn, h->alpn_len, "http/1.0");
     snprintf(flow->target.tls_name, sizeof(flow->target.tls_name), "%s", name);
     sl_flow_become(flow, &sl_protocol_shake);
 }
@@ -300,8 +330,8 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
 
 static int sniff_start(sl_flow *flow)
 {
-    uint64_t wait = flow->verdict.raw ? SL_SPEAKS_FIRST_MS : SL_TIMEOUT_FIRST_MS;
-    flow->deadline_ms = uv_now(flow->gw->loop) + wait;
+    /* A connection that is opened beforehand may be quiet for long. */
+    flow->deadline_ms = flow->verdict.raw ? uv_now(flow->gw->loop) + SL_SPEAKS_FIRST_MS : 0;
     if (flow->verdict.mode == SL_FLOW_REFUSE) {
         refuse(flow, "tcp", "no_rule");
     }

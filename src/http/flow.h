@@ -16,20 +16,27 @@
 #include "policy/verdict.h"
 
 #define SL_FLOWS_MAX         16384
-#define SL_TIMEOUT_FIRST_MS  60000  /* a flow that says nothing at all */
-#define SL_TIMEOUT_HEAD_MS   20000  /* from a head's first byte to its end */
-#define SL_TIMEOUT_IDLE_MS   180000 /* between requests */
-#define SL_TIMEOUT_SHAKE_MS  20000  /* the child's TLS handshake */
+#define SL_FLOW_PROGRESS     1024  /* bytes that a flow moves and is no slow one */
+#define SL_TIMEOUT_HEAD_MS   20000 /* from a head's first byte to its end */
+#define SL_TIMEOUT_SHAKE_MS  20000 /* the child's TLS handshake */
 #define SL_TIMEOUT_LINGER_MS 5000
 #define SL_TIMEOUT_DRAIN_MS  15000 /* the rest of a denied request's body */
-#define SL_TIMEOUT_BODY_MS   20000 /* in which a request's body must get on by ... */
-#define SL_BODY_PROGRESS     1024  /* ... this many bytes */
-#define SL_TIMEOUT_GONE_MS   60000 /* quiet response to a client that said its last byte */
-#define SL_SPEAKS_FIRST_MS   300   /* then a raw flow's server may have the first word */
-#define SL_DRAIN_MAX         (1u << 20)
+#define SL_TIMEOUT_GONE_MS                                                                         \
+    60000                      /* then it is asked whether a client that said its last is there    \
+                                */
+#define SL_SPEAKS_FIRST_MS 300 /* then a raw flow's server may have the first word */
+#define SL_DRAIN_MAX       (1u << 20)
 
 typedef struct sl_flow sl_flow;
 typedef struct sl_gateway sl_gateway;
+
+/* What a flow is worth when there is no room for another: the lowest goes, of those the one that
+ * moved nothing for longest. */
+enum sl_flow_rank {
+    SL_FLOW_IDLE,    /* between two requests; clients know how to go on (RFC 9112 section 9.3.1) */
+    SL_FLOW_SENDING, /* not all of its request is here */
+    SL_FLOW_BUSY,
+};
 
 /* What a flow does with its bytes once it is known what they are. */
 typedef struct sl_protocol {
@@ -39,6 +46,8 @@ typedef struct sl_protocol {
     void (*expire)(sl_flow *flow); /* deadline_ms has come */
     /* Free what `state` holds, also after a failed start; may log. NULL: nothing is held. */
     void (*end)(sl_flow *flow);
+    /* NULL: it is sending, and moved nothing. `ret_bytes`: what it moved, for this request. */
+    enum sl_flow_rank (*weigh)(const sl_flow *flow, uint64_t *ret_bytes);
 } sl_protocol;
 
 struct sl_flow {
@@ -49,6 +58,8 @@ struct sl_flow {
     struct sl_link_process process;
     uint64_t started_ms;
     uint64_t deadline_ms; /* 0: none */
+    uint64_t moved_ms;    /* when it last had moved SL_FLOW_PROGRESS bytes more */
+    uint64_t moved_bytes; /* ... of so many */
     sl_flow_verdict verdict;
     sl_target target;
     bool ended;

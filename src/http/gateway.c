@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,7 @@
 #define SWEEP_MS        250
 #define PATIENCE_MS     3
 #define MESSAGES_A_TURN 64
+#define OTHER_FILES     64
 
 typedef struct hello {
     int policy;
@@ -416,6 +418,18 @@ static void let_child_start(int link)
     (void)poll(&p, 1, PATIENCE_MS);
 }
 
+/* Two descriptors a flow, and some for what all share; where few may be open flows end before
+ * descriptors do. */
+static size_t room_for_flows(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / 2 > SL_FLOWS_MAX + OTHER_FILES) {
+        return SL_FLOWS_MAX;
+    }
+    return files.rlim_cur > 4 * OTHER_FILES ? (size_t)files.rlim_cur / 2 - OTHER_FILES
+                                            : OTHER_FILES;
+}
+
 int sl_gateway_run(int link, const sl_protocol *http1)
 {
     service *s = calloc(1, sizeof(*s));
@@ -444,6 +458,7 @@ int sl_gateway_run(int link, const sl_protocol *http1)
     if (r == 0 && must_answer_now(&s->gw, &h)) {
         r = make_trust(&s->gw, &h, &err);
     }
+    s->gw.flows_max = room_for_flows();
     malloc_trim(0);
     if (r < 0) {
         return fail(link, &err);

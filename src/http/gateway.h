@@ -38,6 +38,7 @@ struct sl_gateway {
     sl_flow *flows; /* all that are open */
     sl_flow *dead;  /* ended in this turn; freed between turns */
     size_t flow_count;
+    size_t flows_max; /* 0: SL_FLOWS_MAX */
 
     const sl_protocol *http1; /* what reads HTTP/1 */
     void *http1_room;         /* its own, for one event; NULL until its first flow */
@@ -45,6 +46,7 @@ struct sl_gateway {
     /* Room for one event; nothing is kept here between two. */
     uint8_t *scratch;
     char path[SL_TARGET_MAX + 2];
+    char sent[SL_TARGET_MAX + 2];
     char query[SL_TARGET_MAX + 2];
 
     /* Opens an upstream connection; a test may put its own here. */

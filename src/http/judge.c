@@ -120,7 +120,7 @@ static bool check_authority(const sl_request *r, const sl_request_words *w, sl_j
     return true;
 }
 
-/* Copies path and query to the gateway's scratch, the path in its normal form. */
+/* Copies path and query to the gateway's scratch. */
 static bool take_target(sl_gateway *gw, const sl_slice *said, sl_judged *j)
 {
     const char *path = said->text;
@@ -130,21 +130,17 @@ static bool take_target(sl_gateway *gw, const sl_slice *said, sl_judged *j)
     }
     const char *mark = memchr(path, '?', (size_t)(end - path));
     size_t path_len = (size_t)((mark != NULL ? mark : end) - path);
-    int n;
-    if (path_len == 0) {
-        memcpy(gw->path, "/", 2); /* "http://host?query" */
-        n = 1;
-    } else if (path_len == 1 && path[0] == '*') {
-        memcpy(gw->path, "*", 2);
-        n = 1;
-    } else {
-        n = sl_http_path_normalise(path, path_len, gw->path);
-    }
-    if (n < 0) {
+    sl_http_path forms = {.normal = gw->path, .sent = gw->sent};
+    bool asterisk = path_len == 1 && path[0] == '*';
+    if (path_len == 0 || asterisk) { /* "http://host?query" */
+        memcpy(gw->path, asterisk ? "*" : "/", 2);
+        memcpy(gw->sent, gw->path, 2);
+    } else if (sl_http_path_normalise(path, path_len, &forms) < 0) {
         return false;
     }
-    gw->path[n] = '\0';
     j->path = gw->path;
+    j->path_unclear = forms.unclear;
+    j->sent = gw->sent;
     if (mark != NULL) {
         char *to = gw->query;
         size_t len = (size_t)(end - mark) - 1;
@@ -186,6 +182,7 @@ static void ask_policy(const sl_request *r, const char *host, sl_judged *j)
         .host_is_addr = sl_addr_parse(host, &host_addr) == 0,
         .port = t->port,
         .path = j->path,
+        .path_unclear = j->path_unclear,
         .query = j->query,
     };
     if (t->name[0] == '\0') {
@@ -197,6 +194,10 @@ static void ask_policy(const sl_request *r, const char *host, sl_judged *j)
     j->rule = v.rule;
     if (!v.allow) {
         refuse(j, 403, false, v.reason);
+        if (j->path_unclear &&
+            (strcmp(v.reason, "path") == 0 || strcmp(v.reason, "denied_by_rule") == 0)) {
+            refuse(j, 400, true, "path that has more than one reading");
+        }
         j->nearest = v.nearest;
         snprintf(j->allow_with, sizeof(j->allow_with), "%s", v.allow_with);
     }

@@ -48,6 +48,8 @@ typedef struct sl_judged {
     char allow_with[SL_SUGGESTION_MAX];
     char authority[SL_HOST_NAME_MAX + 8]; /* for Host, and for URLs */
     const char *path;                     /* normal form, in the gateway's scratch */
+    bool path_unclear;                    /* of sl_http_path */
+    const char *sent;                     /* the path that goes up; in the gateway's scratch */
     const char *query;                    /* raw, or NULL; in the gateway's scratch */
 } sl_judged;
 

@@ -145,10 +145,18 @@ static void end(sl_flow *flow)
     flow->state = NULL;
 }
 
+static enum sl_flow_rank weigh(const sl_flow *flow, uint64_t *ret_bytes)
+{
+    const tunnel *t = flow->state;
+    *ret_bytes = t != NULL && t->open ? t->relay.up.bytes + t->relay.down.bytes : 0;
+    return SL_FLOW_BUSY;
+}
+
 const sl_protocol sl_protocol_tunnel = {
     .name = "tcp",
     .start = start,
     .pump = pump,
     .expire = expire,
     .end = end,
+    .weigh = weigh,
 };

@@ -23,7 +23,7 @@ typedef struct sl_target {
     sl_addr addr;
     uint16_t port;
     bool tls;
-    bool alpn;                       /* offer "http/1.1" */
+    bool alpn;                       /* the child offered what we speak: offer "http/1.1" */
     char tls_name[SL_HOST_NAME_MAX]; /* SNI and certificate name; "" for the address */
 } sl_target;
 

@@ -3,6 +3,9 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +13,9 @@
 #include "core/buf.h"
 #include "core/util.h"
 
-#define UNREAD_MAX (32u << 10)
+#define UNREAD_MAX    (32u << 10)
+#define PROBE_IDLE_S  60 /* quiet for so long: is anybody there? */
+#define PROBE_EVERY_S 30
 
 typedef struct socket_filter {
     sl_filter filter;
@@ -177,6 +182,23 @@ sl_filter *sl_conn_top(const sl_conn *c)
 int sl_conn_raw_fd(const sl_conn *c)
 {
     return c->top == &c->sock.filter ? c->sock.fd : -1;
+}
+
+void sl_conn_probe_peer(sl_conn *c)
+{
+    static const int on = 1;
+    static const int idle_s = PROBE_IDLE_S;
+    static const int every_s = PROBE_EVERY_S;
+    int fd = c->sock.fd;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+bool sl_conn_peer_gone(const sl_conn *c)
+{
+    struct pollfd p = {.fd = c->sock.fd};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 int sl_conn_unread(sl_conn *c, const void *data, size_t len)

@@ -73,6 +73,12 @@ void sl_conn_kick(sl_conn *c);
 /* Whether the other end closed or sent something while nobody was reading; one system call. */
 bool sl_conn_is_quiet(sl_conn *c);
 
+/* The other end has sent its last. From now on the kernel asks it now and then whether it is there
+ * at all (tcp(7), TCP_KEEPIDLE): one that has only half closed answers. */
+void sl_conn_probe_peer(sl_conn *c);
+/* Does nobody read what is sent any more? One system call. */
+bool sl_conn_peer_gone(const sl_conn *c);
+
 /* How many events connections have had, being made included, for whoever tunes the loop. */
 uint64_t sl_conn_events(void);
 

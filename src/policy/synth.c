@@ -15,8 +15,11 @@
 
 #define SYNTH_BASE  0xc6120000u /* 198.18.0.0/15, RFC 2544 */
 #define SYNTH_MASK  0xfffe0000u
+#define SYNTH6_LEN  12                 /* bytes of an IPv6 address before those of the IPv4 one */
 #define PER_NET     254                /* last octets 1..254: some clients refuse .0 and .255 */
 #define INDEX_SLOTS (SL_SYNTH_MAX * 2) /* a power of two, at most half full */
+
+static const uint8_t synth6[SYNTH6_LEN] = {0x20, 0x01, 0x00, 0x02}; /* 2001:2::/48, RFC 5180 */
 
 struct entry {
     _Atomic uint32_t ready; /* 1 once the name is complete; never goes back */
@@ -179,17 +182,30 @@ static uint32_t v4_value(const sl_addr *addr)
            (uint32_t)addr->bytes[2] << 8 | addr->bytes[3];
 }
 
+void sl_synth_to_v6(const sl_addr *v4, sl_addr *ret_v6)
+{
+    *ret_v6 = (sl_addr){.family = 6};
+    memcpy(ret_v6->bytes, synth6, SYNTH6_LEN);
+    memcpy(ret_v6->bytes + SYNTH6_LEN, v4->bytes, 4);
+}
+
 bool sl_synth_is(const sl_addr *addr)
 {
-    return addr->family == 4 && (v4_value(addr) & SYNTH_MASK) == SYNTH_BASE;
+    return addr->family == 6 ? memcmp(addr->bytes, synth6, 6) == 0
+                             : addr->family == 4 && (v4_value(addr) & SYNTH_MASK) == SYNTH_BASE;
 }
 
 int sl_synth_lookup(const sl_synth_map *map, const sl_addr *addr, char ret_name[SL_HOST_NAME_MAX])
 {
-    if (!sl_synth_is(addr)) {
+    sl_addr v4 = *addr;
+    if (addr->family == 6 && memcmp(addr->bytes, synth6, SYNTH6_LEN) == 0) {
+        v4 = (sl_addr){.family = 4};
+        memcpy(v4.bytes, addr->bytes + SYNTH6_LEN, 4);
+    }
+    if (v4.family != 4 || !sl_synth_is(&v4)) {
         return -ENOENT;
     }
-    uint32_t host = v4_value(addr) - SYNTH_BASE;
+    uint32_t host = v4_value(&v4) - SYNTH_BASE;
     uint32_t octet = host % 256;
     uint32_t entry = host / 256 * PER_NET + octet - 1;
     if (octet == 0 || octet > PER_NET || entry >= SL_SYNTH_MAX ||

@@ -1,4 +1,5 @@
-/* Synthetic addresses: each granted name gets one of 198.18.0.0/15 (RFC 2544) of its own.
+/* Synthetic addresses: each granted name gets one of 198.18.0.0/15 (RFC 2544) of its own, and
+ * beside it the one of 2001:2::/48 (RFC 5180) that ends in the same four bytes.
  *
  * The table is one shared page range: only the gateway writes it, the engine reads it. An entry is
  * complete before it counts, and is never changed or reassigned. The reader trusts nothing: it
@@ -26,7 +27,10 @@ void sl_synth_map_close(sl_synth_map *map);
 /* Writer: the address of `name`, given before or now. 0, or -ENOSPC when the pool is used up. */
 int sl_synth_assign(sl_synth_map *map, const char *name, sl_addr *ret_addr);
 
-/* True if the address is in the synthetic range at all (also as v4-mapped). */
+/* The IPv6 address of the name that has this IPv4 address. */
+void sl_synth_to_v6(const sl_addr *v4, sl_addr *ret_v6);
+
+/* True if the address is in a synthetic range at all (also as v4-mapped). */
 bool sl_synth_is(const sl_addr *addr);
 /* Reader: copies the name. 0, or -ENOENT when not assigned or not a valid name. */
 int sl_synth_lookup(const sl_synth_map *map, const sl_addr *addr, char ret_name[SL_HOST_NAME_MAX]);

@@ -110,6 +110,23 @@ def few_ports(low, high):
 
 
 @contextlib.contextmanager
+def no_ipv6():
+    """No interface has an IPv6 address, loopback neither."""
+    path = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
+    with open(path, encoding="ascii") as f:
+        before = f.read()
+    _write(path, "1")
+    try:
+        yield
+    finally:
+        _write(path, before)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as s:
+            s.bind((0, 0))
+            for address in V6:  # they went with it; ::1 comes back by itself
+                _add_address(s, address)
+
+
+@contextlib.contextmanager
 def privileged_below(port):
     """For a while ports below this one are for the privileged, as on most machines (ip(7))."""
     path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"

@@ -33,8 +33,7 @@ def test_one_name(sandlock, outside, kind):
 
     run = sandlock("--http-allow=GET api.test/*", cmd=[*words, "api.test", "other.test"]).ok()
     first, second = run.out.splitlines()
-    name, address = first.split()
-    assert name == "api.test" and address.startswith(("198.18.", "198.19."))
+    assert first.split() == ["api.test", "198.18.0.1", "2001:2::c612:1"]
     assert second == "other.test error"
     assert len(upstream.log.events) == asked, "a look-up asked upstream"
 
@@ -65,8 +64,10 @@ def test_resolver_options(sandlock, options, tmp_path):
 
 
 def test_getent_and_python_and_localhost(sandlock):
-    run = sandlock("--http-allow=GET api.test/*", cmd=["getent", "hosts", "api.test"]).ok()
+    run = sandlock("--http-allow=GET api.test/*", cmd=["getent", "ahostsv4", "api.test"]).ok()
     assert run.out.startswith(("198.18.", "198.19."))
+    run = sandlock("--http-allow=GET api.test/*", cmd=["getent", "hosts", "api.test"]).ok()
+    assert run.out.startswith("2001:2::c61"), "getent(1) asks for IPv6 first"
     run = sandlock("--http-allow=GET api.test/*",
                    cmd=["python3", "-c", "import socket; print(socket.gethostbyname('localhost'))"])
     assert run.ok().out.strip() == "127.0.0.1"
@@ -96,7 +97,7 @@ def test_a_machine_knows_its_own_name(sandlock, options):
         assert run.out.split()[:2] == [name, own], str(run)
     run = sandlock(*rule, "--hostname=box-7.example.net", cmd=["hostname", "-f"]).ok()
     assert run.out == "box-7.example.net\n", str(run)
-    run = sandlock(*rule, "--hostname=box-7.example.net", cmd=["getent", "hosts", "box-7"]).ok()
+    run = sandlock(*rule, "--hostname=box-7.example.net", cmd=["getent", "ahosts", "box-7"]).ok()
     assert run.out.split()[0] == "127.0.1.1", str(run)
 
 
@@ -122,3 +123,60 @@ def test_wildcard(sandlock):
     lines = run.ok().out.splitlines()
     assert lines[0].split()[1] != lines[1].split()[1]
     assert lines[2] == "w.test error"
+
+
+BOTH = """
+import socket, sys
+for family in (socket.AF_INET, socket.AF_INET6):
+    for only in (0, 1):
+        where = socket.getaddrinfo("api.test", int(sys.argv[1]), family, socket.SOCK_STREAM)[0][4]
+        s = socket.socket(family)
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        s.connect(where)
+        assert s.getpeername()[:2] == where[:2], (s.getpeername(), where)
+        s.sendall(b"GET /x HTTP/1.1\\r\\nHost: api.test\\r\\nConnection: close\\r\\n\\r\\n")
+        print(where[0], s.recv(99).split()[1].decode())
+first = socket.getaddrinfo("api.test", 80, type=socket.SOCK_STREAM)[0]
+print("first", first[0] == socket.AF_INET)
+"""
+RESULT = ["198.18.0.1 200", "198.18.0.1 200", "2001:2::c612:1 200", "2001:2::c612:1 200",
+          "first True"]
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.1", "::1"])
+def test_a_name_has_an_address_of_each_family(sandlock, outside, upstream):
+    """Whatever the server has: through the gateway either reaches it."""
+    server = outside.api(listen=f"{upstream}:0")
+    fixed = f"--resolve=api.test={'[::1]' if ':' in upstream else upstream}:{server.port}"
+    run = sandlock(fixed, "--http-allow=GET api.test/*",
+                   cmd=["python3", "-c", BOTH, 80]).ok()
+    assert run.out.splitlines() == RESULT, str(run)
+    for flag in ("-4", "-6"):
+        run = sandlock(fixed, "--http-allow=GET api.test/*",
+                       cmd=["curl", "-sS", flag, "-o", "/dev/null", "-w", "%{http_code} %{remote_ip}",
+                            "http://api.test/x"]).ok()
+        assert run.out == ("200 198.18.0.1" if flag == "-4" else "200 2001:2::c612:1"), str(run)
+        run = sandlock(fixed, "--http-allow=GET api.test/*",
+                       cmd=["curl", "-sS", flag, "http://api.test/x", "-X", "POST"])
+        assert "denied_by_sandlock" in run.out, "judged as the same name"
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.1", "::1"])
+def test_a_direct_name_of_one_family(sandlock, outside, upstream):
+    """No HTTP rule: the child's own socket is connected, or the gateway carries what it cannot."""
+    server = outside.api(listen=f"{upstream}:0")
+    fixed = f"--resolve=api.test={'[::1]' if ':' in upstream else upstream}"
+    run = sandlock(fixed, f"--net-allow=api.test:{server.port}",
+                   cmd=["python3", "-c", BOTH.replace("assert s.getpeername()", "s.getpeername()"),
+                        server.port]).ok()
+    assert run.out.splitlines() == RESULT, str(run)
+
+
+@pytest.mark.netns
+def test_without_ipv6_on_loopback(sandlock, api):
+    """As in a container: no ::1, and a name is reached over IPv6 all the same."""
+    with netns.no_ipv6():
+        run = sandlock(*api.options, "--http-allow=GET api.test/*",
+                       cmd=["python3", "-c", BOTH, 80]).ok()
+    assert run.out.splitlines() == RESULT, str(run)

@@ -119,7 +119,7 @@ def test_npm_install_of_a_scoped_package(sandlock, npm, rules):
     npm_install(sandlock, npm, "@team/greet", rules=rules).ok()
     run = sandlock.bare(["node", "-p", "require('@team/greet')"])
     assert run.ok().out == "hello from @team/greet\n"
-    assert npm.seen() == ["GET /@team%2Fgreet", "GET /@team/greet/-/greet-1.0.0.tgz"]
+    assert npm.seen() == ["GET /@team%2fgreet", "GET /@team/greet/-/greet-1.0.0.tgz"]
 
 
 @pytest.mark.parametrize("rules", [SCOPED, ("--http-allow=GET npm.test/@other/*",)])

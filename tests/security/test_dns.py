@@ -37,6 +37,9 @@ def answer(text):
 
 
 def synthetic(rdata):
+    """198.18.0.0/15, or 2001:2::/48 with the same behind it."""
+    if len(rdata) == 16 and rdata[:12] == b"\x20\x01\x00\x02" + bytes(8):
+        rdata = rdata[12:]
     return rdata[0] == 198 and rdata[1] in (18, 19)
 
 
@@ -92,8 +95,9 @@ def test_DNS_04_other_types_are_empty(sandlock, upstream):
     for kind, text in zip(kinds, found):
         rcode, _, records = answer(text)
         assert rcode in (0, 4, 5), kind
-        assert all(t == 1 and synthetic(d) for t, d in records), (kind, records)
-        assert records == [] or kind == "ANY", kind
+        assert all(t in (1, 28) and synthetic(d) for t, d in records), (kind, records)
+        assert records == [] or kind in ("ANY", "AAAA"), kind
+        assert kind != "AAAA" or [t for t, _ in records] == [28]
     axfr = ask(sandlock, dns.query("api.test", "AXFR"), kind="tcp")[0]
     assert axfr == "closed" or answer(axfr)[2] == []
     assert upstream.names() == []
@@ -169,7 +173,8 @@ def test_DNS_06_an_answer_holds_for_its_ttl(sandlock, outside, ttl, asked):
     inside = outside.witness("127.0.0.1", 22)
     script = ("import socket\n"
               "for i in range(3):\n"
-              " try: socket.create_connection(('inner.test',22),20).close(); print('ok')\n"
+              " where=(socket.gethostbyname('inner.test'),22)\n"
+              " try: socket.create_connection(where,20).close(); print('ok')\n"
               " except OSError: print('refused')\n")
     run = sandlock("--net-allow=inner.test:22", cmd=[sys.executable, "-c", script]).ok()
     later = "ok" if asked == 1 else "refused"

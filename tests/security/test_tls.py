@@ -397,7 +397,9 @@ def test_TLS_10_tls_on_the_clear_port_is_still_judged(sandlock, api):
 
 
 @pytest.mark.parametrize("alpn,accepted", [("h2,http/1.1", "http/1.1"), ("h3", None),
-                                           ("x-unknown", None), ("h2", None), ("http/1.0", None)])
+                                           ("x-unknown", None), ("h2", None),
+                                           ("http/1.0", "http/1.0"), ("h2,http/1.0", "http/1.0"),
+                                           ("http/1.0,http/1.1", "http/1.1")])
 def test_TLS_11_alpn(sandlock, outside, alpn, accepted):
     server = servers.ApiServer(pki.leaf("api.test"), options=("--alpn=http/1.1",))
     api = type("Api", (), {"options": (f"--resolve=api.test=127.0.0.1:{server.port}",

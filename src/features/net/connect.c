@@ -278,6 +278,11 @@ static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *des
     if (dest->proto == SL_PROTO_TCP && sl_listen_is_ours(call, dest)) {
         return sl_connect_direct(call, sock, sa, len);
     }
+    if (dest->proto == SL_PROTO_UDP && dest->name != NULL && dest->addr.family == 6) {
+        /* The IPv4 address of the name goes first: it is the one that more programs can use. */
+        sl_sock_done(sock);
+        return SL_ANSWER_VALUE(-ENETUNREACH);
+    }
     if (dest->proto == SL_PROTO_UDP && (dest->name != NULL || is_sorting(call, dest))) {
         return connect_sink(call, sock, dest);
     }

@@ -58,18 +58,33 @@ static int accept_child(int listener, int child)
  * 127.64.0.0/10; IPv6 has a single loopback address. */
 #define LOOPBACK_COUNT (1u << 22)
 
-static int make_listener(struct sl_net_state *net, const sl_addr *asked, sl_addr *ret_addr,
-                         uint16_t *ret_port)
+static int make_v4_listener(struct sl_net_state *net, sl_addr *ret_addr, uint16_t *ret_port)
 {
     uint32_t n = net->next_loopback++ % LOOPBACK_COUNT;
     sl_addr local = {.family = 4,
                      .bytes = {127, (uint8_t)(64 + (n >> 16)), (uint8_t)(n >> 8), (uint8_t)n}};
-    int fd = asked->family == 6 ? -EADDRNOTAVAIL
-                                : sl_sock_bound(&local, SOCK_STREAM, ret_addr, ret_port);
-    if (fd == -EADDRNOTAVAIL) { /* or a loopback interface with one address only */
-        fd = sl_sock_loopback(asked, SOCK_STREAM, ret_addr, ret_port);
+    int fd = sl_sock_bound(&local, SOCK_STREAM, ret_addr, ret_port);
+    if (fd == -EADDRNOTAVAIL) { /* a loopback interface with one address only */
+        sl_addr v4 = {.family = 4};
+        fd = sl_sock_loopback(&v4, SOCK_STREAM, ret_addr, ret_port);
     }
     return fd;
+}
+
+/* Many containers have no ::1. An IPv6 socket reaches 127.0.0.1 as well, where it is not kept from
+ * it, and that can be taken back until it has a peer (ipv6(7), IPV6_V6ONLY). */
+static int make_listener(struct sl_net_state *net, const sl_sock *sock, const sl_addr *asked,
+                         sl_addr *ret_addr, uint16_t *ret_port)
+{
+    static const int no = 0;
+    int fd = asked->family == 6 ? sl_sock_loopback(asked, SOCK_STREAM, ret_addr, ret_port) : -1;
+    if (fd >= 0) {
+        return fd;
+    }
+    if (asked->family == 6) {
+        (void)setsockopt(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+    }
+    return make_v4_listener(net, ret_addr, ret_port);
 }
 
 /* Connects the child's socket to ours and returns our accepted end, with connect's own result (0 or
@@ -80,7 +95,7 @@ static int join(struct sl_net_state *net, const sl_sock *sock, const sl_addr *as
     sl_addr addr;
     uint16_t port;
     struct sockaddr_storage sa;
-    sl_autoclose int listener = make_listener(net, asked, &addr, &port);
+    sl_autoclose int listener = make_listener(net, sock, asked, &addr, &port);
     if (listener < 0 || listen(listener, 1) < 0) {
         return listener < 0 ? listener : -errno;
     }

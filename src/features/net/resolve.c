@@ -1,6 +1,7 @@
 /* Owns direct connections to names: the gateway resolves and checks, the engine connects the
  * child's own socket to the addresses in order. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ struct attempt {
     sl_addr asked;
 };
 
-/* A name with IPv6 addresses only, asked for through an IPv4 socket: the gateway carries it. */
+/* A name with addresses of one family only, asked for through a socket of the other: the gateway
+ * carries it. */
 static bool steer_instead(sl_deferred *d, const struct attempt *a, sl_answer *ret_answer)
 {
     if (a->proto != SL_PROTO_TCP) {
@@ -43,6 +45,21 @@ static bool steer_instead(sl_deferred *d, const struct attempt *a, sl_answer *re
     return true;
 }
 
+/* Can the socket reach an address of this family at all? A datagram connect to the name's IPv6
+ * address is mostly getaddrinfo(3), which sorts by what it finds: it finds what is there. */
+static bool fits_socket(const struct attempt *a, const sl_sock *sock, const sl_addr *addr)
+{
+    int only = 0;
+    socklen_t len = sizeof(only);
+    if (a->proto == SL_PROTO_UDP && a->asked.family == 6 && addr->family == 4) {
+        return false;
+    }
+    if (sl_sock_af(sock) == AF_INET6 && addr->family == 4) {
+        (void)getsockopt(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len);
+    }
+    return only == 0;
+}
+
 /* Tries what is left until something is under way. */
 static bool try_next(sl_deferred *d, struct attempt *a, int last, sl_answer *ret_answer)
 {
@@ -51,7 +68,8 @@ static bool try_next(sl_deferred *d, struct attempt *a, int last, sl_answer *ret
     while (a->next < a->resolved.count) {
         const struct sl_link_addr *to = &a->resolved.addrs[a->next++];
         a->len = sl_addr_to_sockaddr(&to->addr, to->port, sl_sock_af(&sock), &a->sa);
-        if (a->len == 0 || !sl_policy_may_dial(d->call.sv->policy, a->name, &to->addr, to->port)) {
+        if (a->len == 0 || !fits_socket(a, &sock, &to->addr) ||
+            !sl_policy_may_dial(d->call.sv->policy, a->name, &to->addr, to->port)) {
             continue; /* the gateway has asked the same; it may be anybody's by now */
         }
         fits = true;

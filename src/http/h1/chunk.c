@@ -9,7 +9,7 @@
 
 #define DIGITS_MAX 15 /* 2^60 and no overflow */
 
-enum { SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LF, END };
+enum { SIZE, PAD, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LF, END };
 
 void sl_h1_chunk_init(sl_h1_chunk *d)
 {
@@ -27,6 +27,21 @@ bool sl_h1_chunk_at_end(const sl_h1_chunk *d)
     return d->state == END;
 }
 
+/* Behind a size: its line ends, or an extension begins. */
+static int feed_pad(sl_h1_chunk *d, uint8_t c)
+{
+    if (c == '\r') {
+        d->state = SIZE_LF;
+        return 0;
+    }
+    if (d->padded && (c == ' ' || c == '\t')) {
+        d->state = PAD;
+        return ++d->ext > SL_H1_CHUNK_EXT_MAX ? -EBADMSG : 0;
+    }
+    d->state = EXT;
+    return c == ';' ? 0 : -EBADMSG;
+}
+
 static int feed_size(sl_h1_chunk *d, uint8_t c)
 {
     int digit = sl_num_hex_digit((char)c);
@@ -40,12 +55,7 @@ static int feed_size(sl_h1_chunk *d, uint8_t c)
     if (d->digits == 0) {
         return -EBADMSG;
     }
-    if (c == '\r') {
-        d->state = SIZE_LF;
-        return 0;
-    }
-    d->state = EXT;
-    return c == ';' ? 0 : -EBADMSG;
+    return feed_pad(d, c);
 }
 
 /* An extension: no control byte, no 8-bit byte, and an end. */
@@ -81,7 +91,7 @@ static int feed_trailer(sl_h1_chunk *d, uint8_t c)
         d->state = TRAILER_LF;
         return 0;
     }
-    if ((c < 0x20 && c != '\t') || c >= 0x7f) {
+    if ((c < 0x20 && c != '\t') || c == 0x7f) {
         return -EBADMSG;
     }
     return sl_buf_append(t, &c, 1);
@@ -92,6 +102,8 @@ static int feed_byte(sl_h1_chunk *d, uint8_t c)
     switch (d->state) {
     case SIZE:
         return feed_size(d, c);
+    case PAD:
+        return feed_pad(d, c);
     case EXT:
         return feed_ext(d, c);
     case SIZE_LF:

@@ -8,7 +8,7 @@
 
 #include "core/buf.h"
 
-#define SL_H1_CHUNK_EXT_MAX (1u << 10) /* bytes of extensions on one chunk; they are dropped */
+#define SL_H1_CHUNK_EXT_MAX (1u << 10) /* bytes behind the size of one chunk; they are dropped */
 #define SL_H1_TRAILER_MAX   (8u << 10)
 
 typedef struct sl_h1_chunk {
@@ -16,6 +16,7 @@ typedef struct sl_h1_chunk {
     uint64_t left; /* of the chunk being read */
     unsigned digits;
     unsigned ext;
+    bool padded;    /* blanks behind a size are borne: what servers pad for a later length */
     sl_buf trailer; /* raw field lines, each with its CRLF, without the final empty line */
 } sl_h1_chunk;
 

@@ -145,7 +145,6 @@ static void flush_sides(sl_exchange *x)
 
 static void wish(sl_exchange *x)
 {
-    sl_exchange_time_body(x);
     bool relay = x->state == SL_EXCHANGE_RELAY;
     bool want = true; /* from the client */
     if (relay && x->up != SL_H1_UP_DONE) {
@@ -221,9 +220,9 @@ static void expire(sl_flow *flow)
         sl_exchange_go(x, SL_EXCHANGE_FLUSH);
         break;
     default:
-        if (x->req_timed) {
-            sl_exchange_body_overdue(x);
-            break;
+        if (!sl_conn_peer_gone(x->client.conn)) { /* it waits, or reads slowly */
+            flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_GONE_MS;
+            return;
         }
         sl_exchange_log(x, "client_gone", NULL);
         sl_exchange_break(x);
@@ -280,7 +279,7 @@ static int start(sl_flow *flow)
     flow->state = x;
     int r = sl_buf_append(&x->client.in, sl_buf_head(&flow->sniffed), flow->sniffed.len);
     sl_buf_done(&flow->sniffed);
-    flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_HEAD_MS;
+    flow->deadline_ms = x->client.in.len > 0 ? uv_now(x->gw->loop) + SL_TIMEOUT_HEAD_MS : 0;
     return r;
 }
 
@@ -330,10 +329,26 @@ static void end(sl_flow *flow)
     flow->state = NULL;
 }
 
+static enum sl_flow_rank weigh(const sl_flow *flow, uint64_t *ret_bytes)
+{
+    const sl_exchange *x = flow->state;
+    if (x == NULL) { /* it never began */
+        return SL_FLOW_SENDING;
+    }
+    *ret_bytes = x->req.bytes + x->resp.bytes + x->relay.up.bytes + x->relay.down.bytes;
+    if (x->state == SL_EXCHANGE_IDLE && x->client.in.len == 0) {
+        return SL_FLOW_IDLE;
+    }
+    bool sending = x->state == SL_EXCHANGE_IDLE || x->state == SL_EXCHANGE_DRAIN ||
+                   (x->state == SL_EXCHANGE_RELAY && x->up == SL_H1_UP_BODY);
+    return sending ? SL_FLOW_SENDING : SL_FLOW_BUSY;
+}
+
 const sl_protocol sl_h1_protocol = {
     .name = "h1",
     .start = start,
     .pump = pump,
     .expire = expire,
     .end = end,
+    .weigh = weigh,
 };

@@ -133,9 +133,7 @@ typedef struct sl_exchange {
     sl_request request;
     sl_h1_facts facts;
     sl_body req;
-    bool req_timed;     /* its deadline runs: SL_TIMEOUT_BODY_MS */
-    uint64_t req_bytes; /* had come when that began */
-    sl_buf wire;        /* its head as sent, until the response begins */
+    sl_buf wire; /* its head as sent, until the response begins */
     sl_h1_handshake handshake;
 
     /* the response */
@@ -192,8 +190,6 @@ bool sl_exchange_step_head(sl_exchange *x);
 bool sl_exchange_step_body(sl_exchange *x);
 bool sl_exchange_step_drain(sl_exchange *x);
 void sl_exchange_watch_client(sl_exchange *x);
-void sl_exchange_time_body(sl_exchange *x);
-void sl_exchange_body_overdue(sl_exchange *x);
 /* The upstream stopped reading. */
 void sl_exchange_upstream_deaf(sl_exchange *x);
 

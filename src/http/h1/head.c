@@ -8,7 +8,7 @@
 #include "http/field.h"
 
 /* Bits of a byte's classes. */
-enum { TCHAR = 1, TARGET = 2, VALUE = 4, VALUE8 = 8 };
+enum { TCHAR = 1, TARGET = 2, VALUE = 4 };
 
 static uint8_t classes[256];
 
@@ -23,11 +23,8 @@ static void build_classes(void)
         if (c > 0x20 && c < 0x7f && c != '#' && c != '\\') {
             k |= TARGET;
         }
-        if (c == '\t' || (c >= 0x20 && c < 0x7f)) {
-            k |= VALUE;
-        }
         if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
-            k |= VALUE8; /* obs-text, in responses only */
+            k |= VALUE; /* obs-text as well: RFC 9110 section 5.5 */
         }
         classes[c] = k;
     }
@@ -85,7 +82,7 @@ static enum sl_head_result check_request_line(const uint8_t *p, size_t n, bool *
         return refuse(ret_why, SL_HEAD_BAD, "malformed request target");
     }
     enum sl_head_result r = check_version(p + i + 1, n - i - 1, ret_one_one);
-    return r == SL_HEAD_OK ? r : refuse(ret_why, r, "unknown HTTP version");
+    return r == SL_HEAD_OK ? r : refuse(ret_why, r, "unknown HTTP version (RFC 9112 section 2.3)");
 }
 
 /* One finished line of `n` bytes without its CRLF. */
@@ -99,7 +96,7 @@ static enum sl_head_result line_done(sl_head_scan *s, const uint8_t *line, size_
         return refuse(&s->why, SL_HEAD_TARGET, "request target too long");
     }
     if (n > SL_HEAD_LINE_MAX) {
-        return refuse(&s->why, SL_HEAD_LARGE, "field line too long");
+        return refuse(&s->why, SL_HEAD_LARGE, "a line of more than 32 KiB");
     }
     if (s->lines == 0 && !response) { /* what is no HTTP is known by its first line */
         enum sl_head_result r = check_request_line(line, n, &one_one, &s->why);
@@ -109,7 +106,7 @@ static enum sl_head_result line_done(sl_head_scan *s, const uint8_t *line, size_
     }
     s->lines++;
     if (s->lines > SL_HEAD_FIELDS_MAX + 1 && n > 0) {
-        return refuse(&s->why, SL_HEAD_LARGE, "too many fields");
+        return refuse(&s->why, SL_HEAD_LARGE, "more than 1024 fields");
     }
     return SL_HEAD_OK;
 }
@@ -120,17 +117,17 @@ static enum sl_head_result too_long(sl_head_scan *s, size_t len, bool response)
         return refuse(&s->why, SL_HEAD_TARGET, "request target too long");
     }
     if (len - s->line_start > SL_HEAD_LINE_MAX || len >= SL_HEAD_MAX) {
-        return refuse(&s->why, SL_HEAD_LARGE, "head too large");
+        return refuse(&s->why, SL_HEAD_LARGE,
+                      "head of more than 64 KiB, or a line of more than 32");
     }
     return SL_HEAD_MORE;
 }
 
 /* What stands between line ends: nothing that a parser may take for one. */
-static bool bytes_clean(const uint8_t *p, size_t n, bool response)
+static bool bytes_clean(const uint8_t *p, size_t n)
 {
-    uint8_t class = response ? VALUE8 : VALUE;
     for (size_t i = 0; i < n; i++) {
-        if (!is(p[i], class)) {
+        if (!is(p[i], VALUE)) {
             return false;
         }
     }
@@ -150,10 +147,10 @@ enum sl_head_result sl_head_scan_next(sl_head_scan *s, const uint8_t *data, size
         if (stop > s->line_start && data[stop - 1] == '\r') {
             clean_end = stop - 1;
         } else if (lf != NULL) {
-            return refuse(&s->why, SL_HEAD_BAD, "line end without CR");
+            return refuse(&s->why, SL_HEAD_BAD, "line end without CR (RFC 9112 section 2.2)");
         }
-        if (clean_end > s->pos && !bytes_clean(at, clean_end - s->pos, response)) {
-            return refuse(&s->why, SL_HEAD_BAD, "forbidden byte");
+        if (clean_end > s->pos && !bytes_clean(at, clean_end - s->pos)) {
+            return refuse(&s->why, SL_HEAD_BAD, "control byte in the head (RFC 9110 section 5.5)");
         }
         if (lf == NULL) {
             s->pos = clean_end;
@@ -179,6 +176,8 @@ enum sl_head_result sl_head_scan_next(sl_head_scan *s, const uint8_t *data, size
 typedef struct fields {
     unsigned hosts;
     unsigned lengths;
+    const uint8_t *length; /* the first of them */
+    size_t length_len;
     unsigned encodings;
     unsigned expects;
 } fields;
@@ -188,17 +187,51 @@ static bool name_is(const uint8_t *p, size_t n, const char *name)
     return n == strlen(name) && strncasecmp((const char *)p, name, n) == 0;
 }
 
-static const char *check_length(const uint8_t *v, size_t n)
+/* One number, which nobody reads in another way. */
+static const char *check_number(const uint8_t *v, size_t n)
 {
     if (n == 0 || n > 18) {
-        return "Content-Length out of range";
+        return "Content-Length out of range (RFC 9112 section 6.3)";
     }
     for (size_t i = 0; i < n; i++) {
         if (v[i] < '0' || v[i] > '9') {
-            return "Content-Length is not a number";
+            return "Content-Length is not a number (RFC 9112 section 6.3)";
         }
     }
     return NULL;
+}
+
+/* Of a response the same number may be said again, in this field or in another: some server behind
+ * a server did. RFC 9112 section 6.3 has it be one. */
+static const char *check_length(const uint8_t *v, size_t n, bool response, fields *seen)
+{
+    const uint8_t *end = v + n;
+    for (;;) {
+        const uint8_t *comma = response ? memchr(v, ',', (size_t)(end - v)) : NULL;
+        const uint8_t *stop = comma != NULL ? comma : end;
+        size_t len = (size_t)(stop - v);
+        while (comma != NULL && len > 0 && (v[len - 1] == ' ' || v[len - 1] == '\t')) {
+            len--;
+        }
+        const char *why = check_number(v, len);
+        if (why != NULL) {
+            return why;
+        }
+        if (seen->lengths++ == 0) {
+            seen->length = v;
+            seen->length_len = len;
+        } else if (!response || len != seen->length_len || memcmp(v, seen->length, len) != 0) {
+            return response ? "Content-Lengths that differ (RFC 9112 section 6.3)"
+                            : "more than one Content-Length (RFC 9112 section 6.3)";
+        }
+        if (comma == NULL) {
+            return NULL;
+        }
+        v = comma + 1;
+        while (v < end && (*v == ' ' || *v == '\t')) {
+            v++;
+        }
+    }
 }
 
 static const char *check_field(const uint8_t *line, size_t n, bool response, fields *seen)
@@ -208,10 +241,11 @@ static const char *check_field(const uint8_t *line, size_t n, bool response, fie
         colon++;
     }
     if (colon == 0) {
-        return "field line without a name"; /* obs-fold and an indented first line too */
+        return "field line without a name (RFC 9112 section 5.1)"; /* obs-fold and an indented first
+                                                                      line too */
     }
     if (colon == n || line[colon] != ':') {
-        return "field name followed by something else than a colon";
+        return "field name without a colon behind it (RFC 9112 section 5.1)";
     }
     /* From an upstream it is dropped: servers at fault must not be out of reach. */
     if (!response && sl_http_field_is_lookalike((const char *)line, colon)) {
@@ -231,12 +265,13 @@ static const char *check_field(const uint8_t *line, size_t n, bool response, fie
         return len == 0 ? "empty Host" : NULL;
     }
     if (name_is(line, colon, "content-length")) {
-        seen->lengths++;
-        return check_length(v, len);
+        return check_length(v, len, response, seen);
     }
     if (name_is(line, colon, "transfer-encoding")) {
         seen->encodings++;
-        return name_is(v, len, "chunked") ? NULL : "Transfer-Encoding other than chunked";
+        return name_is(v, len, "chunked")
+                   ? NULL
+                   : "Transfer-Encoding other than chunked (RFC 9112 section 7)";
     }
     return NULL;
 }
@@ -248,7 +283,7 @@ static const char *check_fields(const uint8_t *head, size_t len, size_t start, b
     while (at < len) {
         const uint8_t *cr = memchr(head + at, '\r', len - at);
         if (cr == NULL || cr + 1 >= head + len || cr[1] != '\n') {
-            return "line end without CRLF";
+            return "line end without CRLF (RFC 9112 section 2.2)";
         }
         size_t n = (size_t)(cr - (head + at));
         if (n == 0) {
@@ -260,14 +295,11 @@ static const char *check_fields(const uint8_t *head, size_t len, size_t start, b
         }
         at += n + 2;
     }
-    if (seen->lengths > 1) {
-        return "more than one Content-Length";
-    }
     if (seen->encodings > 1) {
-        return "more than one Transfer-Encoding";
+        return "more than one Transfer-Encoding (RFC 9112 section 6.1)";
     }
     if (seen->lengths > 0 && seen->encodings > 0) {
-        return "Content-Length and Transfer-Encoding together"; /* RFC 9112 section 6.1 */
+        return "Content-Length and Transfer-Encoding together (RFC 9112 section 6.1)";
     }
     return NULL;
 }
@@ -290,7 +322,7 @@ enum sl_head_result sl_head_check_request(const uint8_t *head, size_t len, const
         why = seen.hosts == 0 ? "no Host" : "more than one Host";
     }
     if (why == NULL && seen.encodings > 0 && !one_one) {
-        why = "Transfer-Encoding in HTTP/1.0";
+        why = "Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1)";
     }
     return why == NULL ? SL_HEAD_OK : refuse(ret_why, SL_HEAD_BAD, why);
 }
@@ -300,22 +332,22 @@ enum sl_head_result sl_head_check_response(const uint8_t *head, size_t len, cons
     const uint8_t *cr = memchr(head, '\r', len);
     bool one_one = false;
     if (cr == NULL || cr - head < 12) {
-        return refuse(ret_why, SL_HEAD_BAD, "malformed status line");
+        return refuse(ret_why, SL_HEAD_BAD, "malformed status line (RFC 9112 section 4)");
     }
     size_t line = (size_t)(cr - head);
     enum sl_head_result r = check_version(head, 8, &one_one);
     if (r != SL_HEAD_OK) {
-        return refuse(ret_why, r, "unknown HTTP version");
+        return refuse(ret_why, r, "unknown HTTP version (RFC 9112 section 2.3)");
     }
     const uint8_t *p = head + 8;
     if (p[0] != ' ' || p[1] < '1' || p[1] > '9' || p[2] < '0' || p[2] > '9' || p[3] < '0' ||
         p[3] > '9' || (line > 12 && p[4] != ' ')) {
-        return refuse(ret_why, SL_HEAD_BAD, "malformed status line");
+        return refuse(ret_why, SL_HEAD_BAD, "malformed status line (RFC 9112 section 4)");
     }
     fields seen = {0};
     const char *why = check_fields(head, len, line + 2, true, &seen);
     if (why == NULL && seen.encodings > 0 && !one_one) {
-        why = "Transfer-Encoding in HTTP/1.0";
+        why = "Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1)";
     }
     return why == NULL ? SL_HEAD_OK : refuse(ret_why, SL_HEAD_BAD, why);
 }

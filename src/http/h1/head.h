@@ -12,7 +12,7 @@
 #define SL_HEAD_MAX        (64u << 10) /* bytes of a whole head */
 #define SL_HEAD_TARGET_MAX (16u << 10)
 #define SL_HEAD_LINE_MAX   (32u << 10) /* one field line */
-#define SL_HEAD_FIELDS_MAX 256
+#define SL_HEAD_FIELDS_MAX 1024
 
 enum sl_head_result {
     SL_HEAD_MORE = 0, /* no end yet, nothing wrong so far */

@@ -17,6 +17,7 @@ typedef struct parsing {
     bool failed;
     bool close;
     bool keep;
+    bool unsaid; /* the length was not told to the parser */
     unsigned lengths;
     unsigned encodings;
     unsigned flags; /* llhttp's at the end of the head; an empty body clears them */
@@ -196,21 +197,61 @@ static bool agrees(const parsing *s)
     const sl_h1_head *h = s->head;
     return !s->failed && s->lengths <= 1 && s->encodings <= 1 &&
            ((s->flags & F_CHUNKED) != 0) == h->chunked &&
-           ((s->flags & F_CONTENT_LENGTH) != 0) == h->has_length;
+           ((s->flags & F_CONTENT_LENGTH) != 0) == (h->has_length && !s->unsaid);
+}
+
+static void start_parsing(llhttp_t *p, parsing *s, sl_h1_head *h, bool response)
+{
+    memset(h, 0, offsetof(sl_h1_head, fields));
+    h->chunked = h->has_length = h->upgrade = h->nominates = h->binding_auth = false;
+    h->length = 0;
+    h->response = response;
+    *s = (parsing){.head = h};
+    llhttp_init(p, response ? HTTP_RESPONSE : HTTP_REQUEST, settings());
+    p->data = s;
+}
+
+#define LENGTH_NAME     "content-length"
+#define LENGTH_NAME_LEN (sizeof(LENGTH_NAME) - 1)
+
+/* A response that says its length again: the check found that all are the same. The parser, which
+ * takes one, reads the head without them. */
+static llhttp_errno_t parse_without_lengths(llhttp_t *p, const char *data, size_t len, parsing *s)
+{
+    llhttp_errno_t e = HPE_OK;
+    const char *end = data + len;
+    for (const char *line = data; line < end && e == HPE_OK && !s->complete;) {
+        const char *lf = memchr(line, '\n', (size_t)(end - line));
+        size_t n = lf != NULL ? (size_t)(lf - line) + 1 : (size_t)(end - line);
+        const char *v = line + LENGTH_NAME_LEN + 1;
+        if (n > LENGTH_NAME_LEN && line[LENGTH_NAME_LEN] == ':' &&
+            strncasecmp(line, LENGTH_NAME, LENGTH_NAME_LEN) == 0) {
+            v += strspn(v, " \t");
+            uint64_t said = 0;
+            s->failed |= sl_num_parse(v, strspn(v, "0123456789"), UINT64_MAX, &said) < 0 ||
+                         (s->unsaid && said != s->head->length);
+            s->head->has_length = true;
+            s->head->length = said;
+            s->unsaid = true;
+        } else {
+            e = llhttp_execute(p, line, n);
+        }
+        line += n;
+    }
+    return e;
 }
 
 int sl_h1_parse(const uint8_t *data, size_t len, bool response, sl_h1_head *ret)
 {
     sl_h1_head *h = ret;
-    memset(h, 0, offsetof(sl_h1_head, fields));
-    h->chunked = h->has_length = h->upgrade = h->nominates = h->binding_auth = false;
-    h->length = 0;
-    h->response = response;
-    parsing s = {.head = h};
+    parsing s;
     llhttp_t p;
-    llhttp_init(&p, response ? HTTP_RESPONSE : HTTP_REQUEST, settings());
-    p.data = &s;
+    start_parsing(&p, &s, h, response);
     llhttp_errno_t e = llhttp_execute(&p, (const char *)data, len);
+    if (response && (e == HPE_UNEXPECTED_CONTENT_LENGTH || e == HPE_INVALID_CONTENT_LENGTH)) {
+        start_parsing(&p, &s, h, response);
+        e = parse_without_lengths(&p, (const char *)data, len, &s);
+    }
     if ((e != HPE_OK && e != HPE_PAUSED_UPGRADE) || !s.complete || s.failed || p.http_major != 1) {
         return -EBADMSG;
     }

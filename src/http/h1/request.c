@@ -57,7 +57,7 @@ static int write_request(sl_exchange *x, const sl_h1_head *h, const sl_judged *j
     };
     x->req.chunk_out = framing.chunked;
     sl_buf_consume(&x->wire, x->wire.len);
-    return sl_h1_write_request(&x->wire, h, j->authority, j->path, j->query, &framing);
+    return sl_h1_write_request(&x->wire, h, j->authority, j->sent, j->query, &framing);
 }
 
 /* RFC 9112 section 3.2: origin, absolute and asterisk form; the others are no targets here. */
@@ -238,30 +238,6 @@ static void refuse_body(sl_exchange *x, unsigned status, const char *why)
     sl_reply_status(x, status, why);
 }
 
-/* HTTP-24. Only what the client alone can hold up is timed: not while we do not read, not once its
- * answer has begun, and not while it waits for the leave to send that it asked for. */
-void sl_exchange_time_body(sl_exchange *x)
-{
-    bool waits = x->facts.expects && x->interim == 0 && x->req.bytes == 0;
-    bool timed = x->state == SL_EXCHANGE_RELAY && x->up == SL_H1_UP_BODY &&
-                 x->down < SL_H1_DOWN_BODY && !x->upstream.blocked && !x->req.sink_full && !waits;
-    if (timed && !x->req_timed) {
-        x->req_bytes = x->req.bytes;
-        x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_BODY_MS;
-    } else if (!timed && x->req_timed && !x->client.eof) {
-        x->flow->deadline_ms = 0;
-    }
-    x->req_timed = timed;
-}
-
-void sl_exchange_body_overdue(sl_exchange *x)
-{
-    x->req_timed = false; /* the next stretch begins, or there is none */
-    if (x->req.bytes - x->req_bytes < SL_BODY_PROGRESS) {
-        refuse_body(x, 408, "the request body took too long");
-    }
-}
-
 bool sl_exchange_step_body(sl_exchange *x)
 {
     sl_view v;
@@ -343,6 +319,7 @@ void sl_exchange_watch_client(sl_exchange *x)
         }
     } else if (n == 0) {
         x->client.eof = true; /* it may only have said its last word: give it its answer */
+        sl_conn_probe_peer(x->client.conn);
         sl_exchange_end_client(x, SL_CLIENT_LAST);
         x->flow->deadline_ms = uv_now(x->gw->loop) + SL_TIMEOUT_GONE_MS;
     } else if (n != -EAGAIN) {

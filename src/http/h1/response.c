@@ -30,7 +30,8 @@ static int protocol_error(sl_exchange *x, const char *why)
 static int take_interim(sl_exchange *x, const sl_h1_head *h)
 {
     if (++x->interim > SL_INTERIM_MAX || h->chunked || h->has_length) {
-        return protocol_error(x, "too many interim responses");
+        return protocol_error(
+            x, "too many interim responses, or one with a body (RFC 9110 section 15.2)");
     }
     if (!x->facts.one_one) {
         return 0;
@@ -48,6 +49,7 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
     sl_h1_framing f = {0};
     sl_body_done(&x->resp);
     sl_body_init(&x->resp, kind, h->length);
+    x->resp.chunk.padded = true;
     if (kind == SL_BODY_CLOSE || (kind == SL_BODY_CHUNKED && !x->facts.one_one)) {
         /* the end of the connection is the end of the body */
         sl_exchange_end_client(x, SL_CLIENT_CLOSE);
@@ -77,8 +79,8 @@ static int write_head(sl_exchange *x, const sl_h1_head *h, enum sl_body_kind kin
  * client's bytes were kept, and what stands behind this head goes nowhere. */
 static int take_switch(sl_exchange *x, const sl_h1_head *h)
 {
-    const char *why =
-        x->facts.websocket ? sl_h1_handshake_refuses(&x->handshake, h) : "101 without being asked";
+    const char *why = x->facts.websocket ? sl_h1_handshake_refuses(&x->handshake, h)
+                                         : "101 without being asked (RFC 9110 section 15.2.2)";
     if (why != NULL) {
         return protocol_error(x, why);
     }
@@ -97,12 +99,12 @@ static int take_switch(sl_exchange *x, const sl_h1_head *h)
 static int take_head(sl_exchange *x, const uint8_t *data, size_t len)
 {
     sl_h1_head *h = &x->room->head;
-    const char *why = "malformed response";
+    const char *why = "malformed response (RFC 9112 section 2.1)";
     if (sl_head_check_response(data, len, &why) != SL_HEAD_OK) {
         return protocol_error(x, why);
     }
     if (sl_h1_parse(data, len, true, h) < 0) {
-        return protocol_error(x, "malformed response");
+        return protocol_error(x, "malformed response (RFC 9112 section 2.1)");
     }
     if (h->status == 101) {
         return take_switch(x, h);
@@ -168,7 +170,7 @@ static void upstream_ended(sl_exchange *x, int error)
     }
     sl_exchange_upstream_failed(x, "protocol",
                                 x->down != SL_H1_DOWN_NONE
-                                    ? "the response ended early"
+                                    ? "the response ended early (RFC 9112 section 8)"
                                     : "the connection was closed without a response");
 }
 
@@ -200,12 +202,12 @@ static void send_body(sl_exchange *x, const sl_view *v, size_t used, const sl_bu
         r = sl_body_take(&x->resp, v->data + used, v->len - used, &len, &taken);
     }
     if (r < 0) {
-        (void)protocol_error(x, "malformed chunked response");
+        (void)protocol_error(x, "malformed chunked response (RFC 9112 section 7.1)");
         return;
     }
     r = sl_body_send(x->room, &x->resp, &x->client, head, v->data + used, len);
     if (r == -EBADMSG) { /* nothing of it was sent */
-        (void)protocol_error(x, "malformed trailer");
+        (void)protocol_error(x, "malformed trailer (RFC 9112 section 7.1.2)");
         return;
     }
     if (r < 0) {

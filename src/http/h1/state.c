@@ -104,11 +104,7 @@ void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
         return;
     }
     x->state = state;
-    x->req_timed = false;
     switch (state) {
-    case SL_EXCHANGE_IDLE:
-        x->flow->deadline_ms = now + SL_TIMEOUT_IDLE_MS;
-        break;
     case SL_EXCHANGE_DRAIN:
         x->flow->deadline_ms = now + SL_TIMEOUT_DRAIN_MS;
         break;
@@ -116,7 +112,7 @@ void sl_exchange_go(sl_exchange *x, enum sl_exchange_state state)
         x->flow->deadline_ms = now + SL_TIMEOUT_GONE_MS;
         break;
     default:
-        /* Quiet bodies and streams may be quiet for ever, while somebody waits for them. */
+        /* Bodies, streams and pauses may be quiet for ever, while somebody waits for them. */
         x->flow->deadline_ms = x->client.eof ? now + SL_TIMEOUT_GONE_MS : 0;
         break;
     }

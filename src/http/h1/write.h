@@ -17,7 +17,7 @@ typedef struct sl_h1_framing {
     bool keep_alive; /* responses to HTTP/1.0: "Connection: keep-alive" */
 } sl_h1_framing;
 
-/* `authority`: what goes into Host. `path`, `query` (NULL: none): the target, already normalised.
+/* `authority`: what goes into Host. `path`, `query` (NULL: none): the target, as judged.
  * 0 or -errno. */
 int sl_h1_write_request(sl_buf *out, const sl_h1_head *head, const char *authority,
                         const char *path, const char *query, const sl_h1_framing *framing);

@@ -164,28 +164,22 @@ static bool is_reverse(const char *name)
     return false;
 }
 
-static sl_addr loopback_for(uint16_t qtype)
-{
-    if (qtype == SL_DNSMSG_TYPE_AAAA) {
-        return (sl_addr){.family = 6, .bytes = {[15] = 1}};
-    }
-    return (sl_addr){.family = 4, .bytes = {127, 0, 0, 1}};
-}
-
-/* What a well-formed question gets. Types other than A are empty for a granted name: no text, no
- * service hints, no keys for encrypted hellos (RFC 9460). */
+/* What a well-formed question gets. Types other than A and AAAA are empty for a granted name: no
+ * text, no service hints, no keys for encrypted hellos (RFC 9460). */
 static enum sl_dnsmsg_rcode judge(struct socket *s, const sl_dnsmsg_query *query, sl_addr *ret_addr)
 {
-    sl_addr addr = {0};
+    sl_addr v4 = {0};
+    sl_addr v6 = {0};
     if (query->qclass != SL_DNSMSG_CLASS_IN) {
         return SL_DNS_REFUSED;
     }
     if (!query->name_ok || is_reverse(query->name)) {
         return SL_DNS_NXNAME;
     }
-    switch (s->responder->cb(s->responder->arg, s->tag, query->name, &addr)) {
+    switch (s->responder->cb(s->responder->arg, s->tag, query->name, &v4, &v6)) {
     case SL_DNS_LOOPBACK:
-        addr = loopback_for(query->qtype);
+        v4 = (sl_addr){.family = 4, .bytes = {127, 0, 0, 1}};
+        v6 = (sl_addr){.family = 6, .bytes = {[15] = 1}};
         break;
     case SL_DNS_ADDRESS:
         break;
@@ -195,9 +189,10 @@ static enum sl_dnsmsg_rcode judge(struct socket *s, const sl_dnsmsg_query *query
     default:
         return SL_DNS_NXNAME;
     }
-    if ((query->qtype == SL_DNSMSG_TYPE_A && addr.family == 4) ||
-        (query->qtype == SL_DNSMSG_TYPE_AAAA && addr.family == 6)) {
-        *ret_addr = addr;
+    if (query->qtype == SL_DNSMSG_TYPE_A) {
+        *ret_addr = v4;
+    } else if (query->qtype == SL_DNSMSG_TYPE_AAAA) {
+        *ret_addr = v6;
     }
     return SL_DNS_NOERROR;
 }

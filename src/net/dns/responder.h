@@ -1,8 +1,8 @@
 /* The DNS server that the child sees: one object for all responder sockets.
  *
  * Each socket is connected to one socket of the child. Answers come from a callback; nothing is
- * ever asked upstream (DNS carries no data out). A -> the synthetic address, AAAA and every other
- * type -> empty, refused names -> NXDOMAIN, malformed -> FORMERR or silence. */
+ * ever asked upstream (DNS carries no data out). A and AAAA -> the synthetic addresses, every
+ * other type -> empty, refused names -> NXDOMAIN, malformed -> FORMERR or silence. */
 #ifndef SANDLOCK_NET_DNS_RESPONDER_H
 #define SANDLOCK_NET_DNS_RESPONDER_H
 
@@ -17,7 +17,7 @@
 #define SL_RESPONDER_STREAM_IDLE_MS 10000 /* RFC 7766 section 6.2.3 */
 
 enum sl_dns_answer {
-    SL_DNS_ADDRESS,  /* an A record (ret_addr); AAAA empty */
+    SL_DNS_ADDRESS,  /* an A record and an AAAA record */
     SL_DNS_LOOPBACK, /* localhost: 127.0.0.1 and ::1 */
     SL_DNS_NXDOMAIN,
     SL_DNS_SERVFAIL,
@@ -27,7 +27,7 @@ typedef struct sl_responder sl_responder;
 
 /* `name` is a normalised host name. `tag` is what was given with the socket (who asks). */
 typedef enum sl_dns_answer (*sl_responder_cb)(void *arg, void *tag, const char *name,
-                                              sl_addr *ret_addr);
+                                              sl_addr *ret_v4, sl_addr *ret_v6);
 
 sl_responder *sl_responder_new(uv_loop_t *loop, sl_responder_cb cb, void *arg);
 void sl_responder_free(sl_responder *responder);

@@ -7,7 +7,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-static const uint8_t http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+#include "core/util.h"
 
 int sl_tls_init(sl_error *err)
 {
@@ -67,17 +67,29 @@ int sl_tls_client_ctx(X509_STORE *store, SSL_CTX **ret_ctx, sl_error *err)
     return 0;
 }
 
+static const char *const protocols[] = {"http/1.1", "http/1.0"}; /* in this order */
+
+bool sl_tls_alpn_has(const uint8_t *list, size_t len, const char *protocol)
+{
+    size_t n = strlen(protocol);
+    for (size_t i = 0; i < len; i += 1u + list[i]) {
+        if (list[i] == n && len - i > n && memcmp(list + i + 1, protocol, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* RFC 7301 section 3.2: no protocol in common is fatal. HTTP/2 is not offered yet. */
 static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned len,
                    void *arg)
 {
     (void)ssl;
     (void)arg;
-    for (unsigned i = 0; i < len; i += 1u + in[i]) {
-        if (in[i] == http11[0] && len - i >= sizeof(http11) &&
-            memcmp(in + i, http11, sizeof(http11)) == 0) {
-            *out = in + i + 1;
-            *out_len = in[i];
+    for (size_t i = 0; i < SL_ARRAY_LEN(protocols); i++) {
+        if (sl_tls_alpn_has(in, len, protocols[i])) {
+            *out = (const uint8_t *)protocols[i];
+            *out_len = (uint8_t)strlen(protocols[i]);
             return SSL_TLSEXT_ERR_OK;
         }
     }

@@ -30,10 +30,14 @@ int sl_tls_store_add_pem(X509_STORE *store, const char *pem, size_t len, sl_erro
 
 /* Puts TLS on top of `c`; sl_conn_connect then does the handshake.
  * Client: verifies the peer as `name`, or as `addr` when name is NULL. `alpn`: protocols in wire
- * form, or none. Server: shows a leaf of `ca` for the name or address; ALPN answers "http/1.1". */
+ * form, or none. Server: shows a leaf of `ca` for the name or address; ALPN answers "http/1.1", or
+ * "http/1.0" to who knows no other. */
 int sl_tls_push_client(sl_conn *c, SSL_CTX *ctx, const char *name, const sl_addr *addr,
                        const uint8_t *alpn, size_t alpn_len);
 int sl_tls_push_server(sl_conn *c, SSL_CTX *ctx, sl_ca *ca, const char *name, const sl_addr *addr);
+
+/* Is the protocol in this list, in wire form (RFC 7301 section 3.1)? */
+bool sl_tls_alpn_has(const uint8_t *list, size_t len, const char *protocol);
 
 /* Why a handshake failed: true when the peer's certificate was not believed. `ret_why` gets one
  * sentence (constant text, or OpenSSL's own), never NULL. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/http/path.h"
 #include "policy/text/suggest.h"
 #include "policy/verdict.h"
 #include "policy/verdict_int.h"
@@ -129,7 +130,9 @@ static void suggest(const sl_http_view *view, bool port_is_http, char ret[SL_SUG
         snprintf(port, sizeof(port), ":%u", view->port);
     }
     bool v6 = view->host_is_addr && strchr(view->host, ':') != NULL;
-    bool whole = view->path[0] != '/' || rule_path(view->path, path, sizeof(path)) > 0;
+    bool whole = view->path[0] != '/' ||
+                 (!view->path_unclear && rule_path(view->path, path, sizeof(path)) > 0 &&
+                  (!sl_http_path_is_odd(path) || sl_http_path_reads(path, view->path, false)));
     snprintf(word, sizeof(word), v6 ? "%s [%s]%s%s" : "%s %s%s%s", view->method, view->host, port,
              view->path[0] == '/' ? path : "");
     if (!whole || sl_suggest_option("--http-allow", word, ret, SL_SUGGESTION_MAX) < 0) {

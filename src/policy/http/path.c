@@ -1,6 +1,5 @@
-/* Owns the one normal form of a path and the matching of path patterns. Never lets two readings of
- * a path through: what servers are known to decode differently is refused, but for an encoded slash
- * that changes nothing else, where both readings are judged (docs/internals/paths.md). */
+/* Owns the normal form of a path, what is sent for it, and the matching of path patterns. Never
+ * decides for a reading: a path that has several says so (docs/internals/paths.md). */
 #include "policy/http/path.h"
 
 #include <errno.h>
@@ -51,147 +50,132 @@ static int utf8_next(struct utf8 *u, uint8_t c)
     return 0;
 }
 
-/* Percent codes: unreserved ones decoded, the others in upper case. Returns the length or -EINVAL.
+/* A path while it is taken apart. What is written down of it ends in '/', but for a last segment.
  */
-static int normalise_codes(const char *path, size_t len, char *out)
+struct forms {
+    char *normal;
+    size_t normal_len;
+    char *sent; /* NULL: nobody asks */
+    size_t sent_len;
+    bool unclear; /* the dots are gone, and servers differ in what they took with them */
+};
+
+/* One byte, or what stands for one: unreserved codes decoded, the others in upper case. Returns how
+ * much of it was read, or -EINVAL. */
+static int normalise_byte(const char *s, size_t len, struct utf8 *utf8, struct forms *f)
 {
     static const char digits[] = "0123456789ABCDEF";
+    uint8_t c = (uint8_t)s[0];
+    int hi = c == '%' && len > 2 ? sl_num_hex_digit(s[1]) : -1;
+    int lo = hi >= 0 ? sl_num_hex_digit(s[2]) : -1;
+    if (lo < 0) {
+        f->unclear |= c == '%'; /* alone: itself, or an error, or a byte made of what follows */
+        f->normal[f->normal_len++] = (char)c;
+        return c <= 0x20 || c >= 0x7f || c == '#' || c == '\\' || c == '?' || utf8->need > 0
+                   ? -EINVAL
+                   : 1;
+    }
+    c = (uint8_t)(hi * 16 + lo);
+    if (is_control(c) || utf8_next(utf8, c) < 0) {
+        return -EINVAL;
+    }
+    if (is_unreserved(c)) {
+        f->normal[f->normal_len++] = (char)c;
+    } else {
+        f->normal[f->normal_len++] = '%';
+        f->normal[f->normal_len++] = digits[c >> 4];
+        f->normal[f->normal_len++] = digits[c & 15];
+    }
+    return 3;
+}
+
+static void send_bytes(struct forms *f, const char *s, size_t len)
+{
+    if (f->sent != NULL) {
+        memcpy(f->sent + f->sent_len, s, len);
+    }
+    f->sent_len += len;
+}
+
+static size_t segment_start(const char *path, size_t len)
+{
+    while (path[len - 1] != '/') {
+        len--;
+    }
+    return len;
+}
+
+/* RFC 3986 section 5.2.4: the segment before goes. Who merges slashes first, or decodes them, takes
+ * another one. */
+static void step_up(struct forms *f)
+{
+    if (f->normal_len == 1) {
+        return;
+    }
+    size_t start = segment_start(f->normal, f->normal_len - 1);
+    f->normal[f->normal_len - 1] = '\0';
+    f->unclear |= f->normal_len - 1 == start || sl_http_path_is_odd(f->normal + start);
+    f->normal_len = start;
+    if (f->sent != NULL) {
+        f->sent_len = segment_start(f->sent, f->sent_len - 1);
+    }
+}
+
+static int take_segment(struct forms *f, const char *s, size_t len, bool last)
+{
     struct utf8 utf8 = {0};
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = (uint8_t)path[i];
-        if (c != '%') {
-            if (c <= 0x20 || c >= 0x7f || c == '#' || c == '\\' || c == '?' || utf8.need > 0) {
-                return -EINVAL;
-            }
-            out[n++] = (char)c;
-            continue;
+    size_t start = f->normal_len;
+    for (size_t i = 0; i < len;) {
+        int n = normalise_byte(s + i, len - i, &utf8, f);
+        if (n < 0) {
+            return n;
         }
-        int hi = i + 2 < len ? sl_num_hex_digit(path[i + 1]) : -1;
-        int lo = i + 2 < len ? sl_num_hex_digit(path[i + 2]) : -1;
-        if (hi < 0 || lo < 0) {
-            return -EINVAL;
-        }
-        c = (uint8_t)(hi * 16 + lo);
-        i += 2;
-        if (is_control(c) || c == '\\' || c == '%' || utf8_next(&utf8, c) < 0) {
-            return -EINVAL;
-        }
-        if (is_unreserved(c)) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
-            out[n++] = digits[c >> 4];
-            out[n++] = digits[c & 15];
-        }
+        i += (size_t)n;
     }
-    return utf8.need > 0 ? -EINVAL : (int)n;
-}
-
-/* Length of the slash that stands at `s`, 0 if there is none. */
-static size_t slash_at(const char *s, enum sl_http_reading reading)
-{
-    if (s[0] == '/') {
-        return 1;
+    if (utf8.need > 0) {
+        return -EINVAL;
     }
-    return reading == SL_HTTP_DECODED && strncmp(s, "%2F", 3) == 0 ? 3 : 0;
-}
-
-static size_t segment_length(const char *p, const char *end)
-{
-    const char *slash = memchr(p, '/', (size_t)(end - p));
-    return (size_t)((slash == NULL ? end : slash) - p);
-}
-
-/* "..;x" and ".;x": some servers strip path parameters before they look at dot segments. */
-static bool is_hidden_dots(const char *segment, size_t len)
-{
-    size_t dots = 0;
-    while (dots < len && segment[dots] == '.') {
-        dots++;
+    const char *word = f->normal + start;
+    size_t n = f->normal_len - start;
+    bool up = n == 2 && word[0] == '.' && word[1] == '.';
+    if (up || (n == 1 && word[0] == '.')) {
+        f->normal_len = start;
+        if (up) {
+            step_up(f);
+        }
+        return 0;
     }
-    bool parameter = len > dots && (segment[dots] == ';' ||
-                                    (len >= dots + 3 && memcmp(segment + dots, "%3B", 3) == 0));
-    return (dots == 1 || dots == 2) && parameter;
-}
-
-static bool is_dots(const char *segment, size_t len)
-{
-    return (len == 1 && segment[0] == '.') || (len == 2 && segment[0] == '.' && segment[1] == '.');
-}
-
-/* A server that decodes slashes may do it before or behind the removing of dots and the merging of
- * slashes. All come to the same where neither is to be done. `path` ends in NUL. */
-static bool slashes_are_plain(const char *path)
-{
-    bool coded = false; /* the slash before the segment */
-    const char *p = path + 1;
-    if (strstr(path, "%2F") == NULL) {
-        return true;
+    send_bytes(f, s, len);
+    if (!last) {
+        f->normal[f->normal_len++] = '/';
+        send_bytes(f, "/", 1);
     }
-    for (;;) {
-        size_t len = 0;
-        while (p[len] != '\0' && slash_at(p + len, SL_HTTP_DECODED) == 0) {
-            len++;
-        }
-        size_t slash = p[len] == '\0' ? 0 : slash_at(p + len, SL_HTTP_DECODED);
-        if (is_dots(p, len) || is_hidden_dots(p, len) || (len == 0 && (coded || slash == 3))) {
-            return false;
-        }
-        if (slash == 0) {
-            return true;
-        }
-        coded = slash == 3;
-        p += len + slash;
-    }
+    return 0;
 }
 
-/* RFC 3986 section 5.2.4 on `path` in place, empty segments dropped. Returns the length or
- * -EINVAL.*/
-static int remove_dots(char *path, size_t len)
-{
-    const char *end = path + len;
-    const char *p = path + 1;
-    size_t n = 1; /* the path so far ends in '/' */
-    while (p < end) {
-        size_t segment = segment_length(p, end);
-        bool last = p + segment == end;
-        if (is_hidden_dots(p, segment)) {
-            return -EINVAL;
-        }
-        if (segment == 2 && p[0] == '.' && p[1] == '.') {
-            if (n > 1) {
-                n--;
-                while (path[n - 1] != '/') {
-                    n--;
-                }
-            }
-        } else if (segment > 0 && !(segment == 1 && p[0] == '.')) {
-            memmove(path + n, p, segment);
-            n += segment;
-            if (!last) {
-                path[n++] = '/';
-            }
-        }
-        p += segment + 1;
-    }
-    return (int)n;
-}
-
-int sl_http_path_normalise(const char *path, size_t len, char *out)
+int sl_http_path_normalise(const char *path, size_t len, sl_http_path *ret)
 {
     if (len == 0 || len > SL_HTTP_PATH_MAX || path[0] != '/') {
         return -EINVAL;
     }
-    int n = normalise_codes(path, len, out);
-    if (n >= 0) {
-        out[n] = '\0';
-        n = slashes_are_plain(out) ? remove_dots(out, (size_t)n) : -EINVAL;
+    struct forms f = {.normal = ret->normal, .normal_len = 1, .sent = ret->sent};
+    f.normal[0] = '/';
+    send_bytes(&f, "/", 1);
+    for (size_t at = 1; at <= len;) {
+        const char *slash = at < len ? memchr(path + at, '/', len - at) : NULL;
+        size_t n = slash != NULL ? (size_t)(slash - (path + at)) : len - at;
+        int r = take_segment(&f, path + at, n, slash == NULL);
+        if (r < 0) {
+            return r;
+        }
+        at += n + 1;
     }
-    if (n >= 0) {
-        out[n] = '\0';
+    f.normal[f.normal_len] = '\0';
+    if (f.sent != NULL) {
+        f.sent[f.sent_len] = '\0';
     }
-    return n;
+    ret->unclear = f.unclear || sl_http_path_is_unclear(f.normal);
+    return (int)f.normal_len;
 }
 
 /* ---- patterns ---- */
@@ -200,13 +184,13 @@ int sl_http_path_normalise(const char *path, size_t len, char *out)
 
 /* One character of a normal form: a byte, or the byte behind a percent code, for "/%40org" must not
  * pass beside a rule for "/@org". */
-static int next_char(const char **p, enum sl_http_reading reading)
+static int next_char(const char **p)
 {
     const char *s = *p;
     if (s[0] == '%' && sl_num_hex_digit(s[1]) >= 0 && sl_num_hex_digit(s[2]) >= 0) {
         int c = sl_num_hex_digit(s[1]) * 16 + sl_num_hex_digit(s[2]);
         *p = s + 3;
-        return c == '/' && reading == SL_HTTP_WRITTEN ? CODED_SLASH : c;
+        return c == '/' ? CODED_SLASH : c;
     }
     *p = s + 1;
     return (uint8_t)s[0];
@@ -220,34 +204,26 @@ struct retry {
 };
 
 /* Lets the star take one character more. False when it may not. */
-static bool stretch(struct retry *r, bool deep, enum sl_http_reading reading)
+static bool stretch(struct retry *r, bool deep)
 {
-    if (r->pattern == NULL || *r->path == '\0' || (!deep && slash_at(r->path, reading) > 0)) {
+    if (r->pattern == NULL || *r->path == '\0' || (!deep && *r->path == '/')) {
         return false;
     }
     if (!r->directories) {
-        (void)next_char(&r->path, reading);
+        (void)next_char(&r->path);
         return true;
     }
-    const char *slash = r->path;
-    while (*slash != '\0' && slash_at(slash, reading) == 0) {
-        slash++;
-    }
-    if (*slash == '\0') {
+    const char *slash = strchr(r->path, '/');
+    if (slash == NULL) {
         return false;
     }
-    r->path = slash + slash_at(slash, reading);
+    r->path = slash + 1;
     return true;
 }
 
-static bool slash_before(const char *p, const char *start, enum sl_http_reading reading)
-{
-    return (p > start && p[-1] == '/') || (p - start >= 3 && slash_at(p - 3, reading) == 3);
-}
-
 /* Notes the star at `*p` and steps behind it. */
-static void take_star(const char **p, const char *start, enum sl_http_reading reading,
-                      const char *path, struct retry *shallow, struct retry *deep)
+static void take_star(const char **p, const char *start, const char *path, struct retry *shallow,
+                      struct retry *deep)
 {
     const char *s = *p;
     bool two = s[1] == '*';
@@ -255,8 +231,8 @@ static void take_star(const char **p, const char *start, enum sl_http_reading re
     if (!two && *s != '\0') {
         *shallow = (struct retry){.pattern = s, .path = path};
     } else {
-        bool directories = two && slash_before(*p, start, reading) && slash_at(s, reading) > 0;
-        s += directories ? slash_at(s, reading) : 0;
+        bool directories = two && *p > start && (*p)[-1] == '/' && *s == '/';
+        s += directories ? 1 : 0;
         *deep = (struct retry){.pattern = s, .path = path, .directories = directories};
         *shallow = (struct retry){0}; /* the segments before are settled */
     }
@@ -265,7 +241,7 @@ static void take_star(const char **p, const char *start, enum sl_http_reading re
 
 /* Leftmost matching with one retry for each kind of star: the slashes between two deep stars are
  * literal, so an earlier single star can never help a later segment. */
-bool sl_http_path_match(const char *pattern, const char *path, enum sl_http_reading reading)
+bool sl_http_path_match(const char *pattern, const char *path)
 {
     const char *p = pattern;
     const char *t = path;
@@ -273,7 +249,7 @@ bool sl_http_path_match(const char *pattern, const char *path, enum sl_http_read
     struct retry deep = {0};
     for (;;) {
         if (*p == '*') {
-            take_star(&p, pattern, reading, t, &shallow, &deep);
+            take_star(&p, pattern, t, &shallow, &deep);
             continue;
         }
         if (*p == '\0' && *t == '\0') {
@@ -282,16 +258,16 @@ bool sl_http_path_match(const char *pattern, const char *path, enum sl_http_read
         if (*p != '\0' && *t != '\0') {
             const char *p_next = p;
             const char *t_next = t;
-            if (next_char(&p_next, reading) == next_char(&t_next, reading)) {
+            if (next_char(&p_next) == next_char(&t_next)) {
                 p = p_next;
                 t = t_next;
                 continue;
             }
         }
-        if (stretch(&shallow, false, reading)) {
+        if (stretch(&shallow, false)) {
             p = shallow.pattern;
             t = shallow.path;
-        } else if (stretch(&deep, true, reading)) {
+        } else if (stretch(&deep, true)) {
             shallow = (struct retry){0};
             p = deep.pattern;
             t = deep.path;

@@ -172,18 +172,25 @@ static int parse_path(struct parser *p, const char *text)
         }
     }
     coded[n] = '\0';
-    if (sl_http_path_normalise(coded, n, normal) < 0) {
+    sl_http_path path = {.normal = normal};
+    if (sl_http_path_normalise(coded, n, &path) < 0) {
+        return sl_error_usage(p->err,
+                              "%s: no request can have the path '%.*s': a path has no space, "
+                              "control character, '\\' or '#'",
+                              p->what, SHOWN_MAX, text);
+    }
+    if (path.unclear) {
         return sl_error_usage(
             p->err,
-            "%s: no request can have the path '%.*s': a path has no space, "
-            "control character, '\\' or '#', no encoded '\\' or '%%', and with an "
-            "encoded '/' no dots and no empty part",
+            "%s: servers differ in what the path '%.*s' is: write it without a "
+            "lone '%%', and without dots beside ';' or an encoded '/', '\\' or '%%'",
             p->what, SHOWN_MAX, text);
     }
     if (strchr(coded, '*') != NULL && count_char(coded, '/') != count_char(normal, '/')) {
-        return sl_error_usage(p->err, "%s: path '%.*s': '*' cannot stand with '//', '.' or '..'",
-                              p->what, SHOWN_MAX, text);
+        return sl_error_usage(p->err, "%s: path '%.*s': '*' cannot stand with '.' or '..'", p->what,
+                              SHOWN_MAX, text);
     }
+    p->rule.path_odd = sl_http_path_is_odd(normal);
     p->rule.path = sl_steal(&normal);
     return 0;
 }
@@ -317,15 +324,26 @@ static bool method_matches(const sl_http_rule *rule, const char *method)
     return false;
 }
 
-/* Where the path has an encoded slash its server may take it for a slash or for a character. An
- * allow rule must mean both, a deny rule one of them. */
-static bool path_matches(const sl_http_rule *rule, const char *path, bool deny)
+static bool is_any(const char *pattern)
 {
-    if (rule->path == NULL) {
+    return strcmp(pattern, "/*") == 0 || strcmp(pattern, "/**") == 0;
+}
+
+/* Servers read an odd path in more than one way. An allow rule must mean all of them, a deny rule
+ * one. */
+static bool path_matches(const sl_http_rule *rule, const sl_http_view *view, bool deny)
+{
+    const char *path = view->path;
+    if (rule->path == NULL || (is_any(rule->path) && path[0] == '/')) {
         return true;
     }
-    bool written = sl_http_path_match(rule->path, path, SL_HTTP_WRITTEN);
-    return written == deny ? written : sl_http_path_match(rule->path, path, SL_HTTP_DECODED);
+    if (view->path_unclear) {
+        return deny;
+    }
+    if (sl_http_path_is_odd(path) || (deny && rule->path_odd)) {
+        return sl_http_path_reads(rule->path, path, deny);
+    }
+    return sl_http_path_match(rule->path, path);
 }
 
 static unsigned match(const sl_http_rule *rule, const sl_http_view *view, bool port_is_http,
@@ -344,7 +362,7 @@ static unsigned match(const sl_http_rule *rule, const sl_http_view *view, bool p
     if (method_matches(rule, view->method)) {
         parts |= SL_HTTP_PART_METHOD;
     }
-    if (path_matches(rule, view->path, deny)) {
+    if (path_matches(rule, view, deny)) {
         parts |= SL_HTTP_PART_PATH;
     }
     if (deny ? sl_http_query_denies(&rule->query, view->query)

@@ -27,6 +27,7 @@ typedef struct sl_http_rule {
     sl_host_pattern host;
     uint16_t port; /* 0: any of http_ports */
     char *path;    /* normal form with wildcards; NULL: everything */
+    bool path_odd; /* it has more than one reading itself */
     sl_strv query; /* decoded "key=value" pairs that must be present */
 } sl_http_rule;
 
@@ -40,6 +41,7 @@ typedef struct sl_http_view {
     sl_addr addr;      /* the literal address of the flow when there is one; family 0 if by name */
     uint16_t port;     /* the port that the child connected to */
     const char *path;  /* normal form, "/" at least; "*" for OPTIONS * */
+    bool path_unclear; /* of sl_http_path */
     const char *query; /* raw, without '?', or NULL */
 } sl_http_view;
 
@@ -64,11 +66,18 @@ bool sl_http_rule_denies(const sl_http_rule *rule, const sl_http_view *view, boo
 /* A token of RFC 9110 section 5.6.2, short enough for us. */
 bool sl_http_method_valid(const char *method);
 
-/* RFC 3986 section 6.2.2 normal form of a path: dot segments removed, "//" merged, unreserved
- * percent-codes decoded, the others upper case. `out` needs `len + 2` bytes. Returns the length, or
- * -EINVAL for what must be refused with 400: no leading '/', raw control or 8-bit byte, '#', '\\',
- * bad or NUL percent-code, encoded '\\', '%' or control byte, overlong or invalid UTF-8; and with
- * an encoded '/', dot segments or an empty segment that only one reading has. */
-int sl_http_path_normalise(const char *path, size_t len, char *out);
+/* Two forms of one path; each buffer has room for its length + 2. */
+typedef struct sl_http_path {
+    char *normal; /* judged: dot segments removed, unreserved percent-codes decoded, the others in
+                     upper case (RFC 3986 section 6.2.2) */
+    char *sent;   /* as it was written, dot segments removed; NULL: not asked for */
+    bool unclear; /* it has readings that cannot be judged one by one */
+} sl_http_path;
+
+/* Returns the length of the normal form, or -EINVAL for what must be refused with 400: no leading
+ * '/', raw control or 8-bit byte, '#', '\\', encoded NUL or control byte, overlong or invalid
+ * UTF-8.
+ */
+int sl_http_path_normalise(const char *path, size_t len, sl_http_path *ret);
 
 #endif

@@ -229,6 +229,24 @@ static void targets_have_one_reading(void **state)
     expect_refused(400, true, "path that has more than one reading");
 }
 
+/* HTTP-32: the normal form is judged, what was written is sent. */
+static void the_path_is_sent_as_it_was_written(void **state)
+{
+    (void)state;
+    judge("GET", RIG_NAME, NULL, "/a//b/%7E/../%c3%a9%2f?x=//%zz");
+    assert_true(j.allow);
+    assert_string_equal(j.path, "/a//b/%C3%A9%2F");
+    assert_string_equal(j.sent, "/a//b/%c3%a9%2f");
+    assert_string_equal(j.query, "x=//%zz");
+    judge("GET", RIG_NAME, NULL, "//deny"); /* merged by many */
+    expect_refused(403, false, "denied_by_rule");
+    judge("GET", RIG_NAME, NULL, "/x%2f..%2fdeny");
+    expect_refused(400, true, "path that has more than one reading");
+    judge("OPTIONS", RIG_NAME, NULL, "*");
+    assert_string_equal(j.path, "*");
+    assert_false(j.allow); /* no rule has it */
+}
+
 static void a_target_that_is_too_long_is_no_target(void **state)
 {
     (void)state;
@@ -276,6 +294,7 @@ int main(void)
         TEST(another_host_is_misdirected),
         TEST(both_authorities_must_be_one),
         TEST(targets_have_one_reading),
+        TEST(the_path_is_sent_as_it_was_written),
         TEST(a_target_that_is_too_long_is_no_target),
         TEST(mirrors_and_tunnels_are_no_methods_here),
     };

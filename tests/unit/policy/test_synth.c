@@ -45,8 +45,18 @@ static void test_assign_and_lookup(void **state)
     assert_string_equal(name, "a.test");
     assert_int_equal(sl_synth_lookup(reader, &b, name), 0);
     assert_string_equal(name, "b.test");
-    static const char *const none[] = {"198.18.0.3", "198.18.0.0", "198.18.0.255", "198.19.255.254",
-                                       "198.20.0.1", "192.0.2.1",  "2001:db8::1",  "198.17.255.1"};
+    sl_addr v6;
+    sl_synth_to_v6(&b, &v6);
+    assert_true(sl_synth_is(&v6));
+    assert_string_equal(sl_addr_format(&v6, text), "2001:2::c612:2");
+    assert_int_equal(sl_synth_lookup(reader, &v6, name), 0);
+    assert_string_equal(name, "b.test");
+    static const char *const none[] = {"2001:2::c612:3",   "2001:2::c612:0",     "2001:2::c614:1",
+                                       "2001:2::1:c612:1", "2001:2:0:1::c612:1", "2001:2::1",
+                                       "2001:3::c612:1",   "2001:2::",           "198.18.0.3",
+                                       "198.18.0.0",       "198.18.0.255",       "198.19.255.254",
+                                       "198.20.0.1",       "192.0.2.1",          "2001:db8::1",
+                                       "198.17.255.1"};
     for (size_t i = 0; i < SL_ARRAY_LEN(none); i++) {
         sl_addr addr;
         assert_int_equal(sl_addr_parse(none[i], &addr), 0);
@@ -60,9 +70,10 @@ static void test_assign_and_lookup(void **state)
 
 static void test_range(void **state)
 {
-    static const char *const in[] = {"198.18.0.0", "198.18.0.1", "198.19.255.255",
-                                     "::ffff:198.18.0.1"};
-    static const char *const out[] = {"198.17.255.255", "198.20.0.0", "::198.18.0.1", "::1"};
+    static const char *const in[] = {"198.18.0.0",        "198.18.0.1",     "198.19.255.255",
+                                     "::ffff:198.18.0.1", "2001:2::c612:1", "2001:2:0:ffff::1"};
+    static const char *const out[] = {"198.17.255.255",   "198.20.0.0",  "::198.18.0.1", "::1",
+                                      "2001:2:1::c612:1", "2001::c612:1"};
     (void)state;
     for (size_t i = 0; i < SL_ARRAY_LEN(in); i++) {
         sl_addr addr;

@@ -12,11 +12,14 @@
 #include "http/h1/chunk.h"
 
 /* Feeds `text` in pieces; returns the result and what was carried. */
+static bool padded;
+
 static int feed(const char *text, size_t len, size_t step, char *body, size_t *ret_len,
                 size_t *ret_used, char *trailer)
 {
     sl_h1_chunk d;
     sl_h1_chunk_init(&d);
+    d.padded = padded;
     int r = 0;
     *ret_len = *ret_used = 0;
     while (*ret_used < len && r == 0 && !sl_h1_chunk_at_end(&d)) {
@@ -73,6 +76,28 @@ static void carries_the_body(void **state)
     assert_int_equal(RESULT("5\r\nhel"), -EAGAIN);
 }
 
+/* From a server; a request has them in one way alone. */
+static void blanks_behind_a_size(void **state)
+{
+    static char endless[1100];
+    (void)state;
+    memset(endless, ' ', sizeof(endless));
+    endless[0] = '5';
+    for (int i = 0; i < 2; i++) {
+        padded = i == 1;
+        int good = padded ? 0 : -EBADMSG;
+        assert_int_equal(RESULT("5  \r\nhello\r\n0\t\r\n\r\n"), good);
+        assert_int_equal(RESULT("5 ;x=y\r\nhello\r\n0\r\n\r\n"), good);
+        assert_int_equal(RESULT("5 5\r\nhello"), -EBADMSG);
+        assert_int_equal(RESULT("5 \nhello"), -EBADMSG);
+        assert_int_equal(RESULT("5 \v\r\nhello"), -EBADMSG);
+        assert_int_equal(RESULT(" 5\r\nhello"), -EBADMSG);
+        assert_int_equal(result(endless, sizeof(endless)), -EBADMSG);
+    }
+    padded = false;
+    assert_int_equal(RESULT("0\r\nA: caf\xe9\r\n\r\n"), 0);
+}
+
 static void refuses_other_forms(void **state)
 {
     (void)state;
@@ -116,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_the_body),
+        cmocka_unit_test(blanks_behind_a_size),
         cmocka_unit_test(refuses_other_forms),
         cmocka_unit_test(bounds_what_it_keeps),
     };

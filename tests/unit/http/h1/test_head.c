@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/util.h"
 #include "http/h1/head.h"
 
 /* Scans byte strings as they would come, `step` bytes at a time, then checks the head. */
@@ -84,7 +85,12 @@ static void targets_have_one_reading(void **state) /* HTTP-04, 05, 06 */
     BAD("GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n");
     BAD("GET /a\x01 HTTP/1.1\r\nHost: a\r\n\r\n");
     BAD("GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n");
-    BAD("GET / HTTP/1.1\r\nHost: a\r\nX: \xff\r\n\r\n");
+    GOOD("GET / HTTP/1.1\r\nHost: a\r\nX: \xff\x80 caf\xe9\r\n\r\n"); /* RFC 9110 section 5.5 */
+    BAD("GET / HTTP/1.1\r\nHost: a\r\nX\xe9: a\r\n\r\n");
+    BAD("G\xc9T / HTTP/1.1\r\nHost: a\r\n\r\n");
+    BAD("GET / HTTP/1.1\xa0\r\nHost: a\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\xa0\r\n\r\n");
+    BAD("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\x85\r\n\r\n");
     BAD("GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n");
     BAD("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n");
     BAD("GET / HTTP/1.1\r\nHo\0st: a\r\nHost: a\r\n\r\n");
@@ -256,6 +262,26 @@ static void responses_are_held_to_the_same(void **state) /* HTTP-29 */
                      SL_HEAD_BAD);
 }
 
+static void a_response_may_say_its_length_again(void **state) /* RFC 9112 section 6.3 */
+{
+    static const char *const same[] = {"5\r\nContent-Length: 5", "5, 5", "5 ,\t5,5",
+                                       "5,5\r\nX: y\r\ncontent-length:5"};
+    static const char *const other[] = {"5\r\nContent-Length: 6",  "5, 6", "5,",     ",5", "5,,5",
+                                        "5\r\nContent-Length: 05", "5 5",  "5\v, 5", "",   "5;5"};
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(same) + SL_ARRAY_LEN(other); i++) {
+        bool good = i < SL_ARRAY_LEN(same);
+        char text[128];
+        const char *why = NULL;
+        int n = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n",
+                         good ? same[i] : other[i - SL_ARRAY_LEN(same)]);
+        enum sl_head_result r = sl_head_check_response((const uint8_t *)text, (size_t)n, &why);
+        if ((r == SL_HEAD_OK) != good || (!good && strstr(why, "RFC 9112") == NULL)) {
+            fail_msg("%d for '%s'", (int)r, text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +298,7 @@ int main(void)
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(fields_are_counted),
         cmocka_unit_test(responses_are_held_to_the_same),
+        cmocka_unit_test(a_response_may_say_its_length_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,22 @@ static void the_body_is_framed_once(void **state)
         -EBADMSG);
 }
 
+/* The check before has seen that they are the same. */
+static void a_length_said_again_is_one(void **state)
+{
+    (void)state;
+    response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\ncontent-length:5\r\nZ: a\r\n\r\n");
+    assert_true(h.has_length && !h.chunked && h.length == 5);
+    assert_int_equal(h.count, 2);
+    assert_memory_equal(h.fields[1].name, "Z", 1);
+    response("HTTP/1.1 200 OK\r\nContent-Length: 12, 12\r\nConnection: close\r\n\r\n");
+    assert_true(h.has_length && h.length == 12 && !h.keep_alive);
+    assert_int_equal(
+        parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", true), -EBADMSG);
+    response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"); /* and none is left over */
+    assert_int_equal(h.count, 1);
+}
+
 static void half_a_head_is_none(void **state)
 {
     (void)state;
@@ -214,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_response_is_its_parts),
         cmocka_unit_test(nothing_is_left_of_the_head_before),
         cmocka_unit_test(the_body_is_framed_once),
+        cmocka_unit_test(a_length_said_again_is_one),
         cmocka_unit_test(half_a_head_is_none),
         cmocka_unit_test(too_many_fields_are_refused),
         cmocka_unit_test(the_connection_goes_on_or_not),

@@ -29,7 +29,8 @@ struct fixture {
 };
 
 /* granted.test has an address, localhost is loopback, full.test finds the pool used up. */
-static enum sl_dns_answer on_question(void *arg, void *tag, const char *name, sl_addr *ret_addr)
+static enum sl_dns_answer on_question(void *arg, void *tag, const char *name, sl_addr *ret_v4,
+                                      sl_addr *ret_v6)
 {
     struct fixture *f = arg;
     f->asked++;
@@ -38,7 +39,8 @@ static enum sl_dns_answer on_question(void *arg, void *tag, const char *name, sl
         memcpy(f->tag, tag, sizeof(f->tag));
     }
     if (strcmp(name, "granted.test") == 0) {
-        *ret_addr = (sl_addr){.family = 4, .bytes = {198, 18, 0, 5}};
+        *ret_v4 = (sl_addr){.family = 4, .bytes = {198, 18, 0, 5}};
+        *ret_v6 = (sl_addr){.family = 6, .bytes = {0x20, 1, 0, 2, [12] = 198, 18, 0, 5}};
         return SL_DNS_ADDRESS;
     }
     if (strcmp(name, "localhost") == 0) {
@@ -132,7 +134,7 @@ static void test_answers(void **state)
         uint8_t rcode;
         uint8_t answers;
     } cases[] = {
-        {"granted.test", 1, SL_DNS_NOERROR, 1},   {"granted.test", 28, SL_DNS_NOERROR, 0},
+        {"granted.test", 1, SL_DNS_NOERROR, 1},   {"granted.test", 28, SL_DNS_NOERROR, 1},
         {"granted.test", 16, SL_DNS_NOERROR, 0},  {"granted.test", 65, SL_DNS_NOERROR, 0},
         {"granted.test", 255, SL_DNS_NOERROR, 0}, {"granted.test", 252, SL_DNS_NOERROR, 0},
         {"granted.test", 12, SL_DNS_NOERROR, 0},  {"granted.test", 10, SL_DNS_NOERROR, 0},

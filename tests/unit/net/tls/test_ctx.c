@@ -186,6 +186,8 @@ static void offer(SSL *client)
     assert_int_equal(SSL_set_alpn_protos(client, offered, offered_len), 0);
 }
 
+static const char *expected = "http/1.1";
+
 static bool alpn(const char *wire, size_t len)
 {
     const uint8_t *chosen = NULL;
@@ -194,10 +196,10 @@ static bool alpn(const char *wire, size_t len)
     offered_len = (unsigned)len;
     struct ends e = shake(offer);
     SSL_get0_alpn_selected(e.client, &chosen, &n);
-    bool http11 = e.done && n == 8 && memcmp(chosen, "http/1.1", 8) == 0;
-    assert_true(!e.done || http11); /* no protocol in common is fatal */
+    bool known = e.done && n == 8 && memcmp(chosen, expected, 8) == 0;
+    assert_true(!e.done || known); /* no protocol in common is fatal */
     end(&e);
-    return http11;
+    return known;
 }
 
 #define WIRE(s) (s), sizeof(s) - 1
@@ -210,10 +212,14 @@ static void test_alpn(void **state)
     assert_true(alpn(WIRE("\x02h2\x08http/1.1")));
     assert_true(alpn(WIRE("\x08http/1.0\x08http/1.1\x02h2")));
     assert_false(alpn(WIRE("\x02h2")));
-    assert_false(alpn(WIRE("\x08http/1.0")));
+    assert_false(alpn(WIRE("\x08http/1.2")));
     assert_false(alpn(WIRE("\x08HTTP/1.1")));
     assert_false(alpn(WIRE("\x09http/1.1x")));
     assert_false(alpn(WIRE("\x0b\x08http/1.1xx"))); /* inside another name */
+    expected = "http/1.0";
+    assert_true(alpn(WIRE("\x08http/1.0")));
+    assert_true(alpn(WIRE("\x02h2\x08http/1.0")));
+    expected = "http/1.1";
 }
 
 /* ---- PEM ---- */
