@@ -94,7 +94,6 @@ typedef struct sl_supervisor {
     struct sl_vfile_state *vfile;
     struct sl_listing_state *listing; /* dispatcher thread only */
     struct sl_worker *worker;         /* dispatcher thread only */
-    pthread_rwlock_t quiet;           /* hold.h */
 } sl_supervisor;
 
 /* Chains and states for the features of the list that this policy wants. `policy` and `view`
@@ -124,9 +123,6 @@ void sl_supervisor_stop_features(sl_supervisor *sv);
  * deferred calls by whoever answers them: DEFER, which is no answer yet, is only told. Any thread.
  */
 void sl_supervisor_answer(const sl_call *call, const sl_answer *answer);
-
-/* The same for who holds everybody (hold.h), and alone may answer then. */
-void sl_dispatch_answer(const sl_call *call, const sl_answer *answer);
 
 /* Runs the chain of a call to its answer. */
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags);
