@@ -3,7 +3,7 @@
  *
  * A thread that was told to stop runs no more code of its own. It is held when it is seen to be
  * stopped, or waits in the kernel in a way that cannot be interrupted; what it does there when the
- * wait is over puts no descriptor under a number that is taken.
+ * wait is over puts no descriptor under a number that is taken, and makes nobody who is not held.
  * Never answers before all are. */
 #include "supervisor/hold.h"
 
@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@
 #define SETTLE_MS   10000 /* for the others to stop, on a machine that has much else to do */
 #define CALL_MS     10000 /* for the call to end; then the process does */
 #define LOOK_NS     20000
+#define LISTS_TREE  3 /* that find nobody new, one after the other (hold_others) */
 #define OPTIONS     (PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
 struct hold {
@@ -157,11 +159,40 @@ static void look_later(void)
     clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = LOOK_NS}, NULL);
 }
 
+static bool waits_in(pid_t tid, const char *function)
+{
+    char text[256];
+    size_t len = strlen(function);
+    return sl_proc_read(tid, "wchan", text, sizeof(text)) > 0 &&
+           strncmp(text, function, len) == 0 && (text[len] == '\0' || text[len] == '.');
+}
+
+/* False while it may be making somebody who is not ours: it looked before we had it whether it has
+ * a tracer, or says that the other is to have none. Who waits for the child of a vfork(2) has made
+ * it, and who waits for our answer has not begun. */
+static bool makes_nobody(pid_t tid)
+{
+    char text[256];
+    long nr = -1;
+    unsigned long flags = 0;
+    if (sl_proc_read(tid, "syscall", text, sizeof(text)) <= 0 ||
+        sscanf(text, "%ld 0x%lx", &nr, &flags) < 1) {
+        return false;
+    }
+    bool makes = nr == SYS_clone;
+#ifdef SYS_fork
+    makes = makes || nr == SYS_fork || nr == SYS_vfork;
+    flags = nr == SYS_clone ? flags : 0;
+#endif
+    return !makes || waits_in(tid, "kernel_clone") || waits_in(tid, "wait_for_vfork_done") ||
+           ((flags & CLONE_UNTRACED) == 0 && waits_in(tid, "seccomp_do_user_notification"));
+}
+
 /* 't': stopped by us; 'D': in the kernel, and stopped before it is back. */
 static bool is_still(pid_t tid)
 {
     char state = state_of(tid);
-    return state == 't' || is_gone(state) || state == 'D';
+    return state == 't' || is_gone(state) || (state == 'D' && makes_nobody(tid));
 }
 
 static bool wait_still(const struct hold *h, size_t from)
@@ -178,23 +209,67 @@ static bool wait_still(const struct hold *h, size_t from)
     return true;
 }
 
-/* Rounds, until one finds nobody new: threads that were being made when theirs was stopped. */
+/* The kernel ends a list of threads early where one ends meanwhile: what a process says of their
+ * number has to be what we have. */
+static bool has_all_of(const struct hold *h, pid_t pid)
+{
+    long count = pid == h->tgid;
+    long threads = sl_proc_status(pid, "Threads");
+    for (size_t i = 0; i < h->count; i++) {
+        count += h->held[i].tgid == pid;
+    }
+    return threads == count;
+}
+
+static bool has_all(const struct hold *h)
+{
+    size_t i = 0;
+    while (i < h->listed && has_all_of(h, h->list[i])) {
+        i++;
+    }
+    return i == h->listed;
+}
+
+/* A thread that executes a program gets its process's number, and ends all others. */
+static void forget_gone(struct hold *h)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (state_of(h->held[i].tid) != '\0') {
+            h->held[kept++] = h->held[i];
+        }
+    }
+    h->count = kept;
+}
+
+/* Rounds, until they find nobody new: threads that were being made when theirs was stopped. The
+ * tree is listed again then. A parent that ends between two looks hides its child from one, and
+ * leaves it to another parent, up the tree: no child of a held one is hidden from the second, and
+ * what that one leaves behind, below one that adopts (prctl(2)), not from the third. */
 static bool hold_others(struct hold *h)
 {
     h->deadline_ms = sl_clock_now_ms() + SETTLE_MS;
     size_t settled = 0;
-    for (int found = 1; found > 0;) {
+    int wanted = h->way->whom == SL_HOLD_TREE ? LISTS_TREE : 1;
+    for (int complete = 0; complete < wanted;) {
         size_t before = h->count;
-        found = stop_new(h);
+        int found = stop_new(h);
         if (found < 0 || !wait_still(h, settled)) {
             return false;
         }
         settled = h->count;
-        if (found > 0 && before == h->count) { /* another thread of ours has them */
-            if (sl_clock_now_ms() >= h->deadline_ms) {
-                return false;
-            }
+        bool all = has_all(h);
+        complete = found == 0 && all ? complete + 1 : 0;
+        if (complete == 0 &&
+            (sl_clock_now_ms() >= h->deadline_ms || !sl_call_valid(&h->job.call))) {
+            return false;
+        }
+        if (complete == 0 && before == h->count) { /* another thread of ours has them */
             look_later();
+        }
+        if (!all) {
+            forget_gone(h);
+            settled = 0;
         }
     }
     return true;

@@ -15,6 +15,7 @@ from harness.waiting import TIMEOUT, wait_until
 
 GOOD, BAD = netns.PUBLIC[0], netns.PUBLIC[1]
 PORT = 7000
+ROUNDS_OF_A_CHAIN = 40000
 RULES = [f"--net-allow={GOOD}:{PORT}"]
 
 
@@ -103,6 +104,19 @@ def test_NET_29_a_number_that_changes_hands(box, outside, attack, verb):
     assert before > 0, "the race is never lost, even bare"
     run = box(f"--net-allow=tcp://{GOOD}:{PORT}", cmd=words, audit=False).ok()
     assert verb == "dup" or int(steps(run)[-1][1]) > 0, "what may be sent is: " + str(run)
+    assert len(witness.received()) == before
+
+
+@pytest.mark.netns
+def test_NET_29_threads_that_no_list_shows(box, outside, attack):
+    """The kernel ends a list of threads where one ends meanwhile: it is not believed alone."""
+    witness = outside.witness(BAD, PORT, kind=socket.SOCK_DGRAM)
+    words = [attack("net_race"), "chain", ROUNDS_OF_A_CHAIN, BAD, PORT, GOOD, PORT]
+    box.bare(words).ok()
+    before = len(witness.received())
+    assert before > 0, "the race is never lost, even bare"
+    run = box(*RULES, cmd=words, audit=False).ok()
+    assert int(steps(run)[-1][1]) > 0, "what may be sent is: " + str(run)
     assert len(witness.received()) == before
 
 

@@ -317,13 +317,20 @@ static bool may_share_table(const sl_call *call)
     return net == NULL || atomic_load(&net->tables_shared);
 }
 
+/* The table may be another process's, too, since the call waits to be looked at. */
+static bool may_send_alone(const sl_call *call, sl_hold_memo *memo)
+{
+    (void)memo;
+    return !may_share_table(call) && ignores_addresses(call);
+}
+
 static bool may_send(const sl_call *call, sl_hold_memo *memo)
 {
     (void)memo;
     return ignores_addresses(call);
 }
 
-static const sl_hold_way with_threads_held = {.whom = SL_HOLD_THREADS, .check = may_send};
+static const sl_hold_way with_threads_held = {.whom = SL_HOLD_THREADS, .check = may_send_alone};
 static const sl_hold_way with_the_tree_held = {.whom = SL_HOLD_TREE, .check = may_send};
 
 static sl_answer let_caller_send(sl_call *call)
