@@ -20,7 +20,6 @@
 #include "kernel/caps.h"
 #include "policy/text/sysnames.h"
 #include "policy/verdict.h"
-#include "supervisor/hold.h"
 #include "supervisor/supervisor.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -96,7 +95,7 @@ static void trace(const sl_call *call, const sl_answer *answer)
                    kinds[answer->kind], value);
 }
 
-void sl_dispatch_answer(const sl_call *call, const sl_answer *answer)
+void sl_supervisor_answer(const sl_call *call, const sl_answer *answer)
 {
     if (sl_trace_is_on(SL_TRACE_CALL)) {
         trace(call, answer);
@@ -104,13 +103,6 @@ void sl_dispatch_answer(const sl_call *call, const sl_answer *answer)
     if (answer->kind != SL_DEFER) {
         send_answer(call, answer);
     }
-}
-
-void sl_supervisor_answer(const sl_call *call, const sl_answer *answer)
-{
-    sl_hold_quiet(call->sv);
-    sl_dispatch_answer(call, answer);
-    sl_hold_quiet_over(call->sv);
 }
 
 sl_answer sl_dispatch_call(sl_call *call, unsigned *ret_flags)

@@ -7,24 +7,32 @@
 
 #include "supervisor/notify.h"
 
+#define SL_HOLD_TEXT_MAX 512
+
 enum sl_hold_whom {
     SL_HOLD_THREADS, /* of the caller's process: nobody else changes its descriptors */
     SL_HOLD_TREE,    /* all, where processes share descriptors */
-    SL_HOLD_MEMORY,  /* all, and none may be busy in the kernel, nor do we answer anybody: nobody
-                        writes to what the caller's memory is by then */
 };
 
-/* True if the call may go on, asked when all are held. */
-typedef bool (*sl_hold_check)(const sl_call *call);
+/* What a check leaves for the judge. */
+typedef struct sl_hold_memo {
+    char text[SL_HOLD_TEXT_MAX];
+} sl_hold_memo;
+
+typedef struct sl_hold_way {
+    enum sl_hold_whom whom;
+    /* True if the call may go on, asked when all are held. */
+    bool (*check)(const sl_call *call, sl_hold_memo *memo);
+    /* For a call of which more is in memory than can be held still; or NULL. True if what was done
+     * is what was checked, asked when the call has returned `result`, no error, and all are still
+     * held. Otherwise, or where nobody can be asked any more, the tree ends. */
+    bool (*judge)(const sl_call *call, long result, const sl_hold_memo *memo);
+} sl_hold_way;
 
 /* Holds others, asks, and lets the caller alone go on until its call has ended; -EACCES where
  * somebody cannot be held, or the answer is no. For calls that are rare: it takes a thread, and
- * wakes threads that wait. Returns what the handler returns. Dispatcher thread only. */
-sl_answer sl_hold_continue(const sl_call *call, enum sl_hold_whom whom, sl_hold_check check);
-
-/* Around each answer to a caller and each write to a caller's memory: none happens while a holder
- * with SL_HOLD_MEMORY asks and lets go on. Nothing where descriptors can be fetched. Any thread. */
-void sl_hold_quiet(struct sl_supervisor *sv);
-void sl_hold_quiet_over(struct sl_supervisor *sv);
+ * wakes threads that wait. `way` is for good. Returns what the handler returns. Dispatcher thread
+ * only. */
+sl_answer sl_hold_continue(const sl_call *call, const sl_hold_way *way);
 
 #endif

@@ -18,7 +18,6 @@
 #include "kernel/pidfd.h"
 #include "kernel/place.h"
 #include "kernel/proc.h"
-#include "supervisor/hold.h"
 #include "supervisor/supervisor.h"
 
 #define BCACHEFS_MAGIC 0xca451a4e /* newer than linux/magic.h of the oldest system */
@@ -77,9 +76,7 @@ int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t l
     if ((way < 0 && way != SL_MEMORY_BY_NUMBER) || !sl_call_valid(call)) {
         return -EFAULT;
     }
-    sl_hold_quiet(call->sv);
     ssize_t n = sl_memory_write(way, call->tid, addr, from, len);
-    sl_hold_quiet_over(call->sv);
     return n == (ssize_t)len ? 0 : -EFAULT;
 }
 

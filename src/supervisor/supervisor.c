@@ -118,7 +118,6 @@ int sl_supervisor_new(const sl_policy *policy, const sl_fsview *view,
     sv->policy = policy;
     sv->view = view;
     atomic_init(&sv->listener, -1);
-    pthread_rwlock_init(&sv->quiet, NULL);
     int r = choose(sv, features, count);
     r = r < 0 ? r : build_chains(sv);
     r = r < 0 ? r : sl_deferred_new(sv);
@@ -154,7 +153,6 @@ void sl_supervisor_free(sl_supervisor *sv)
         }
     }
     sl_close(atomic_load(&sv->listener));
-    pthread_rwlock_destroy(&sv->quiet);
     free(sv->chains);
     free(sv);
 }

@@ -15,6 +15,7 @@ from harness.waiting import TIMEOUT, wait_until
 
 GOOD, BAD = netns.PUBLIC[0], netns.PUBLIC[1]
 PORT = 7000
+ROUNDS_OF_A_CHAIN = 40000
 RULES = [f"--net-allow={GOOD}:{PORT}"]
 
 
@@ -107,6 +108,39 @@ def test_NET_29_a_number_that_changes_hands(box, outside, attack, verb):
 
 
 @pytest.mark.netns
+def test_NET_29_threads_that_no_list_shows(box, outside, attack):
+    """The kernel ends a list of threads where one ends meanwhile: it is not believed alone."""
+    witness = outside.witness(BAD, PORT, kind=socket.SOCK_DGRAM)
+    words = [attack("net_race"), "chain", ROUNDS_OF_A_CHAIN, BAD, PORT, GOOD, PORT]
+    box.bare(words).ok()
+    before = len(witness.received())
+    assert before > 0, "the race is never lost, even bare"
+    run = box(*RULES, cmd=words, audit=False).ok()
+    assert int(steps(run)[-1][1]) > 0, "what may be sent is: " + str(run)
+    assert len(witness.received()) == before
+
+
+def test_NET_29_a_watch_whose_name_changes(box, attack):
+    """The kernel writes for whom it is held, too: events of aio come into memory."""
+    opened, secret = box.work / "open", box.work / "secret"
+    opened.mkdir()
+    secret.mkdir()
+    words = [attack("places"), "lays", 5000, opened, secret]
+    assert steps(box.bare(words).ok()) == [("strangers", "1")]
+    run = box("-r", "/", "--fs-deny", secret, cmd=words, audit=False)
+    assert steps(run) in ([], [("strangers", "0")]), str(run)
+
+
+@pytest.mark.netns
+def test_NET_29_a_message_that_waits_for_room(box, attack):
+    """Who waits beside it is not woken all the time."""
+    words = [attack("places"), "blocks"]
+    expected = [("waits", "whole"), ("got", str(1 << 20))]
+    assert steps(box.bare(words).ok()) == expected
+    assert steps(box(*RULES, cmd=words).ok()) == expected
+
+
+@pytest.mark.netns
 def test_NET_29_more_sockets_than_are_kept(sandlock, attack):
     """A bounded table: a socket more is an error, and what is closed makes room."""
     sandlock.place = places.contained()
@@ -134,7 +168,7 @@ def test_NET_29_sockets_in_flight(box, outside, attack):
 def test_NET_29_a_watch_beside_threads_that_wait(box, attack, options):
     """For an answer of ours, for a child of vfork(2), or held still for max_cpu."""
     words = [attack("places"), "watches", 200]
-    expected = [("send", "ok"), ("vfork", "ok"), ("bad", "0")]
+    expected = [("send", "ok"), ("vfork", "ok"), ("clone", "ok"), ("bad", "0")]
     assert steps(box.bare(words).ok()) == expected
     assert steps(box(*RULES, *options, cmd=words).ok()) == expected
 

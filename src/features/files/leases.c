@@ -29,11 +29,14 @@ static bool may_lease(const sl_supervisor *sv, int fd)
            !sl_fsview_denied(sv->view, path);
 }
 
-static bool may_lease_number(const sl_call *call)
+static bool may_lease_number(const sl_call *call, sl_hold_memo *memo)
 {
+    (void)memo;
     sl_autoclose int fd = sl_call_reach(call, (int)call->args[0]);
     return fd >= 0 && may_lease(call->sv, fd);
 }
+
+static const sl_hold_way with_the_tree_held = {.whom = SL_HOLD_TREE, .check = may_lease_number};
 
 /* The signal that tells of another's open is the caller's: an owner that is there already is left
  * by the kernel as it is. */
@@ -53,7 +56,7 @@ static sl_answer handle_fcntl(sl_call *call)
         return SL_ANSWER_PASS; /* giving one up harms nobody */
     }
     if (!sl_place_fetches()) { /* the caller's own to take, while its number stays what it is */
-        return sl_hold_continue(call, SL_HOLD_TREE, may_lease_number);
+        return sl_hold_continue(call, &with_the_tree_held);
     }
     sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
     if (fd < 0) {

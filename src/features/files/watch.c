@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 
@@ -48,18 +50,70 @@ static int find(const sl_call *call)
     return r < 0 ? r : sl_pin(call, where.dirfd, path, flags);
 }
 
-static bool may_watch_named(const sl_call *call)
+/* What a group says of one watch, without what was asked: "inotify wd:1 ino:2 sdev:3 mask:4
+ * ignored_mask:0 fhandle-bytes:..." (proc_pid_fdinfo(5)). The kernel's own names for the object,
+ * which on some file systems are not those of stat(2). */
+static bool read_watch(pid_t pid, int group, long wd, char ret_object[SL_HOLD_TEXT_MAX])
+{
+    char name[SL_PROC_FD_NAME_MAX];
+    char line[SL_HOLD_TEXT_MAX];
+    bool found = false;
+    snprintf(name, sizeof(name), "fdinfo/%d", group);
+    int fd = sl_proc_open(pid, name, O_RDONLY);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+    if (file == NULL) {
+        sl_close(fd);
+        return false;
+    }
+    while (!found && fgets(line, sizeof(line), file) != NULL) {
+        unsigned long number;
+        int at = 0;
+        char *mask = strstr(line, " mask:");
+        if (mask != NULL && sscanf(line, "inotify wd:%lx %n", &number, &at) == 1 && at > 0 &&
+            number == (unsigned long)wd) {
+            const char *handle = strstr(mask, " fhandle-bytes:");
+            *mask = '\0';
+            snprintf(ret_object, SL_HOLD_TEXT_MAX, "%s%s", line + at, handle == NULL ? "" : handle);
+            found = true;
+        }
+    }
+    fclose(file);
+    return found;
+}
+
+/* A watch of our own tells what the kernel will say of theirs. */
+static bool name_object(int object, char ret_object[SL_HOLD_TEXT_MAX])
+{
+    char name[SL_PROC_FD_NAME_MAX];
+    sl_autoclose int group = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    sl_proc_fd_name(object, name);
+    int wd = group < 0 ? -1 : inotify_add_watch(group, name, IN_DELETE_SELF);
+    return wd >= 0 && read_watch(SL_PROC_SELF, group, wd, ret_object);
+}
+
+static bool may_watch_named(const sl_call *call, sl_hold_memo *memo)
 {
     sl_autoclose int object = find(call);
-    return object >= 0 && may_watch(call->sv, object);
+    return object >= 0 && may_watch(call->sv, object) && name_object(object, memo->text);
 }
+
+/* Holding everybody does not keep memory still: the kernel itself writes there for them (aio(7),
+ * the end of a thread). */
+static bool is_what_was_named(const sl_call *call, long wd, const sl_hold_memo *memo)
+{
+    char object[SL_HOLD_TEXT_MAX];
+    return read_watch(call->tid, (int)call->args[0], wd, object) && strcmp(object, memo->text) == 0;
+}
+
+static const sl_hold_way held_and_judged = {
+    .whom = SL_HOLD_TREE, .check = may_watch_named, .judge = is_what_was_named};
 
 static sl_answer handle_inotify_add_watch(sl_call *call)
 {
     char name[SL_PROC_FD_NAME_MAX];
     uint32_t mask = (uint32_t)call->args[2];
-    if (!sl_place_fetches()) { /* its own to add, while what it says stays what it is */
-        return sl_hold_continue(call, SL_HOLD_MEMORY, may_watch_named);
+    if (!sl_place_fetches()) { /* its own to add: nobody hears of it before it was looked at */
+        return sl_hold_continue(call, &held_and_judged);
     }
     sl_autoclose int group = sl_call_pin(call, (int)call->args[0]);
     sl_autoclose int object = group < 0 ? -1 : find(call);

@@ -311,11 +311,31 @@ static bool is_callers_own(const sl_call *call, uint64_t header)
            msg.msg_controllen > 0;
 }
 
-static sl_answer let_caller_send(sl_call *call)
+static bool may_share_table(const sl_call *call)
 {
     const struct sl_net_state *net = sl_net_of(call->sv);
-    bool shared = net == NULL || atomic_load(&net->tables_shared);
-    return sl_hold_continue(call, shared ? SL_HOLD_TREE : SL_HOLD_THREADS, ignores_addresses);
+    return net == NULL || atomic_load(&net->tables_shared);
+}
+
+/* The table may be another process's, too, since the call waits to be looked at. */
+static bool may_send_alone(const sl_call *call, sl_hold_memo *memo)
+{
+    (void)memo;
+    return !may_share_table(call) && ignores_addresses(call);
+}
+
+static bool may_send(const sl_call *call, sl_hold_memo *memo)
+{
+    (void)memo;
+    return ignores_addresses(call);
+}
+
+static const sl_hold_way with_threads_held = {.whom = SL_HOLD_THREADS, .check = may_send_alone};
+static const sl_hold_way with_the_tree_held = {.whom = SL_HOLD_TREE, .check = may_send};
+
+static sl_answer let_caller_send(sl_call *call)
+{
+    return sl_hold_continue(call, may_share_table(call) ? &with_the_tree_held : &with_threads_held);
 }
 
 /* A message may carry who sent it (SO_PASSCRED), which is asked of the thread that sends: where it

