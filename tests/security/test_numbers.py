@@ -1,12 +1,17 @@
 """PROC-06 where a number is not what it was, or cannot be looked up: signals to numbers that nobody has
 yet, or that somebody has given up, and a supervisor without descriptors."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
+import pytest
+from harness.paths import SANDLOCK
 from harness.sandbox import Roles
+from harness.waiting import TIMEOUT
 
+ALONE = ("unshare", "--pid", "--fork", "--mount-proc", "--ipc", "--")
 FILES = 320  # descriptors that the engine may have
 OPEN = ("-r/", "-w/tmp")  # no isolation of signals
 NET = "--net-allow=127.0.0.1:9"  # messages are sent on behalf
@@ -86,3 +91,71 @@ def test_PROC_06_a_number_does_not_go_on(sandlock):
     assert answers[nobody] == ["ESRCH"], answers
     assert answers[child] == ["returns 0", "ESRCH"], answers
     assert answers[own] == ["continues"], answers
+
+
+@pytest.fixture
+def alone():
+    """In a pid namespace of its own the next number can be chosen, and nobody else has one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can have a pid namespace in which it chooses the next number")
+    return ALONE
+
+
+# Reads lines "PID ID": the next child is to have this number; it says what it finds in the segment.
+READS = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+print("ready", flush=True)
+for line in sys.stdin:
+    number, segment = map(int, line.split())
+    child = os.fork()
+    if child == 0:
+        at = libc.shmat(segment, None, 0)
+        found = os.strerror(ctypes.get_errno()) if at == 2**64 - 1 else ctypes.string_at(at).decode()
+        print(found if os.getpid() == number else "missed", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+# A segment whose maker has ended, and a reader that gets its number.
+HANDS_ON = """
+import ctypes, os, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+r, w = os.pipe()
+maker = os.fork()
+if maker == 0:
+    segment = libc.shmget(0, 4096, 0o1600)
+    ctypes.memmove(libc.shmat(segment, None, 0), b"secret", 7)
+    os.write(w, str(segment).encode())
+    os._exit(0)
+os.waitpid(maker, 0)
+segment = int(os.read(r, 16))
+reader = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+assert reader.stdout.readline() == "ready\\n"
+found = "missed"
+for turn in range(100):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as f:
+        f.write(str(maker - 1))
+    reader.stdin.write(f"{maker} {segment}\\n")
+    reader.stdin.flush()
+    found = reader.stdout.readline().strip()
+    if found != "missed":
+        break
+reader.stdin.close()
+reader.wait()
+print(found)
+"""
+
+
+def test_PROC_14_a_segment_whose_makers_number_is_the_trees_now(sandlock, alone):
+    """Bare it can be read by whoever comes; inside, not by whoever has got its maker's number either."""
+    told = {}
+    for isolated, words in ((False, []), (True, [SANDLOCK, "run", *OPEN, "--isolate-ipc", "--"])):
+        run = subprocess.run([*alone, "python3", "-c", HANDS_ON, *map(str, words), "python3", "-c", READS],
+                             capture_output=True, text=True, timeout=TIMEOUT, cwd=sandlock.work,
+                             stdin=subprocess.DEVNULL)
+        assert run.returncode == 0, run.stderr
+        told[isolated] = run.stdout
+    assert told == {False: "secret\n", True: "Permission denied\n"}, told
