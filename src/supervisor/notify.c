@@ -143,7 +143,7 @@ int sl_call_pidfd(const sl_call *call)
 
 /* What is fetched for callers leaves the last part of our descriptors free, or nothing could be
  * looked up any more. The number that was given is the lowest: all below it are in use. */
-static int leave_some(int fd)
+int sl_call_take(int fd)
 {
     struct rlimit files;
     if (fd < FETCHED_SMALL || (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
@@ -168,7 +168,7 @@ int sl_call_pin(const sl_call *call, int fd)
         }
         int pinned = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
         if (pinned >= 0) {
-            return leave_some(pinned);
+            return sl_call_take(pinned);
         }
         if (errno != ESRCH) {
             return -errno;
@@ -188,7 +188,7 @@ int sl_call_reach(const sl_call *call, int fd)
     }
     snprintf(name, sizeof(name), "fd/%d", fd);
     int reached = fd < 0 ? -ENOENT : sl_proc_open(call->tid, name, O_PATH);
-    return reached == -ENOENT ? -EBADF : reached < 0 ? -EACCES : leave_some(reached);
+    return reached == -ENOENT ? -EBADF : reached < 0 ? -EACCES : sl_call_take(reached);
 }
 
 /* A line of "field:\tNUMBER", octal for the flags. */
