@@ -54,6 +54,12 @@ ssize_t sl_proc_read_at(int dir, const char *name, char *text, size_t cap)
     return fd < 0 ? -errno : read_text(fd, text, cap);
 }
 
+/* What opening a file of a process says when there is none, and reading it when it has ended. */
+static long failure(ssize_t n)
+{
+    return n == -ENOENT ? -ESRCH : n < 0 ? (long)n : -ENODATA;
+}
+
 /* A line of "Field:\tnumber", but for the first line, which is a name. */
 static long number_after(const char *text, const char *field)
 {
@@ -62,31 +68,32 @@ static long number_after(const char *text, const char *field)
     const char *at = n < 0 || (size_t)n >= sizeof(line) ? NULL : strstr(text, line);
     uint64_t value;
     if (at == NULL) {
-        return -1;
+        return -ENODATA;
     }
     at += n;
-    return sl_num_next(&at, &value) < 0 || value > LONG_MAX ? -1 : (long)value;
+    return sl_num_next(&at, &value) < 0 || value > LONG_MAX ? -ENODATA : (long)value;
 }
 
 long sl_proc_status(pid_t pid, const char *field)
 {
     char text[STATUS_MAX];
-    return sl_proc_read(pid, "status", text, sizeof(text)) <= 0 ? -1 : number_after(text, field);
+    ssize_t n = sl_proc_read(pid, "status", text, sizeof(text));
+    return n <= 0 ? failure(n) : number_after(text, field);
 }
 
 void sl_proc_family(pid_t pid, long *ret_tgid, long *ret_parent)
 {
     char text[STATUS_MAX];
-    bool known = sl_proc_read(pid, "status", text, sizeof(text)) > 0;
-    *ret_tgid = known ? number_after(text, "Tgid") : -1;
-    *ret_parent = known ? number_after(text, "PPid") : -1;
+    ssize_t n = sl_proc_read(pid, "status", text, sizeof(text));
+    *ret_tgid = n <= 0 ? failure(n) : number_after(text, "Tgid");
+    *ret_parent = n <= 0 ? failure(n) : number_after(text, "PPid");
 }
 
 long sl_proc_number(const char *path, const char *field)
 {
     char text[STATUS_MAX];
-    return sl_proc_read_at(AT_FDCWD, path, text, sizeof(text)) <= 0 ? -1
-                                                                    : number_after(text, field);
+    ssize_t n = sl_proc_read_at(AT_FDCWD, path, text, sizeof(text));
+    return n <= 0 ? failure(n) : number_after(text, field);
 }
 
 const char *sl_proc_stat_fields(const char *text)

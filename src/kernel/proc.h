@@ -20,11 +20,13 @@ ssize_t sl_proc_read(pid_t pid, const char *name, char *text, size_t cap);
 /* The same of an open directory's entry, "TID/stat". */
 ssize_t sl_proc_read_at(int dir, const char *name, char *text, size_t cap);
 
-/* The number behind `field` ("Tgid") in its status file; -1 when it is not there. */
+/* The number behind `field` ("Tgid") in its status file. -ESRCH: nobody has the number `pid`.
+ * -ENODATA: no such field, or no number in it. Any other -errno says that it could not be read,
+ * which is no word about who has it: whoever judges by it denies. */
 long sl_proc_status(pid_t pid, const char *field);
-/* The same of another file of such lines. */
+/* The same of another file of such lines; -ESRCH: it is not there. */
 long sl_proc_number(const char *path, const char *field);
-/* Its thread group and its parent, at one look; -1 when it is gone. */
+/* Its thread group and its parent, at one look; -errno as above. */
 void sl_proc_family(pid_t pid, long *ret_tgid, long *ret_parent);
 
 /* What is behind the name in the text of a stat file: the state's letter, then the numbers. The

@@ -25,7 +25,14 @@ struct lister {
     pid_t *list;
     size_t count;
     size_t max;
+    bool whole;
 };
+
+/* Whoever has ended meanwhile has no children any more. */
+static void note_failure(struct lister *l)
+{
+    l->whole = l->whole && (errno == ENOENT || errno == ESRCH);
+}
 
 /* Adds the children that one thread has. The kernel ends each number by a space. */
 static void add_children(struct lister *l, int tasks, const char *tid)
@@ -35,18 +42,26 @@ static void add_children(struct lister *l, int tasks, const char *tid)
     size_t kept = 0; /* of a number that the next read goes on with */
     snprintf(path, sizeof(path), "%s/children", tid);
     sl_autoclose int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
+    ssize_t n = -1;
     while (fd >= 0 && (n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
         text[kept + (size_t)n] = '\0';
         const char *at = text;
         for (const char *end; (end = strchr(at, ' ')) != NULL; at = end + 1) {
             pid_t pid = sl_num_pid(at);
-            if (pid > 0 && pid != l->spare && l->count < l->max) {
+            if (pid <= 0 || pid == l->spare) {
+                continue;
+            }
+            if (l->count < l->max) {
                 l->list[l->count++] = pid;
+            } else {
+                l->whole = false;
             }
         }
         kept = strlen(at);
         memmove(text, at, kept);
+    }
+    if (n < 0) {
+        note_failure(l);
     }
 }
 
@@ -60,19 +75,28 @@ static void add_below(struct lister *l, pid_t pid)
             add_children(l, dirfd(tasks), e->d_name);
         }
     }
-    if (tasks != NULL) {
-        closedir(tasks);
+    if (tasks == NULL) {
+        note_failure(l);
+        return;
     }
+    closedir(tasks);
 }
 
-size_t sl_tree_list(pid_t spare, pid_t *list, size_t max)
+size_t sl_tree_list_whole(pid_t spare, pid_t *list, size_t max, bool *ret_whole)
 {
-    struct lister l = {.spare = spare, .list = list, .max = max};
+    struct lister l = {.spare = spare, .list = list, .max = max, .whole = true};
     add_below(&l, getpid());
     for (size_t i = 0; i < l.count && l.count < max; i++) {
         add_below(&l, list[i]);
     }
+    *ret_whole = l.whole && l.count < max;
     return l.count;
+}
+
+size_t sl_tree_list(pid_t spare, pid_t *list, size_t max)
+{
+    bool whole;
+    return sl_tree_list_whole(spare, list, max, &whole);
 }
 
 /* The child that this thread waits for until it executes a program; 0: it waits for none. "58 ..."

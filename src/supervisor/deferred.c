@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -24,6 +25,7 @@ struct sl_deferred_queue {
     pthread_mutex_t lock;
     sl_deferred *incoming; /* under lock; newest first */
     size_t count;          /* under lock; waiting and incoming */
+    size_t held;           /* under lock; their descriptors */
     bool attached;         /* under lock */
 
     /* loop thread */
@@ -74,12 +76,23 @@ void sl_deferred_free(sl_supervisor *sv)
     sv->deferred = NULL;
 }
 
-static bool put(struct sl_deferred_queue *q, sl_deferred *d)
+/* With none left nothing can be looked up any more, and every call be refused. */
+static size_t held_max(void)
 {
+    struct rlimit files;
+    return getrlimit(RLIMIT_NOFILE, &files) < 0 ? 0 : (size_t)files.rlim_cur / SL_DEFERRED_SHARE;
+}
+
+static int put(struct sl_deferred_queue *q, sl_deferred *d)
+{
+    size_t max = held_max();
     pthread_mutex_lock(&q->lock);
-    bool room = q->count < SL_DEFERRED_MAX;
-    if (room) {
+    int r = q->count >= SL_DEFERRED_MAX                ? -EAGAIN
+            : q->held > max || d->held > max - q->held ? -ETOOMANYREFS
+                                                       : 0;
+    if (r == 0) {
         q->count++;
+        q->held += d->held;
         d->next = q->incoming;
         q->incoming = d;
         if (q->attached) {
@@ -87,7 +100,7 @@ static bool put(struct sl_deferred_queue *q, sl_deferred *d)
         }
     }
     pthread_mutex_unlock(&q->lock);
-    return room;
+    return r;
 }
 
 sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait)
@@ -109,9 +122,11 @@ sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait)
     d->events = wait->events;
     d->deadline_ms = wait->deadline_ms;
     d->key = wait->key;
-    if (!put(call->sv->deferred, d)) {
+    d->held = wait->held + (fd >= 0);
+    int r = put(call->sv->deferred, d);
+    if (r < 0) {
         release(d);
-        return SL_ANSWER_VALUE(-EAGAIN);
+        return SL_ANSWER_VALUE(r);
     }
     return SL_ANSWER_DEFER;
 }
@@ -139,6 +154,7 @@ static void retire(struct sl_deferred_queue *q, sl_deferred *d)
     }
     pthread_mutex_lock(&q->lock);
     q->count--;
+    q->held -= d->held;
     pthread_mutex_unlock(&q->lock);
     if (q->active == NULL) {
         uv_timer_stop(&q->sweep);

@@ -11,6 +11,7 @@
 
 #define SL_DEFERRED_MAX      2048 /* at once; one more is refused */
 #define SL_DEFERRED_SWEEP_MS 50
+#define SL_DEFERRED_SHARE    4 /* of our descriptors: what all that wait may hold together */
 
 struct sl_supervisor;
 typedef struct sl_deferred sl_deferred;
@@ -37,6 +38,7 @@ struct sl_deferred {
     void (*drop)(void *data); /* before that; may be NULL */
 
     /* private */
+    size_t held; /* descriptors */
     bool polling;
     bool parked;       /* ready again and again for nothing: the sweep asks instead */
     unsigned spurious; /* times in a row that being ready led nowhere */
@@ -60,10 +62,12 @@ typedef struct sl_wait {
     int events;               /* of the descriptor: UV_READABLE, UV_WRITABLE; 0: none */
     uint64_t deadline_ms;     /* sl_clock_now_ms, 0: none */
     uint64_t key;             /* for sl_deferred_wake, 0: none */
+    size_t held;              /* descriptors in the data */
 } sl_wait;
 
 /* Any thread. Takes `fd` (or -1) and the data over, also on failure. Returns what the handler
- * returns: DEFER, or -ENOBUFS, -EAGAIN when too many wait already. */
+ * returns: DEFER, or -ENOBUFS; -EAGAIN when too many wait already, -ETOOMANYREFS when they would
+ * hold too many descriptors (unix(7)). */
 sl_answer sl_deferred_start(const sl_call *call, int fd, const sl_wait *wait);
 
 /* When SO_RCVTIMEO or SO_SNDTIMEO (socket(7)) ends a wait on this socket: for `deadline_ms`. */

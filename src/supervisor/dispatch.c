@@ -1,6 +1,6 @@
 /* Owns the receiving of notifications and the only answers to them. Never blocks on anything that
- * the confined tree controls: such calls are deferred (deferred.c). (Giving a descriptor waits until
- * the caller's thread has taken it, which it does as soon as it gets a processor.) */
+ * the confined tree controls: such calls are deferred (deferred.c). (Giving a descriptor waits
+ * until the caller's thread has taken it, which it does as soon as it gets a processor.) */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@
 
 #define PAGE  4096u
 #define SHORT 256u /* most strings end within so many bytes */
+
+#define FETCHED_SMALL 64 /* numbers that every limit has room for; spares a call */
 
 bool sl_call_valid(const sl_call *call)
 {
@@ -121,6 +124,19 @@ int sl_call_pidfd(const sl_call *call)
     return pidfd_of(call, number_of(call));
 }
 
+/* What is fetched for callers leaves the last part of our descriptors free, or nothing could be
+ * looked up any more. The number that was given is the lowest: all below it are in use. */
+int sl_call_take(int fd)
+{
+    struct rlimit files;
+    if (fd < FETCHED_SMALL || (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+                               (rlim_t)fd < files.rlim_cur - files.rlim_cur / SL_CALL_FDS_LEFT)) {
+        return fd;
+    }
+    close(fd);
+    return -EMFILE;
+}
+
 int sl_call_pin(const sl_call *call, int fd)
 {
     sl_supervisor *sv = call->sv;
@@ -135,7 +151,7 @@ int sl_call_pin(const sl_call *call, int fd)
         }
         int pinned = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
         if (pinned >= 0) {
-            return pinned;
+            return sl_call_take(pinned);
         }
         if (errno != ESRCH) {
             return -errno;
@@ -155,7 +171,7 @@ int sl_call_reach(const sl_call *call, int fd)
     }
     snprintf(name, sizeof(name), "fd/%d", fd);
     int reached = fd < 0 ? -ENOENT : sl_proc_open(call->tid, name, O_PATH);
-    return reached == -ENOENT ? -EBADF : reached < 0 ? -EACCES : reached;
+    return reached == -ENOENT ? -EBADF : reached < 0 ? -EACCES : sl_call_take(reached);
 }
 
 /* A line of "field:\tNUMBER", octal for the flags. */

@@ -51,8 +51,14 @@ ssize_t sl_call_read_some(const sl_call *call, uint64_t addr, void *to, size_t l
 int sl_call_read_str(const sl_call *call, uint64_t addr, char *to, size_t cap);
 int sl_call_write(const sl_call *call, uint64_t addr, const void *from, size_t len);
 
+#define SL_CALL_FDS_LEFT 4 /* the part of our descriptors that nothing of the callers' takes */
+/* Gives back a descriptor that was just opened for a caller; -EMFILE, and it is closed, when too
+ * few are left. */
+int sl_call_take(int fd);
+
 /* Duplicates the caller's descriptor: the open file description is pinned from now on. Returns a
- * close-on-exec descriptor, or -EBADF, -EPERM... -EPERM always where none can be fetched. */
+ * close-on-exec descriptor, or -EBADF, -EPERM, -EMFILE (few are left)... -EPERM always where none
+ * can be fetched. */
 int sl_call_pin(const sl_call *call, int fd);
 /* The same where it can be had (sl_place_fetches); elsewhere O_PATH, which names the object alone:
  * for those who act on objects. */

@@ -1,7 +1,8 @@
 /* Owns isolate_ipc where Landlock has no scope for it: System V IPC, which all processes of a user
- * share. What the tree made is the tree's; what others made is out of its reach. Shared memory is
- * judged by who made it. Semaphores and queues say that of nobody, so they are made here, on
- * behalf, and remembered: created and known in one step, whoever else wants the key.
+ * share. What the tree made is the tree's; what others made is out of its reach. Who made an object
+ * the kernel tells of semaphores and queues not at all, and of segments by a number, which comes
+ * round to others when its process has ended. So they are made here, on behalf, and remembered:
+ * created and known in one step, whoever else wants the key.
  *
  * The calls name an object by number, so continuing is safe: a number carries a sequence and is not
  * given out again soon. */
@@ -17,13 +18,12 @@
 #include "features/features.h"
 #include "features/ipc/known.h"
 #include "features/kmem/kmem.h"
-#include "kernel/tree.h"
 #include "supervisor/supervisor.h"
 
 #define MODE 0777 /* of the flags */
 
 struct state {
-    sl_ipc_known memory; /* segments that were seen to be the tree's, for their makers may end */
+    sl_ipc_known segments;
     sl_ipc_known semaphores;
     sl_ipc_known queues;
 };
@@ -38,18 +38,22 @@ static struct state *state_of(const sl_call *call)
     return sl_supervisor_state(call->sv, &sl_feature_ipc);
 }
 
-/* ---- shared memory ---- */
+/* One of the three kinds: their calls differ by a size or a count. */
+struct kind {
+    int flags; /* that the kernel may see */
+    int (*get)(key_t key, const sl_call *call, int flags);
+    int (*remove)(int id);
+    bool (*lives)(uint64_t id);
+};
 
-static bool is_of_tree(const sl_supervisor *sv, pid_t pid)
+static int get_segment(key_t key, const sl_call *call, int flags)
 {
-    sl_autofree pid_t *list = malloc(SL_TREE_MAX * sizeof(*list));
-    size_t n = list == NULL ? 0 : sl_tree_list(sv->helper_pid, list, SL_TREE_MAX);
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == pid) {
-            return true;
-        }
-    }
-    return false;
+    return shmget(key, call->args[1], flags);
+}
+
+static int remove_segment(int id)
+{
+    return shmctl(id, IPC_RMID, NULL);
 }
 
 static bool segment_lives(uint64_t id)
@@ -57,67 +61,6 @@ static bool segment_lives(uint64_t id)
     struct shmid_ds segment;
     return shmctl((int)id, IPC_STAT, &segment) == 0 || errno == EACCES;
 }
-
-/* A segment is the tree's if the process that made it lives in the tree, or did when it was first
- * used. */
-static sl_answer judge_segment(const sl_call *call, int id)
-{
-    sl_ipc_known *known = &state_of(call)->memory;
-    struct shmid_ds segment;
-    if (shmctl(id, IPC_STAT, &segment) < 0) {
-        return SL_ANSWER_VALUE(-errno);
-    }
-    if (sl_ipc_known_has(known, (uint64_t)id)) {
-        return SL_ANSWER_PASS;
-    }
-    if (!is_of_tree(call->sv, segment.shm_cpid)) {
-        return SL_ANSWER_VALUE(-EACCES);
-    }
-    if (sl_ipc_known_reserve(known, segment_lives) == 0) {
-        sl_ipc_known_add(known, (uint64_t)id);
-    }
-    return SL_ANSWER_PASS;
-}
-
-/* A key that nobody has yet makes a segment of the caller's own. Should somebody be quicker, shmat
- * is asked again. */
-static sl_answer handle_shmget(sl_call *call)
-{
-    int id = shmget((key_t)call->args[0], 0, 0);
-    if (id < 0) {
-        return errno == ENOENT ? SL_ANSWER_PASS : SL_ANSWER_VALUE(-EACCES);
-    }
-    return judge_segment(call, id);
-}
-
-static sl_answer handle_shmat(sl_call *call)
-{
-    return judge_segment(call, (int)call->args[0]);
-}
-
-static sl_answer handle_shmctl(sl_call *call)
-{
-    int id = (int)call->args[0];
-    int command = (int)call->args[1];
-    bool one = command == IPC_RMID || command == IPC_SET || command == IPC_STAT ||
-               command == SHM_LOCK || command == SHM_UNLOCK;
-    sl_answer answer = one ? judge_segment(call, id) : SL_ANSWER_VALUE(-EPERM); /* lists of all */
-    if (answer.kind == SL_PASS && command == IPC_RMID) {
-        int r = shmctl(id, IPC_RMID, NULL);
-        sl_ipc_known_drop(&state_of(call)->memory, r == 0 ? (uint64_t)id : UINT64_MAX);
-        return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
-    }
-    return answer;
-}
-
-/* ---- semaphores and queues ---- */
-
-/* One of the two kinds: their calls differ by a count. */
-struct kind {
-    int (*get)(key_t key, const sl_call *call, int flags);
-    int (*remove)(int id);
-    bool (*lives)(uint64_t id);
-};
 
 static int get_semaphores(key_t key, const sl_call *call, int flags)
 {
@@ -151,8 +94,10 @@ static bool queue_lives(uint64_t id)
     return msgctl((int)id, IPC_STAT, &queue) == 0 || errno == EACCES;
 }
 
-static const struct kind semaphores = {get_semaphores, remove_semaphores, semaphores_live};
-static const struct kind queues = {get_queue, remove_queue, queue_lives};
+static const struct kind segments = {~(IPC_CREAT | IPC_EXCL), get_segment, remove_segment,
+                                     segment_lives};
+static const struct kind semaphores = {MODE, get_semaphores, remove_semaphores, semaphores_live};
+static const struct kind queues = {MODE, get_queue, remove_queue, queue_lives};
 
 /* Makes a new one, which is the tree's from its first moment: IPC_EXCL leaves no doubt who made
  * it. */
@@ -163,7 +108,7 @@ static int make(const sl_call *call, const struct kind *kind, sl_ipc_known *know
     if (r < 0) {
         return r;
     }
-    int id = kind->get(key, call, (flags & MODE) | IPC_CREAT | IPC_EXCL);
+    int id = kind->get(key, call, (flags & kind->flags) | IPC_CREAT | IPC_EXCL);
     if (id < 0) {
         return -errno;
     }
@@ -185,7 +130,7 @@ static sl_answer get(const sl_call *call, const struct kind *kind, sl_ipc_known 
         }
     }
     /* One that is there. Who has the key by now is told by the number, which is judged. */
-    int id = kind->get(key, call, flags & MODE);
+    int id = kind->get(key, call, flags & kind->flags);
     int error = errno;
     if (id < 0) {
         bool others = error == EACCES || error == EINVAL; /* not even that much is told of theirs */
@@ -218,6 +163,24 @@ static sl_answer control(const sl_call *call, const struct kind *kind, sl_ipc_kn
         return SL_ANSWER_VALUE(r);
     }
     return answer;
+}
+
+static sl_answer handle_shmget(sl_call *call)
+{
+    return get(call, &segments, &state_of(call)->segments, (int)call->args[2]);
+}
+
+static sl_answer handle_shmat(sl_call *call)
+{
+    return judge(call, &state_of(call)->segments);
+}
+
+static sl_answer handle_shmctl(sl_call *call)
+{
+    int command = (int)call->args[1];
+    bool one = command == IPC_RMID || command == IPC_SET || command == IPC_STAT ||
+               command == SHM_LOCK || command == SHM_UNLOCK;
+    return control(call, &segments, &state_of(call)->segments, command, one);
 }
 
 static sl_answer handle_semget(sl_call *call)
@@ -263,7 +226,7 @@ static sl_answer handle_msgctl(sl_call *call)
 static void teardown(void *state)
 {
     struct state *s = state;
-    sl_ipc_known_done(&s->memory);
+    sl_ipc_known_done(&s->segments);
     sl_ipc_known_done(&s->semaphores);
     sl_ipc_known_done(&s->queues);
 }
@@ -274,10 +237,7 @@ static void teardown(void *state)
     }
 
 static const sl_syscall_row rows[] = {
-    {.nr = SYS_shmget,
-     .flags = SL_ROW_MAY_CONTINUE,
-     .handler = handle_shmget,
-     .conds = {SL_ARG_NE(0, IPC_PRIVATE)}},
+    {.nr = SYS_shmget, .handler = handle_shmget},
     NUMBER(shmat, handle_shmat),
     NUMBER(shmctl, handle_shmctl),
     {.nr = SYS_semget, .handler = handle_semget},

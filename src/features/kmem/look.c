@@ -196,8 +196,14 @@ static void pass(struct look *l, const pid_t *list, size_t count, bool backwards
     l->whole = true;
     for (size_t i = 0; i < count; i++) {
         pid_t pid = list[backwards ? count - 1 - i : i];
-        if (!look_at_table(l, pid) && sl_proc_status(pid, "Threads") > 1) {
+        if (look_at_table(l, pid)) {
+            continue;
+        }
+        long threads = sl_proc_status(pid, "Threads");
+        if (threads > 1) {
             l->whole = look_at_threads(l, pid) && l->whole;
+        } else if (threads < 0 && threads != -ESRCH) {
+            l->whole = false;
         }
     }
 }
@@ -217,8 +223,9 @@ static void look_at_tree(struct look *l)
     }
     pid_t *now = list + SL_TREE_MAX;
     pid_t spare = atomic_load(&l->sv->helper_pid);
-    size_t count = sl_tree_list(spare, list, SL_TREE_MAX);
-    bool alone = is_one_thread(list, count);
+    bool all;
+    size_t count = sl_tree_list_whole(spare, list, SL_TREE_MAX, &all);
+    bool alone = all && is_one_thread(list, count);
     sl_freeze *held = alone ? NULL : sl_freeze_prepare(l->sv);
     if (held != NULL) {
         sl_freeze_begin(held);
@@ -226,8 +233,8 @@ static void look_at_tree(struct look *l)
     bool same = alone;
     pass(l, list, count, false);
     for (unsigned i = 1; !same && i < PASSES_MAX; i++) {
-        size_t then = sl_tree_list(spare, now, SL_TREE_MAX);
-        same = then == count && memcmp(list, now, count * sizeof(*list)) == 0;
+        size_t then = sl_tree_list_whole(spare, now, SL_TREE_MAX, &all);
+        same = all && then == count && memcmp(list, now, count * sizeof(*list)) == 0;
         memcpy(list, now, then * sizeof(*list));
         count = then;
         pass(l, list, count, i % 2 == 1);

@@ -120,7 +120,8 @@ static sl_answer wait_for_room(const struct sending *s, const sl_call *call)
                     .data = later,
                     .drop = drop,
                     .events = UV_WRITABLE,
-                    .deadline_ms = sl_deferred_deadline(s->to, SO_SNDTIMEO)};
+                    .deadline_ms = sl_deferred_deadline(s->to, SO_SNDTIMEO),
+                    .held = 2};
     return sl_deferred_start(call, fcntl(s->to, F_DUPFD_CLOEXEC, 0), &wait);
 }
 

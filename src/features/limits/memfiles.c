@@ -364,8 +364,8 @@ static void look_at_names(sl_memfiles *f, const struct root *root)
     }
 }
 
-/* sysvipc(7): segments that were made since the start, by a process of the tree or by one that is
- * gone. */
+/* sysvipc(7): segments that were made since the start, by a process of the tree, by us for one
+ * (features/ipc), or by one that is gone. */
 static uint64_t segments(const sl_memfiles *f, const pid_t *pids, size_t count)
 {
     char *line = NULL;
@@ -383,7 +383,7 @@ static uint64_t segments(const sl_memfiles *f, const pid_t *pids, size_t count)
             uid != geteuid() || changed < f->start.tv_sec) {
             continue;
         }
-        bool ours = kill(creator, 0) < 0;
+        bool ours = creator == getpid() || kill(creator, 0) < 0;
         for (size_t i = 0; i < count && !ours; i++) {
             ours = pids[i] == creator;
         }

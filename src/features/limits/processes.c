@@ -56,8 +56,9 @@ static bool is_fork(uint64_t nr)
 static bool is_unborn(pid_t tid)
 {
     char text[128];
-    if (sl_proc_read(tid, "syscall", text, sizeof(text)) <= 0) {
-        return false; /* gone, and its call with it */
+    ssize_t n = sl_proc_read(tid, "syscall", text, sizeof(text));
+    if (n <= 0) {
+        return n < 0 && n != -ENOENT && n != -ESRCH; /* gone, and its call with it; or who knows */
     }
     const char *at = text;
     uint64_t nr; /* "running" or "-1" is no number: perhaps */
@@ -76,11 +77,13 @@ static uint32_t count_tree(struct sl_procs_state *s, sl_supervisor *sv)
         }
     }
     size_t room = SL_MIN((size_t)max + 1, (size_t)SL_TREE_MAX);
+    bool whole;
     sl_autofree pid_t *list = malloc(room * sizeof(*list));
     if (list == NULL) {
         return max;
     }
-    return count + (uint32_t)sl_tree_list(sv->helper_pid, list, room);
+    count += (uint32_t)sl_tree_list_whole(sv->helper_pid, list, room, &whole);
+    return whole ? count : SL_MAX(count, max); /* who could not be asked may have any number */
 }
 
 static void remember(struct sl_procs_state *s, pid_t tid)

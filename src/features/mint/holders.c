@@ -135,7 +135,8 @@ static void search_list(struct search *s, const pid_t *list, size_t count)
 {
     for (size_t i = 0; s->missing > 0 && i < count; i++) {
         bool read = search_table(s, list[i]);
-        if (!read || (s->missing > 0 && sl_proc_status(list[i], "Threads") > 1)) {
+        long count_of_threads = read && s->missing > 0 ? sl_proc_status(list[i], "Threads") : 1;
+        if (!read || (count_of_threads != 1 && count_of_threads != -ESRCH)) {
             bool threads = search_threads(s, list[i]);
             s->whole = s->whole && (threads || read);
         }
@@ -165,17 +166,21 @@ static void search_tree(pid_t spare, struct search *s)
         return;
     }
     pid_t *now = list + SL_TREE_MAX;
-    size_t count = sl_tree_list(spare, list, SL_TREE_MAX);
+    bool all;
+    size_t count = sl_tree_list_whole(spare, list, SL_TREE_MAX, &all);
     for (unsigned i = 0; s->missing > 0 && i < LISTS; i++) {
         s->whole = true;
         s->in_flight = false;
         search_tables_and_messages(s, list, count);
-        size_t then = sl_tree_list(spare, now, SL_TREE_MAX);
+        bool still_all;
+        size_t then = sl_tree_list_whole(spare, now, SL_TREE_MAX, &still_all);
         if (then == count && memcmp(list, now, count * sizeof(*list)) == 0) {
+            s->whole = s->whole && all && still_all;
             return;
         }
         memcpy(list, now, then * sizeof(*list));
         count = then;
+        all = still_all;
         s->whole = false;
     }
 }

@@ -133,7 +133,8 @@ static void close_now(int fd)
 int sl_kept_add(sl_kept *m, int fd)
 {
     struct stat st;
-    sl_autoclose int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    sl_autoclose int kept = own < 0 ? own : sl_call_take(own);
     if (kept < 0 || fstat(kept, &st) < 0) {
         return -ENFILE;
     }
@@ -153,6 +154,7 @@ int sl_kept_get(sl_kept *m, uint64_t ino, pid_t tid, int number)
     struct minted *s = find(m, ino);
     int r = s == NULL ? -ENODEV : fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
     if (s != NULL) {
+        r = r < 0 ? r : sl_call_take(r);
         r = r < 0 ? -EACCES : r;
         s->tid = tid;
         s->number = number;

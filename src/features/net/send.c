@@ -120,7 +120,8 @@ static sl_answer wait_and_send(sl_call *call, sl_sock *sock, struct sl_outgoing 
                     .data = w,
                     .drop = drop_waiting,
                     .events = UV_WRITABLE,
-                    .deadline_ms = sl_deferred_deadline(sock->fd, SO_SNDTIMEO)};
+                    .deadline_ms = sl_deferred_deadline(sock->fd, SO_SNDTIMEO),
+                    .held = w == NULL ? 0 : w->out.fd_count + (w->out.unix_pin >= 0)};
     return sl_deferred_start(call, sl_steal_fd(&sock->fd), &wait);
 }
 

@@ -150,8 +150,8 @@ static sl_answer handle_getdents(sl_call *call)
 {
     char path[PATH_MAX];
     sl_autoclose int fd = sl_listing_pin(call, (int)call->args[0]);
-    if (fd < 0) {
-        return SL_ANSWER_PASS;
+    if (fd < 0) { /* the kernel has the error, but for what is ours */
+        return fd == -EMFILE || fd == -ENFILE ? SL_ANSWER_VALUE(-ENOMEM) : SL_ANSWER_PASS;
     }
     switch (sl_pids_place_of(call, fd, path)) {
     case SL_PIDS_TOP:

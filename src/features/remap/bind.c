@@ -7,6 +7,7 @@
 
 #include "core/util.h"
 #include "features/remap/remap_int.h"
+#include "kernel/place.h"
 #include "policy/verdict.h"
 
 #define REALS_MAX 8
@@ -211,8 +212,10 @@ sl_answer sl_remap_handle_bind(sl_call *call)
 {
     struct binding b = {.state = sl_remap_of(call->sv)};
     int len = (int)call->args[2];
-    if (sl_sock_pin(call, (int)call->args[0], &b.sock) < 0) {
-        return SL_ANSWER_PASS; /* the kernel has the error */
+    int pinned = sl_sock_pin(call, (int)call->args[0], &b.sock);
+    if (pinned < 0) { /* the kernel has the error, but for what is ours */
+        bool theirs = pinned == -EBADF || pinned == -ENOTSOCK || !sl_place_fetches();
+        return theirs ? SL_ANSWER_PASS : SL_ANSWER_VALUE(pinned);
     }
     if (!sl_sock_has_port(&b.sock)) {
         sl_sock_done(&b.sock);

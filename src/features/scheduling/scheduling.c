@@ -2,8 +2,10 @@
  * and group. Only to itself; who else may be signalled is another question (signals/signals.c), and
  * what reads another process's memory or pages is Landlock's.
  *
- * The calls name their target by number, so continuing is safe: a number that the tree gives up
- * comes to somebody else only after all the other ones have been given out. */
+ * The calls name their target by number, and have no other way. The number of the caller's own
+ * process stays its own; another's may be somebody else's by the time the call goes on, when its
+ * process has ended and the tree has gone through all other numbers meanwhile. What is left of that
+ * is in docs/THREAT-MODEL.md. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -35,7 +37,7 @@ static sl_answer judge(const sl_call *call, pid_t pid)
     if (pid <= 0 || sl_tree_has(call->sv->helper_pid, pid)) {
         return SL_ANSWER_PASS; /* what negative numbers mean the kernel says */
     }
-    return SL_ANSWER_VALUE(sl_proc_status(pid, "Tgid") < 0 ? -ESRCH : -EPERM);
+    return SL_ANSWER_VALUE(sl_proc_status(pid, "Tgid") == -ESRCH ? -ESRCH : -EPERM);
 }
 
 /* A group is the tree's when the process that leads it is: nobody outside comes into it but of its

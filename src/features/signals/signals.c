@@ -2,11 +2,13 @@
  * send each other. Whom else the tree may reach is isolate_signals' matter: Landlock's, and where
  * it does not know signals, ours.
  *
- * The calls name their target by number, so continuing is safe: our own processes are older than
- * the tree and their numbers stay theirs, and a number that the tree gives up comes to somebody
- * else only after all the other ones have been given out. */
+ * The calls name their target by number, and a number does not stay with whom it was judged
+ * (target.c). A call goes on only where the number cannot be another's: the caller's own process, a
+ * group that is none of ours, or where the kernel judges once more. All else is sent from here,
+ * through a pidfd, and a number that nobody has is answered so. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -20,6 +22,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/signals/target.h"
 #include "kernel/landlock.h"
 #include "kernel/place.h"
 #include "kernel/proc.h"
@@ -34,14 +37,9 @@
 #define ANON_INODE_FS_MAGIC 0x09041934
 #endif
 
-static bool judges_all(const sl_policy *policy)
-{
-    return sl_policy_isolates_signals(policy) && !sl_landlock_holds(SL_HOLDS_SIGNALS);
-}
-
 static bool promised(const sl_policy *policy)
 {
-    return judges_all(policy) &&
+    return sl_target_judges_all(policy) &&
            !sl_strv_has(&policy->allow_degraded, sl_landlock_protections[SL_HOLDS_SIGNALS].name);
 }
 
@@ -51,33 +49,25 @@ static bool wanted(const sl_policy *policy)
     return true;
 }
 
-/* True for a process or thread of ours. One that does not exist is nobody's, nor is what no process
- * can be called. */
-static bool is_ours(const sl_supervisor *sv, pid_t pid)
-{
-    if (pid <= 0) {
-        return false;
-    }
-    long tgid = sl_proc_status(pid, "Tgid");
-    return tgid > 0 && (tgid == getpid() || tgid == getppid() ||
-                        (sv->helper_pid != 0 && tgid == sv->helper_pid));
-}
-
-/* True for whoever must not be signalled: ours, and where nobody else asks, all that is outside. */
-static bool is_out_of_reach(const sl_supervisor *sv, pid_t pid)
-{
-    return is_ours(sv, pid) || (judges_all(sv->policy) && sl_proc_status(pid, "Tgid") > 0 &&
-                                !sl_tree_has(sv->helper_pid, pid));
-}
-
 static bool is_our_group(const sl_supervisor *sv, pid_t pgid)
 {
     return pgid == getpgid(0) || pgid == getpgid(getppid()) ||
            (sv->helper_pid != 0 && pgid == getpgid(sv->helper_pid));
 }
 
+#define EVERYBODY ((pid_t)-1)
+
+/* Held first: the number may be another's by the time it is signalled. */
+static bool signal_member(const sl_supervisor *sv, pid_t pid, pid_t pgid, int sig)
+{
+    sl_autoclose int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    bool meant = fd >= 0 && (pgid == EVERYBODY || getpgid(pid) == pgid);
+    return meant && !sl_target_is_ours(sv, pid) && sl_tree_has(sv->helper_pid, pid) &&
+           syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0;
+}
+
 /* A group that one of ours belongs to (the guardian shares the command's), or where nobody else
- * asks any group, or (0) everybody: the members that are of the tree get the signal, one by one.
+ * asks any group, or everybody: the members that are of the tree get the signal, one by one.
  * kill(2): "everybody" leaves the caller out. */
 static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
 {
@@ -92,46 +82,121 @@ static sl_answer signal_group(const sl_call *call, pid_t pgid, int sig)
     int count = 0;
     size_t n = sl_tree_list(call->sv->helper_pid, list, SL_TREE_MAX);
     for (size_t i = 0; i < n; i++) {
-        bool meant = pgid == 0 ? list[i] != caller : getpgid(list[i]) == pgid;
-        if (meant && kill(list[i], sig) == 0) {
-            count++;
-        }
+        bool meant = pgid == EVERYBODY ? list[i] != caller : getpgid(list[i]) == pgid;
+        count += meant && signal_member(call->sv, list[i], pgid, sig);
     }
     return SL_ANSWER_VALUE(count > 0 ? 0 : -ESRCH);
+}
+
+/* The sender that a receiver is told is the engine, unless the kernel judges, or the signal is for
+ * the caller's own process: there the call goes on. `info_at`: of rt_sigqueueinfo(2), or 0. */
+static sl_answer signal_one(const sl_call *call, pid_t number, bool thread, uint64_t info_at)
+{
+    siginfo_t info;
+    sl_target target;
+    int r;
+    if (sl_target_is_ours(call->sv, number)) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    if (number == call->tid || (!thread && sl_target_is_caller(call, number))) {
+        return SL_ANSWER_PASS;
+    }
+    if (sl_target_kernel_judges(call->sv)) {
+        r = sl_target_judge(call->sv, number);
+        return r < 0 ? SL_ANSWER_VALUE(r) : SL_ANSWER_PASS;
+    }
+    if (info_at != 0 && sl_call_read(call, info_at, &info, sizeof(info)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    r = sl_target_open(call->sv, number, thread, &target);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
+    }
+    r = sl_call_valid(call)
+            ? sl_target_send(&target, (int)call->args[1], info_at != 0 ? &info : NULL)
+            : -ESRCH;
+    sl_target_done(&target);
+    return SL_ANSWER_VALUE(r);
 }
 
 static sl_answer handle_kill(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
     if (pid > 0) {
-        return is_out_of_reach(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+        return signal_one(call, pid, false, 0);
     }
-    pid_t pgid = pid == 0 ? getpgid(call->tid) : pid == -1 ? 0 : -pid;
+    if (pid == EVERYBODY) {
+        return sl_call_valid(call) ? signal_group(call, EVERYBODY, (int)call->args[1])
+                                   : SL_ANSWER_VALUE(-ESRCH);
+    }
+    pid_t pgid = pid == 0 ? getpgid(call->tid) : pid == INT_MIN ? -1 : -pid;
     if (!sl_call_valid(call) || pgid < 0) {
         return SL_ANSWER_VALUE(-ESRCH);
     }
-    if (pid != -1 && !is_our_group(call->sv, pgid) && !judges_all(call->sv->policy)) {
-        return SL_ANSWER_PASS;
+    if (!is_our_group(call->sv, pgid) && !sl_target_judges_all(call->sv->policy)) {
+        return SL_ANSWER_PASS; /* ours stay in theirs, and who is in no group of ours is not ours */
     }
     sl_answer answer = signal_group(call, pgid, (int)call->args[1]);
-    bool foreign = answer.value == -ESRCH && pid != -1 && kill(-pgid, 0) == 0;
+    bool foreign = answer.value == -ESRCH && kill(-pgid, 0) == 0;
     return foreign ? SL_ANSWER_VALUE(-EPERM) : answer;
 }
 
-/* Calls whose first argument names one process or thread. */
-static sl_answer handle_target(sl_call *call)
+static sl_answer handle_tkill(sl_call *call)
+{
+    pid_t tid = (pid_t)call->args[0];
+    return tid > 0 ? signal_one(call, tid, true, 0) : SL_ANSWER_PASS; /* EINVAL */
+}
+
+static sl_answer handle_sigqueue(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[0];
-    return pid > 0 && is_out_of_reach(call->sv, pid) ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    if (pid <= 0) {
+        return SL_ANSWER_PASS; /* nobody is called so */
+    }
+    return call->args[2] == 0 ? SL_ANSWER_VALUE(-EFAULT)
+                              : signal_one(call, pid, false, call->args[2]);
+}
+
+/* Where nobody is isolated the call goes on: the kernel asks for a thread of that process, which is
+ * none of ours, and ours keep their numbers. */
+static sl_answer signal_thread(const sl_call *call, int sig, uint64_t info_at)
+{
+    pid_t tgid = (pid_t)call->args[0];
+    pid_t tid = (pid_t)call->args[1];
+    siginfo_t info;
+    sl_target target;
+    if (tgid <= 0 || tid <= 0) {
+        return SL_ANSWER_PASS; /* EINVAL */
+    }
+    if (sl_target_is_ours(call->sv, tgid)) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    if (!sl_target_judges_all(call->sv->policy) || sl_target_is_caller(call, tgid)) {
+        return SL_ANSWER_PASS;
+    }
+    if (info_at != 0 && sl_call_read(call, info_at, &info, sizeof(info)) < 0) {
+        return SL_ANSWER_VALUE(-EFAULT);
+    }
+    int r = sl_target_open(call->sv, tid, true, &target);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r);
+    }
+    r = target.tgid != tgid || !sl_call_valid(call)
+            ? -ESRCH
+            : sl_target_send(&target, sig, info_at != 0 ? &info : NULL);
+    sl_target_done(&target);
+    return SL_ANSWER_VALUE(r);
 }
 
 static sl_answer handle_tgkill(sl_call *call)
 {
-    pid_t tgid = (pid_t)call->args[0];
-    pid_t tid = (pid_t)call->args[1];
-    bool out = tgid > 0 && tid > 0 && /* what other numbers mean the kernel says */
-               (is_out_of_reach(call->sv, tgid) || is_out_of_reach(call->sv, tid));
-    return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    return signal_thread(call, (int)call->args[2], 0);
+}
+
+static sl_answer handle_tgsigqueue(sl_call *call)
+{
+    return call->args[3] == 0 ? SL_ANSWER_VALUE(-EFAULT)
+                              : signal_thread(call, (int)call->args[2], call->args[3]);
 }
 
 /* PIDFD_SIGNAL_THREAD and _THREAD_GROUP. _PROCESS_GROUP could be the guardian's. */
@@ -164,13 +229,11 @@ static long target_of(int fd)
         return -EBADF;
     }
     snprintf(path, sizeof(path), dir ? "/proc/self/fd/%d/status" : "/proc/self/fdinfo/%d", fd);
-    errno = 0;
     long pid = sl_proc_number(path, dir ? "Tgid" : "Pid");
     if (pid > 0) {
         return pid;
     }
-    bool ended = dir ? errno == ESRCH || errno == ENOENT : errno == 0 && pid < 0;
-    return ended ? 0 : -EPERM;
+    return pid == (dir ? -ESRCH : -ENODATA) ? 0 : -EPERM; /* "-1" is no number */
 }
 
 /* A pidfd or such a directory of our own for whom the caller's means, where that one cannot be
@@ -217,30 +280,61 @@ static sl_answer handle_pidfd_send_signal(sl_call *call)
     if (with_info && sl_call_read(call, call->args[2], &info, sizeof(info)) < 0) {
         return SL_ANSWER_VALUE(-EFAULT);
     }
-    if (pid < 0 || is_out_of_reach(call->sv, (pid_t)pid) || !sl_call_valid(call)) {
-        return SL_ANSWER_VALUE(pid < 0 ? pid : -EPERM);
+    long r = pid > 0 ? sl_target_judge(call->sv, (pid_t)pid) : pid;
+    if (r < 0 || !sl_call_valid(call)) {
+        return SL_ANSWER_VALUE(r < 0 ? r : -EPERM);
     }
-    if (sl_policy_isolates_signals(call->sv->policy) && !judges_all(call->sv->policy)) {
+    if (sl_target_kernel_judges(call->sv)) {
         return SL_ANSWER_PASS;
     }
-    long r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
-                     (unsigned)call->args[3]);
+    r = syscall(SYS_pidfd_send_signal, fd, (int)call->args[1], with_info ? &info : NULL,
+                (unsigned)call->args[3]);
     return SL_ANSWER_VALUE(r < 0 ? -errno : 0);
+}
+
+/* Set from here, on the pinned file, and taken back when the number was another's by then. */
+static sl_answer set_owner(const sl_call *call, pid_t pid)
+{
+    sl_target target;
+    sl_autoclose int fd = sl_call_pin(call, (int)call->args[0]);
+    int r = fd < 0 ? fd : sl_target_open(call->sv, pid, false, &target);
+    if (r < 0) {
+        return SL_ANSWER_VALUE(r == -EBADF || r == -ESRCH ? r : -EPERM);
+    }
+    r = !sl_call_valid(call) ? -ESRCH : fcntl(fd, F_SETOWN, pid) < 0 ? -errno : 0;
+    if (r == 0 &&
+        (sl_target_send(&target, 0, NULL) < 0 || sl_proc_status(pid, "Tgid") != target.tgid)) {
+        (void)fcntl(fd, F_SETOWN, 0);
+        r = -ESRCH;
+    }
+    sl_target_done(&target);
+    return SL_ANSWER_VALUE(r);
 }
 
 /* SIGIO and whatever F_SETSIG makes of it go to the owner that is named here. */
 static sl_answer handle_fcntl(sl_call *call)
 {
     pid_t pid = (pid_t)call->args[2];
-    if ((int)call->args[1] != F_SETOWN) {
+    const sl_supervisor *sv = call->sv;
+    if ((int)call->args[1] != F_SETOWN || pid == 0 || pid == INT_MIN) {
         return SL_ANSWER_PASS;
     }
-    bool out = pid > 0 && is_out_of_reach(call->sv, pid);
     if (pid < 0) { /* a group is the tree's when the process that leads it is */
-        out = is_our_group(call->sv, -pid) ||
-              (judges_all(call->sv->policy) && !sl_tree_has(call->sv->helper_pid, -pid));
+        bool out = is_our_group(sv, -pid) ||
+                   (sl_target_judges_all(sv->policy) && !sl_tree_has(sv->helper_pid, -pid));
+        return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
     }
-    return out ? SL_ANSWER_VALUE(-EPERM) : SL_ANSWER_PASS;
+    if (sl_target_is_ours(sv, pid)) {
+        return SL_ANSWER_VALUE(-EPERM);
+    }
+    if (sl_target_is_caller(call, pid)) {
+        return SL_ANSWER_PASS;
+    }
+    if (!sl_target_kernel_judges(sv)) {
+        return set_owner(call, pid);
+    }
+    int r = sl_target_judge(sv, pid);
+    return r < 0 ? SL_ANSWER_VALUE(r) : SL_ANSWER_PASS;
 }
 
 /* Owners that are named through memory could be changed behind the check. */
@@ -257,10 +351,10 @@ static const sl_bpf_rule settled[] = {
 
 static const sl_syscall_row rows[] = {
     ROW(kill, handle_kill),
-    ROW(tkill, handle_target),
+    ROW(tkill, handle_tkill),
     ROW(tgkill, handle_tgkill),
-    ROW(rt_sigqueueinfo, handle_target),
-    ROW(rt_tgsigqueueinfo, handle_tgkill),
+    ROW(rt_sigqueueinfo, handle_sigqueue),
+    ROW(rt_tgsigqueueinfo, handle_tgsigqueue),
     ROW(pidfd_send_signal, handle_pidfd_send_signal),
     {.nr = SYS_fcntl,
      .flags = SL_ROW_MAY_CONTINUE,

@@ -37,22 +37,23 @@ static void test_status(void **state)
     assert_int_equal(sl_proc_status(SL_PROC_SELF, "Tgid"), getpid());
     assert_int_equal(sl_proc_status(getpid(), "PPid"), getppid());
     assert_int_equal(sl_proc_status(SL_PROC_SELF, "Threads"), 1);
-    assert_int_equal(sl_proc_status(SL_PROC_SELF, "Tgi"), -1);
-    assert_int_equal(sl_proc_status(SL_PROC_SELF, "gid"), -1);   /* not the end of another */
-    assert_int_equal(sl_proc_status(SL_PROC_SELF, "State"), -1); /* no number */
-    assert_int_equal(sl_proc_status(0, "Tgid"), -1);             /* nobody, and not this process */
-    assert_int_equal(sl_proc_status(-1, "Tgid"), -1); /* what failed is not this process either */
+    assert_int_equal(sl_proc_status(SL_PROC_SELF, "Tgi"), -ENODATA);
+    assert_int_equal(sl_proc_status(SL_PROC_SELF, "gid"), -ENODATA);   /* not the end of another */
+    assert_int_equal(sl_proc_status(SL_PROC_SELF, "State"), -ENODATA); /* no number */
+    assert_int_equal(sl_proc_status(0, "Tgid"), -ESRCH); /* nobody, and not this process */
+    assert_int_equal(sl_proc_status(-1, "Tgid"),
+                     -ESRCH); /* what failed is not this process either */
     assert_int_equal(sl_proc_open(-1, "status", O_RDONLY), -ESRCH);
     sl_proc_family(-1, &tgid, &parent);
-    assert_int_equal(tgid, -1);
+    assert_int_equal(tgid, -ESRCH);
     sl_proc_family(SL_PROC_SELF, &tgid, &parent);
     assert_int_equal(tgid, getpid());
     assert_int_equal(parent, getppid());
     pid_t gone = somebody_gone();
-    assert_int_equal(sl_proc_status(gone, "Tgid"), -1);
+    assert_int_equal(sl_proc_status(gone, "Tgid"), -ESRCH);
     sl_proc_family(gone, &tgid, &parent);
-    assert_int_equal(tgid, -1);
-    assert_int_equal(parent, -1);
+    assert_int_equal(tgid, -ESRCH);
+    assert_int_equal(parent, -ESRCH);
 }
 
 /* A process chooses its name, and a status file begins with it. */
@@ -98,7 +99,7 @@ static void test_read(void **state)
     assert_true(sl_proc_read_at(dir, "comm", text, sizeof(text)) > 0);
     assert_int_equal(sl_proc_read_at(dir, "none", text, sizeof(text)), -ENOENT);
     assert_true(sl_proc_number("/proc/self/status", "Tgid") == getpid());
-    assert_int_equal(sl_proc_number("/nonexistent", "Tgid"), -1);
+    assert_int_equal(sl_proc_number("/nonexistent", "Tgid"), -ESRCH);
 }
 
 /* A file's name that would not fit is refused, never cut to another one. */
@@ -119,7 +120,7 @@ static void test_names(void **state)
     assert_int_equal(sl_proc_link(SL_PROC_SELF, name, text, sizeof(text)), -ENAMETOOLONG);
     memset(name, 'x', sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    assert_int_equal(sl_proc_status(SL_PROC_SELF, name), -1);
+    assert_int_equal(sl_proc_status(SL_PROC_SELF, name), -ENODATA);
 }
 
 static void test_links(void **state)

@@ -55,8 +55,30 @@ static int program_shares(char **args)
     int status;
     LIVE_CHECK(waitpid(child, &status, 0) == child && status == 0);
     LIVE_CHECK(strcmp(memory, "child") == 0);
-    LIVE_CHECK(shmctl(keyed, IPC_STAT, &segment) == 0 && segment.shm_cpid == getpid());
+    LIVE_CHECK(shmget(own, SIZE, IPC_CREAT | 0600) == keyed);
+    LIVE_CHECK(shmget(own, SIZE, IPC_CREAT | IPC_EXCL | 0600) < 0 && errno == EEXIST);
+    LIVE_CHECK(shmget(own, 2 * SIZE, 0600) < 0 && errno == EINVAL);
+    LIVE_CHECK(shmget(IPC_PRIVATE, 0, 0600) < 0 && errno == EINVAL);
+    LIVE_CHECK(shmctl(keyed, IPC_STAT, &segment) == 0 && segment.shm_cpid == getppid());
     LIVE_CHECK(shmctl(keyed, IPC_RMID, NULL) == 0 && shmctl(nameless, IPC_RMID, NULL) == 0);
+    return 0;
+}
+
+/* args: a key that nobody has. What a child has made is the tree's when it has ended, too. */
+static int program_inherits(char **args)
+{
+    key_t own = (key_t)strtol(args[0], NULL, 10);
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        char *memory = shmat(shmget(own, SIZE, IPC_CREAT | IPC_EXCL | 0600), NULL, 0);
+        _exit(memory == (void *)-1 ? 1 : (memcpy(memory, "child", 6), 0));
+    }
+    LIVE_CHECK(waitpid(child, &status, 0) == child && status == 0);
+    int id = shmget(own, SIZE, 0600);
+    char *memory = shmat(id, NULL, 0);
+    LIVE_CHECK(memory != (void *)-1 && strcmp(memory, "child") == 0);
+    LIVE_CHECK(shmctl(id, IPC_RMID, NULL) == 0);
     return 0;
 }
 
@@ -176,6 +198,16 @@ static void shared_memory_is_the_trees_own(void **state)
     assert_int_equal(r, 0);
 }
 
+static void segments_outlive_their_makers(void **state)
+{
+    (void)state;
+    char key[16];
+    snprintf(key, sizeof(key), "%d", 0x52000000 | (int)getpid());
+    SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", "isolate_ipc", "true", NULL);
+    assert_int_equal(
+        live_run(&(struct live_run){.policy = policy, .program = "inherits", .args = {key}}), 0);
+}
+
 static void semaphores_and_queues_are_the_trees_own(void **state)
 {
     (void)state;
@@ -227,6 +259,7 @@ int main(int argc, char **argv)
 {
     static const struct live_program programs[] = {
         {"shares", program_shares},
+        {"inherits", program_inherits},
         {"meets", program_meets},
         {"names", program_names},
         {NULL, NULL},
@@ -235,6 +268,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shared_memory_is_the_trees_own),
         cmocka_unit_test(semaphores_and_queues_are_the_trees_own),
         cmocka_unit_test(named_queues_are_the_trees_own),
+        cmocka_unit_test(segments_outlive_their_makers),
     };
     live_start(argc, argv, programs);
     return cmocka_run_group_tests(tests, NULL, NULL);
