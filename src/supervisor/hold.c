@@ -145,10 +145,11 @@ static int stop_new(struct hold *h)
 {
     h->list[0] = h->tgid;
     h->listed = 1;
+    bool whole = true;
     if (h->way->whom == SL_HOLD_TREE) {
-        h->listed = sl_tree_list(h->job.call.sv->helper_pid, h->list, SL_TREE_MAX);
+        h->listed = sl_tree_list_whole(h->job.call.sv->helper_pid, h->list, SL_TREE_MAX, &whole);
     }
-    int found = h->listed == 0 || h->listed == SL_TREE_MAX ? -EPERM : 0;
+    int found = h->listed == 0 || h->listed == SL_TREE_MAX ? -EPERM : !whole;
     for (size_t i = 0; found >= 0 && i < h->listed; i++) {
         int r = stop_new_of(h, h->list[i]);
         found = r < 0 ? r : found + r;
