@@ -39,9 +39,7 @@
 #define SETTLE_MS   10000 /* for the others to stop, on a machine that has much else to do */
 #define CALL_MS     10000 /* for the call to end; then the process does */
 #define LOOK_NS     20000
-#define LISTS_TREE  3   /* that find nobody new, one after the other (hold_others) */
-#define WAIT_MS_MAX 100 /* of a call that cannot end, until it is tried anew */
-#define RESTARTS    512 /* ERESTARTSYS of the kernel, which no program sees */
+#define LISTS_TREE  3 /* that find nobody new, one after the other (hold_others) */
 #define OPTIONS     (PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
 struct hold {
@@ -301,34 +299,11 @@ static bool result_of(pid_t tid, long *ret_result)
     return true;
 }
 
-static _Atomic uint64_t *wait_of(const sl_call *call)
-{
-    return &call->sv->hold_waits[(size_t)call->tid % SL_HOLD_WAITS];
-}
-
-/* Being stopped breaks a wait of the kernel's off, for room on a stream, and the call comes again:
- * at once it would be the same, so the longer the more often. A caller's number and the time. */
-static unsigned wait_ms_of(const sl_call *call)
-{
-    uint64_t wait = atomic_load(wait_of(call));
-    return (pid_t)(wait >> 32) == call->tid ? (unsigned)wait : 0;
-}
-
-static void note_wait(const sl_call *call, bool again)
-{
-    unsigned last_ms = wait_ms_of(call);
-    unsigned wait_ms = SL_MIN(SL_MAX(last_ms * 2, 1u), (unsigned)WAIT_MS_MAX);
-    if (again || last_ms > 0) {
-        atomic_store(wait_of(call), again ? (uint64_t)call->tid << 32 | wait_ms : 0);
-    }
-}
-
 /* The caller stands behind its call, or is gone, and nobody else has gone on. */
 static void judge(struct hold *h)
 {
     long result = 0;
     bool known = result_of(h->job.call.tid, &result);
-    note_wait(&h->job.call, known && result == -RESTARTS);
     if (h->way->judge != NULL &&
         (!known || (result >= 0 && !h->way->judge(&h->job.call, result, &h->memo)))) {
         end_tree(h);
@@ -396,9 +371,7 @@ sl_answer sl_hold_continue(const sl_call *call, const sl_hold_way *way)
         free(h);
         return SL_ANSWER_VALUE(-ENOBUFS);
     }
-    unsigned wait_ms = wait_ms_of(call);
     h->job = (sl_job){.call = *call, .perform = perform, .free = free_job};
-    h->job.due_ms = wait_ms == 0 ? 0 : sl_clock_now_ms() + wait_ms;
     h->way = way;
     h->memo = (sl_hold_memo){0};
     h->tgid = tgid;

@@ -23,7 +23,6 @@
 #define SL_FEATURES_MAX 48
 #define SL_CHAIN_MAX    10  /* handlers of one system call */
 #define SL_CHAINS_MAX   256 /* system calls that may be trapped at once, and none */
-#define SL_HOLD_WAITS   64  /* callers whose calls did not end, of whom is known */
 #define SL_PIDFD_CACHE  64  /* threads whose pidfd is kept; a power of two */
 
 /* The errno that only the dispatcher gives: proof that traps reach it (canary). */
@@ -101,9 +100,8 @@ typedef struct sl_supervisor {
     } pidfds[SL_PIDFD_CACHE]; /* dispatcher thread only */
     struct sl_deferred_queue *deferred;
     struct sl_vfile_state *vfile;
-    struct sl_listing_state *listing;           /* dispatcher thread only */
-    struct sl_worker *worker;                   /* dispatcher thread only */
-    _Atomic uint64_t hold_waits[SL_HOLD_WAITS]; /* hold.c */
+    struct sl_listing_state *listing; /* dispatcher thread only */
+    struct sl_worker *worker;         /* dispatcher thread only */
 } sl_supervisor;
 
 /* Chains and states for the features of the list that this policy wants. `policy` and `view`

@@ -5,10 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <time.h>
 
-#include "core/clock.h"
-#include "core/util.h"
 #include "kernel/thread.h"
 #include "supervisor/supervisor.h"
 
@@ -24,43 +21,17 @@ struct sl_worker {
     sl_job **last;
 };
 
-/* Takes the first job that is due out of the queue. NULL: *ret_due_ms says when one is, or 0. */
-static sl_job *take_due(struct sl_worker *w, uint64_t *ret_due_ms)
-{
-    uint64_t now = sl_clock_now_ms();
-    uint64_t due_ms = 0;
-    for (sl_job **at = &w->first; *at != NULL; at = &(*at)->next) {
-        sl_job *job = *at;
-        if (job->due_ms <= now) {
-            w->count--;
-            *at = job->next;
-            w->last = job->next == NULL ? at : w->last;
-            return job;
-        }
-        due_ms = due_ms == 0 ? job->due_ms : SL_MIN(due_ms, job->due_ms);
-    }
-    *ret_due_ms = due_ms;
-    return NULL;
-}
-
-static void wait_for_job(struct sl_worker *w, uint64_t due_ms)
-{
-    if (due_ms == 0) {
-        pthread_cond_wait(&w->more, &w->lock);
-        return;
-    }
-    struct timespec until = {.tv_sec = (time_t)(due_ms / 1000),
-                             .tv_nsec = (long)(due_ms % 1000) * 1000000};
-    pthread_cond_clockwait(&w->more, &w->lock, CLOCK_MONOTONIC, &until);
-}
-
 static sl_job *next_job(struct sl_worker *w)
 {
     pthread_mutex_lock(&w->lock);
-    sl_job *job = NULL;
-    uint64_t due_ms = 0;
-    while (!w->over && (job = take_due(w, &due_ms)) == NULL) {
-        wait_for_job(w, due_ms);
+    while (w->first == NULL && !w->over) {
+        pthread_cond_wait(&w->more, &w->lock);
+    }
+    sl_job *job = w->over ? NULL : w->first;
+    if (job != NULL) {
+        w->count--;
+        w->first = job->next;
+        w->last = w->first == NULL ? &w->first : w->last;
     }
     pthread_mutex_unlock(&w->lock);
     return job;

@@ -1,5 +1,5 @@
 /* The worker: a thread for calls whose doing may block, which the dispatcher must never do. One a
- * run, from the first job on; it takes them in turn, but for those that are to wait. */
+ * run, from the first job on; it takes them in turn. */
 #ifndef SANDLOCK_SUPERVISOR_WORKER_H
 #define SANDLOCK_SUPERVISOR_WORKER_H
 
@@ -13,7 +13,6 @@ typedef struct sl_job {
     /* On the worker: does it, and says the answer. Not called any more when the run ends. */
     sl_answer (*perform)(struct sl_job *job);
     void (*free)(struct sl_job *job);
-    uint64_t due_ms;     /* not before; sl_clock_now_ms, 0: now */
     struct sl_job *next; /* the worker's */
 } sl_job;
 

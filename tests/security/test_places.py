@@ -132,15 +132,6 @@ def test_NET_29_a_watch_whose_name_changes(box, attack):
 
 
 @pytest.mark.netns
-def test_NET_29_a_message_that_waits_for_room(box, attack):
-    """Who waits beside it is not woken all the time."""
-    words = [attack("places"), "blocks"]
-    expected = [("waits", "whole"), ("got", str(1 << 20))]
-    assert steps(box.bare(words).ok()) == expected
-    assert steps(box(*RULES, cmd=words).ok()) == expected
-
-
-@pytest.mark.netns
 def test_NET_29_more_sockets_than_are_kept(sandlock, attack):
     """A bounded table: a socket more is an error, and what is closed makes room."""
     sandlock.place = places.contained()

@@ -7,7 +7,6 @@
  *   floods COUNT          as many sockets at once, and then one that connects nowhere
  *   watches COUNT         asks for a watch while another thread waits in the kernel, as often
  *   lays TRIES OPEN SECRET  the kernel lays the second name over the first while a watch is asked
- *   blocks                a message waits for room beside a thread that waits: is it left alone?
  *   flies HOST PORT       sends by sockets that nobody had meanwhile: they lay in a message */
 #include "attack.h"
 
@@ -18,7 +17,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -282,7 +280,7 @@ static pthread_t begin(void *(*run)(void *))
     blocked_tid = 0;
     pthread_create(&thread, NULL, run, NULL);
     while (blocked_tid == 0 || strchr("SD", state_of(blocked_tid)) == NULL ||
-           (run != wait_for_child && run != wait_for_cloned_child && poll(&p, 1, 0) > 0)) {
+           (run == send_until_blocked && poll(&p, 1, 0) > 0)) {
         sched_yield();
     }
     return thread;
@@ -384,49 +382,6 @@ static int lays(char **args)
     return 0;
 }
 
-static void *send_much(void *arg)
-{
-    static char data[1 << 20];
-    struct iovec iov = {data, sizeof(data)};
-    struct msghdr m = {NULL, 0, &iov, 1, NULL, 0, 0};
-    blocked_tid = gettid();
-    while (iov.iov_len > 0) {
-        ssize_t n = sendmsg(way[0], &m, MSG_NOSIGNAL);
-        if (n < 0) {
-            report("sendmsg", -1);
-            break;
-        }
-        iov.iov_len -= (size_t)n;
-    }
-    shutdown(way[0], SHUT_WR);
-    return arg;
-}
-
-/* Waits that end by themselves against those that are broken off: which are ten, or a thousand,
- * first. */
-static int blocks(char **args)
-{
-    struct epoll_event event;
-    long whole = 0, broken = 0, got = 0;
-    static char data[65536];
-    int epoll = epoll_create1(0);
-    (void)args;
-    socketpair(AF_UNIX, SOCK_STREAM, 0, way);
-    pthread_t thread = begin(send_much);
-    while (whole < 10 && broken < 1000) {
-        int r = epoll_wait(epoll, &event, 1, 20);
-        whole += r == 0;
-        broken += r < 0 && errno == EINTR;
-    }
-    printf("waits %s\n", whole == 10 ? "whole" : "broken");
-    for (ssize_t n; (n = read(way[1], data, sizeof(data))) != 0;) {
-        got += n > 0 ? n : 0;
-    }
-    pthread_join(thread, NULL);
-    printf("got %ld\n", got);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static const struct {
@@ -435,8 +390,7 @@ int main(int argc, char **argv)
         int (*run)(char **args);
     } verbs[] = {{"closes", 2, closes},     {"rebinds", 1, rebinds}, {"fd_sends", 2, fd_sends},
                  {"accepted", 0, accepted}, {"pairs", 1, pairs},     {"floods", 1, floods},
-                 {"flies", 2, flies},       {"watches", 1, watches}, {"lays", 3, lays},
-                 {"blocks", 0, blocks}};
+                 {"flies", 2, flies},       {"watches", 1, watches}, {"lays", 3, lays}};
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (argc == 2 + verbs[i].args && strcmp(argv[1], verbs[i].verb) == 0) {
             return verbs[i].run(argv + 2);
