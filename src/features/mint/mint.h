@@ -9,7 +9,7 @@
 
 #include "supervisor/supervisor.h"
 
-/* Our descriptor of the socket that this number of the caller's stands for now: a duplicate, which
+/* Our descriptor of the socket that this number of the caller's means: a duplicate, which
  * the caller of this closes. -EBADF, -ENOTSOCK, -EACCES; -ENODEV for a socket that we did not make,
  * or have let go. */
 int sl_mint_find(const sl_call *call, int fd);

@@ -101,18 +101,18 @@ static void test_types(void **state)
 static void test_modes(void **state)
 {
     (void)state;
-    SL_AUTO(sl_fsview) view = view_of("/work", "/work/secret");
+    SL_AUTO(sl_fsview) view = view_of("/srv/own", "/srv/own/secret");
     struct stat file = {.st_mode = S_IFREG, .st_dev = 1, .st_ino = 2};
     struct stat dir = {.st_mode = S_IFDIR, .st_dev = 1, .st_ino = 3};
     assert_int_equal(sl_strv_add(&view->readable, "/usr"), 0);
     assert_int_equal(sl_strv_add(&view->listed, "/home"), 0);
     assert_int_equal(sl_strv_add(&view->devices, "/dev/null"), 0);
-    assert_int_equal(sl_fsview_modes(view, "/work/a", &file), R_OK | W_OK | X_OK);
-    assert_int_equal(sl_fsview_modes(view, "/workshop", &file), 0);
+    assert_int_equal(sl_fsview_modes(view, "/srv/own/a", &file), R_OK | W_OK | X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/srv/ownshop", &file), 0);
     assert_int_equal(sl_fsview_modes(view, "/usr/bin/sh", &file), R_OK | X_OK);
     assert_int_equal(sl_fsview_modes(view, "/dev/null", &file), R_OK | W_OK);
-    assert_int_equal(sl_fsview_modes(view, "/work/secret", &file), 0);
-    assert_int_equal(sl_fsview_modes(view, "/work/secret", &dir), X_OK);
+    assert_int_equal(sl_fsview_modes(view, "/srv/own/secret", &file), 0);
+    assert_int_equal(sl_fsview_modes(view, "/srv/own/secret", &dir), X_OK);
     assert_int_equal(sl_fsview_modes(view, "/home/a", &dir), R_OK | X_OK);
     assert_int_equal(sl_fsview_modes(view, "/home/a", &file), 0);
     assert_int_equal(sl_fsview_modes(view, "/", &dir), X_OK);
