@@ -286,7 +286,7 @@ for path in sys.argv[1:]:
 
 
 @pytest.mark.parametrize("options", [
-    (), ("-r", "/"), ("-r", "/", "-w", "?/tmp"), ("-w", "/tmp", "-r", "/", "--fs-deny=/var"),
+    (), ("-r", "/"), ("-r", "/", "-w", "?/tmp"), ("-w", "/tmp", "-r", "/", "--fs-deny=/srv"),
     ("-r", "/usr", "-r", "?/lib64", "-r", "/etc", "-r", "/proc", "-r", "{python}", "-w", "."),
     ("-r", "/", "--isolate-pids"), ("-r", "/", "--fs-deny={secret}"), ("-w", "/")])
 def test_access_tells_what_open_does(sandlock, options):
@@ -298,7 +298,7 @@ def test_access_tells_what_open_does(sandlock, options):
     options = [o.format(secret=secret) for o in options]
     work = sandlock.work / "file"
     work.write_text("x")
-    paths_ = ["/", "/usr", "/etc", "/etc/passwd", "/tmp", "/var", "/var/tmp", "/dev/null", "/dev/zero",
+    paths_ = ["/", "/usr", "/etc", "/etc/passwd", "/tmp", "/srv", "/var/tmp", "/dev/null", "/dev/zero",
               "/dev/shm", "/proc/self/status", sandlock.work, work, sandlock.home, secret,
               os.path.realpath("/usr/bin/env")]
     run = sandlock(*options, cmd=[sys.executable, "-c", TRUTH, *paths_]).ok()
