@@ -57,7 +57,7 @@ def test_counts_of_requests(sandlock, api):
 
 @pytest.mark.parametrize("victim,reason", [("engine", "error"), ("child", "signaled")])
 def test_a_killed_process_is_told(sandlock, victim, reason):
-    running = sandlock.start(cmd=["sh", "-c", "echo up; sleep 1000 & wait"])
+    running = sandlock.start(cmd=["sh", "-c", "sleep 1000 & echo up; wait"])
     assert running.line() == "up\n"
     os.kill(getattr(Roles(running.pid), victim), signal.SIGKILL)
     run = running.finish()
