@@ -19,21 +19,13 @@ static bool wanted(const sl_policy *policy)
 }
 
 /* Whether its descriptors may be had, and so anything of it: access mode checking (ptrace(2)),
- * which its memory does not tell yet, for that is the engine's own until execve. Which nobody may
- * look into: for this question it may be; no instruction of the command has run. */
+ * which its memory does not tell yet, for that is the engine's own until execve. */
 static int reach(const sl_call *call)
 {
-    if (!sl_place_fetches()) {
-        return 0;
-    }
-    int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    int r = sl_call_pin(call, -1);
-    prctl(PR_SET_DUMPABLE, was > 0, 0, 0, 0);
-    return r == -EBADF ? 0 : -EFAULT;
+    return !sl_place_fetches() || sl_call_pin(call, -1) == -EBADF ? 0 : -EFAULT;
 }
 
-static int answer_question(const sl_call *call)
+static int exchange(const sl_call *call)
 {
     sl_canary_question q;
     int r = sl_call_read(call, call->args[1], &q, sizeof(q));
@@ -42,7 +34,20 @@ static int answer_question(const sl_call *call)
         atomic_store(&call->sv->reads_alone, true);
         r = sl_supervisor_writes(call->sv) ? -EFAULT : 0;
     }
-    return r < 0 ? r : reach(call);
+    return r;
+}
+
+/* Nobody may look into the engine, and where only /proc/PID/mem is left neither may it into itself:
+ * that file is root's then (proc(5)). For this question it may be looked into; no instruction of the
+ * command has run. */
+static int answer_question(const sl_call *call)
+{
+    int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    int r = exchange(call);
+    r = r < 0 ? r : reach(call);
+    prctl(PR_SET_DUMPABLE, was > 0, 0, 0, 0);
+    return r;
 }
 
 /* The child asks once, before execve; afterwards connect(-1) is the plain mistake it looks like. */
