@@ -222,13 +222,26 @@ static bool has_all_of(const struct hold *h, pid_t pid)
     return threads == count;
 }
 
+/* A dead one that we hold stays, and is counted, until somebody waits for it: the engine does, for
+ * all that its threads hold. Whoever has a number again that was ours is ours, too, or is not. */
+static bool is_ours_yet(const struct held *held)
+{
+    char state = state_of(held->tid);
+    return state != '\0' && ((held->tid == held->tgid && is_gone(state)) ||
+                             sl_proc_status(held->tid, "TracerPid") == gettid());
+}
+
+/* Asked in this order: who is there behind the count was there at the count. */
 static bool has_all(const struct hold *h)
 {
-    size_t i = 0;
-    while (i < h->listed && has_all_of(h, h->list[i])) {
-        i++;
+    bool all = true;
+    for (size_t i = 0; all && i < h->listed; i++) {
+        all = has_all_of(h, h->list[i]);
     }
-    return i == h->listed;
+    for (size_t i = 0; all && i < h->count; i++) {
+        all = is_ours_yet(&h->held[i]);
+    }
+    return all;
 }
 
 /* A thread that executes a program gets its process's number, and ends all others. */
@@ -236,7 +249,7 @@ static void forget_gone(struct hold *h)
 {
     size_t kept = 0;
     for (size_t i = 0; i < h->count; i++) {
-        if (state_of(h->held[i].tid) != '\0') {
+        if (is_ours_yet(&h->held[i])) {
             h->held[kept++] = h->held[i];
         }
     }

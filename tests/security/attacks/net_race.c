@@ -42,10 +42,29 @@ static void *flip(void *arg)
 
 #define LINKS      64
 #define LINK_STACK 16384u
-#define A_THREAD   (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+#define A_THREAD                                                                                   \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
+     CLONE_CHILD_CLEARTID)
 
 static char stacks[LINKS][LINK_STACK] __attribute__((aligned(16)));
+static atomic_int taken[LINKS]; /* the kernel takes it back when who stands there has ended */
 static atomic_uint made;
+
+static int next_link(void *arg);
+
+static int make_link(unsigned n, void *arg)
+{
+    unsigned i = n % LINKS;
+    while (atomic_load(&taken[i]) != 0) {
+        sched_yield();
+    }
+    atomic_store(&taken[i], 1);
+    int tid = clone(next_link, stacks[i] + LINK_STACK, A_THREAD, arg, NULL, NULL, &taken[i]);
+    if (tid < 0) {
+        atomic_store(&taken[i], 0);
+    }
+    return tid;
+}
 
 /* One lives at a time, or two. */
 static int next_link(void *arg)
@@ -53,8 +72,7 @@ static int next_link(void *arg)
     int *fds = arg;
     unsigned own = atomic_fetch_add(&made, 1);
     dup2(fds[own & 1], slot);
-    while (!atomic_load(&stop) &&
-           clone(next_link, stacks[(own + 1) % LINKS] + LINK_STACK, A_THREAD, arg) < 0) {
+    while (!atomic_load(&stop) && make_link(own + 1, arg) < 0) {
     }
     syscall(SYS_exit, 0);
     return 0;
@@ -90,7 +108,7 @@ static long send_local(long rounds)
             flip(fds);
         }
     } else if (chain) {
-        clone(next_link, stacks[0] + LINK_STACK, A_THREAD, fds);
+        make_link(0, fds);
     } else {
         pthread_create(&thread, NULL, flip, fds);
     }
