@@ -10,7 +10,7 @@ _sandlock_run()
         --uid --gid --allow-syscalls --deny-syscalls --extra-deny-syscalls
         -m --max-memory -c --max-cpu --max-open-files --cpu-cores --num-cpus -t --timeout
         --time-start --random-seed --env --hostname --gpu --name --allow-degraded
-        -e --exec-shell --status-fd'
+        -e --exec-shell --status-fd --http-ca-bundle'
     local flags='-i --interactive --allow-raw-sockets --no-udp --port-remap --isolate-ipc
         --isolate-signals --isolate-pids --allow-debug
         --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump

@@ -13,6 +13,7 @@ static void shake_client(sl_flow *flow)
 {
     int r = sl_conn_connect(flow->client);
     if (r == -EAGAIN) {
+        sl_conn_acknowledge(flow->client); /* clients say their last word in two small pieces */
         sl_conn_want(flow->client, true, false);
         return;
     }

@@ -9,8 +9,10 @@
 #include "core/fd.h"
 #include "core/trace.h"
 #include "http/gateway_int.h"
+#include "net/tls/bundle.h"
 #include "net/tls/roots.h"
 #include "net/tls/tls.h"
+#include "policy/verdict.h"
 
 int sl_trust_make(sl_gateway *gw, const char *cert, size_t cert_len, const char *key,
                   size_t key_len, sl_error *err)
@@ -68,17 +70,21 @@ static int make_ca(const sl_gateway *gw, const char *user, size_t user_len, sl_b
     return r < 0 ? sl_error_set(err, -r, "no memory for certificates") : 0;
 }
 
-/* What the user had set, the system's, ours. */
+/* What the user had set, the system's, ours; or, for who meets nobody but us, as little as will do:
+ * clients read a system's roots for longer than all that stands in between takes. */
 static int make_bundle(const sl_gateway *gw, const char *user, size_t user_len, sl_buf *out,
                        sl_error *err)
 {
+    if (sl_policy_owns_trust(gw->policy)) {
+        return sl_bundle_make_own(user, user_len, sl_ca_pem(gw->ca), out, err);
+    }
     if (user_len > 0) { /* its certificates: a key beside them is not for the child */
-        int r = sl_roots_add_pem(out, user, user_len);
+        int r = sl_bundle_add_pem(out, user, user_len);
         if (r < 0) {
             return r;
         }
     }
-    return sl_roots_bundle(NULL, 0, sl_ca_pem(gw->ca), out, err);
+    return sl_bundle_make(NULL, 0, sl_ca_pem(gw->ca), out, err);
 }
 
 /* Fills `out` with the content of one. */
@@ -94,7 +100,7 @@ static int make_memfd(sl_gateway *gw, enum sl_artefact artefact, const char *use
     char name[32];
     sl_buf out;
     snprintf(name, sizeof(name), "sandlock-%s", sl_artefact_name(artefact));
-    sl_buf_init(&out, SL_ROOTS_BUNDLE_MAX + SL_LINK_PEM_MAX);
+    sl_buf_init(&out, SL_BUNDLE_MAX + SL_LINK_PEM_MAX);
     int r = makers[artefact](gw, user, user_len, &out, err);
     if (r == 0) {
         *ret_fd = sl_fd_memfd(name, sl_buf_head(&out), out.len);

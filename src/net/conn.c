@@ -184,6 +184,12 @@ int sl_conn_raw_fd(const sl_conn *c)
     return c->top == &c->sock.filter ? c->sock.fd : -1;
 }
 
+void sl_conn_acknowledge(sl_conn *c)
+{
+    static const int on = 1;
+    (void)setsockopt(c->sock.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 void sl_conn_probe_peer(sl_conn *c)
 {
     static const int on = 1;

@@ -73,6 +73,10 @@ void sl_conn_kick(sl_conn *c);
 /* Whether the other end closed or sent something while nobody was reading; one system call. */
 bool sl_conn_is_quiet(sl_conn *c);
 
+/* Acknowledges at once what came (tcp(7), TCP_QUICKACK): who has not turned Nagle's algorithm off
+ * (RFC 896) holds its next small piece back until then, up to 40 ms. */
+void sl_conn_acknowledge(sl_conn *c);
+
 /* The other end has sent its last. From now on the kernel asks it now and then whether it is there
  * at all (tcp(7), TCP_KEEPIDLE): one that has only half closed answers. */
 void sl_conn_probe_peer(sl_conn *c);

@@ -76,6 +76,7 @@ typedef struct sl_policy {
     char *http_ca;             /* PEM files */
     char *http_key;
     char *http_ca_out;
+    char *http_ca_bundle; /* "own" or "merged"; NULL: as the rules have it */
     sl_strv http_upstream_ca;
     sl_strv http_no_inspect_text; /* host patterns passed through untouched */
     sl_host_pattern *http_no_inspect;

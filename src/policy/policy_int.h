@@ -31,6 +31,7 @@ int sl_take_net_bind(sl_policy *policy, const char *value, const char *what, sl_
 int sl_take_http_allow(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_http_deny(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_http_ports(sl_policy *policy, const char *value, const char *what, sl_error *err);
+int sl_take_ca_bundle(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_no_inspect(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_allow_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err);
 int sl_take_deny_syscall(sl_policy *policy, const char *value, const char *what, sl_error *err);

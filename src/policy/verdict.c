@@ -125,6 +125,16 @@ bool sl_policy_needs_trust(const sl_policy *p)
     return false;
 }
 
+bool sl_policy_owns_trust(const sl_policy *p)
+{
+    if (p->http_ca_bundle != NULL) {
+        return strcmp(p->http_ca_bundle, "own") == 0;
+    }
+    bool direct = sl_verdict_is_open(p) || p->net_allow_count > 0 || p->net_host_count > 0 ||
+                  p->net_connect.count > 0;
+    return !direct && p->http_no_inspect_count == 0;
+}
+
 /* ---- rules and destinations ---- */
 
 /* `public` grants names as `*` does; what they resolve to is sl_policy_may_dial's. */

@@ -14,6 +14,8 @@ bool sl_policy_needs_names(const sl_policy *p);   /* rules that name hosts: our 
 bool sl_policy_needs_gateway(const sl_policy *p); /* HTTP, host or DNS rules exist */
 bool sl_policy_needs_trust(
     const sl_policy *p); /* TLS may be intercepted: the child must trust our CA */
+/* Only the run's CA is of use to the child, for all TLS that is permitted ends at the gateway. */
+bool sl_policy_owns_trust(const sl_policy *p);
 bool sl_policy_wants_identity(const sl_policy *p); /* privileged, uid or gid: a user namespace */
 bool sl_policy_restricts_bind(
     const sl_policy *p); /* net_bind given, or net_allow given and empty */

@@ -1,9 +1,11 @@
 """What makes an unmodified program believe the CA of its run: every variable and every file of
 conf/trust and conf/ca-bundles leads to it, and only where HTTP rules need it."""
 
+from pathlib import Path
+
 import pytest
 
-from harness import paths
+from harness import paths, pki
 
 CONF = paths.TESTS.parent / "conf"
 OWN = "what the package brought\n"
@@ -79,7 +81,8 @@ def test_variables(sandlock):
     bundles = {name for name, artefact in rows("trust", "variable") if artefact == "bundle"}
     script = "for v; do eval f=\\$$v; echo \"== $v\"; cat \"$f\"; done"
     ca = sandlock.tmp / "run-ca.pem"
-    run = sandlock("-r/", HTTP, f"--http-ca-out={ca}", cmd=["sh", "-c", script, "sh", *variables]).ok()
+    run = sandlock("-r/", HTTP, "--http-ca-bundle=merged", f"--http-ca-out={ca}",
+                   cmd=["sh", "-c", script, "sh", *variables]).ok()
     found = dict(part.split("\n", 1) for part in run.out.split("== ")[1:])
     assert list(found) == variables
     for name, text in found.items():
@@ -94,3 +97,39 @@ def test_bundle_of_the_system(sandlock, path):
     """Also where this system has none: programs look at one place after the other."""
     text, ca = read_inside(sandlock, path, HTTP)
     assert ca in text
+
+
+@pytest.fixture
+def system_roots(sandlock):
+    """One root of the system's, and what finds out how many certificates a bundle has."""
+    bundles = [Path(p) for (p,) in rows("ca-bundles", "bundle") if Path(p).exists()]
+    if not bundles:
+        pytest.skip("this system has no bundle of authorities")
+    return bundles[0].read_text()
+
+
+def bundle_inside(box, *options, **kw):
+    run = box("-r/", HTTP, *options, cmd=["sh", "-c", "cat $SSL_CERT_FILE"], **kw).ok()
+    return run.out.count("BEGIN CERTIFICATE"), run.out
+
+
+@pytest.mark.parametrize("more, merged", [
+    ([], False), (["--net-deny=b.test"], False), (["--net-allow=unix:/run/x.sock"], False),
+    (["--net-allow=192.0.2.1:443"], True), (["--net-allow-host=b.test"], True),
+    (["--net-connect=443"], True), (["--http-no-inspect=b.test"], True),
+    (["--http-ca-bundle=merged"], True), (["--net-allow=b.test:443", "--http-ca-bundle=own"], False)])
+def test_the_systems_roots_are_for_who_meets_others(sandlock, system_roots, more, merged):
+    count, _ = bundle_inside(sandlock, *more)
+    assert (count == 1) if not merged else (count > system_roots.count("BEGIN CERTIFICATE") - 8)
+
+
+def test_what_the_user_added_stays(sandlock, system_roots, tmp_path):
+    """A CA of one's own in SSL_CERT_FILE, for servers of the command's own."""
+    added = pki.root().read_text()
+    both = tmp_path / "both.pem"
+    both.write_text(system_roots + added)
+    count, text = bundle_inside(sandlock, env={"SSL_CERT_FILE": str(both)})
+    body = added.split("-----")[2].strip()
+    assert body in text and count == 2, text
+    run = sandlock(HTTP, "--http-ca-bundle=none", cmd=["true"])
+    assert run.rc == 2 and "expected own or merged" in run.err, str(run)

@@ -38,8 +38,8 @@ static int exchange(const sl_call *call)
 }
 
 /* Nobody may look into the engine, and where only /proc/PID/mem is left neither may it into itself:
- * that file is root's then (proc(5)). For this question it may be looked into; no instruction of the
- * command has run. */
+ * that file is root's then (proc(5)). For this question it may be looked into; no instruction of
+ * the command has run. */
 static int answer_question(const sl_call *call)
 {
     int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);

@@ -41,6 +41,14 @@ int sl_take_nonempty(sl_policy *policy, const char *value, const char *what, sl_
     return value[0] == '\0' ? sl_error_usage(err, "%s: expected a value, found ''", what) : 0;
 }
 
+int sl_take_ca_bundle(sl_policy *policy, const char *value, const char *what, sl_error *err)
+{
+    (void)policy;
+    return strcmp(value, "own") == 0 || strcmp(value, "merged") == 0
+               ? 0
+               : sl_error_usage(err, "%s: expected own or merged, found '%s'", what, value);
+}
+
 int sl_take_path(sl_policy *policy, const char *value, const char *what, sl_error *err)
 {
     (void)policy;

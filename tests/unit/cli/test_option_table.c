@@ -29,6 +29,7 @@ static const struct {
     {"http_ca", "/ca.pem"},
     {"http_key", "/key.pem"},
     {"http_ca_out", "/out.pem"},
+    {"http_ca_bundle", "own"},
     {"http_upstream_ca", "/up.pem"},
     {"http_no_inspect", "a.test"},
     {"resolve", "a.test=192.0.2.1"},

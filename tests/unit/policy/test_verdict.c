@@ -70,6 +70,37 @@ static void test_what_is_restricted(void **state)
     }
 }
 
+/* Whether something that speaks TLS is met by the child itself. */
+static void test_owns_trust(void **state)
+{
+    static const struct {
+        const char *words[7];
+        bool own;
+    } cases[] = {
+        {{"http_allow", "GET a.test", NULL}, true},
+        {{"http_deny", "GET a.test", NULL}, true},
+        {{"http_allow", "GET a.test", "net_allow", "", NULL}, true},
+        {{"http_allow", "GET a.test", "net_allow", "unix:/run/docker.sock", NULL}, true},
+        {{"http_allow", "GET a.test", "net_deny", "b.test", NULL}, true},
+        {{"http_allow", "GET a.test", "http_no_inspect", "b.test", NULL}, false},
+        {{"http_allow", "GET a.test", "net_allow", "db.test:5432", NULL}, false},
+        {{"http_allow", "GET a.test", "net_allow", "udp://ntp.test:123", NULL}, false},
+        {{"http_allow", "GET a.test", "net_allow", "127.0.0.1:8443", NULL}, false},
+        {{"http_allow", "GET a.test", "net_allow_hosts", "b.test", NULL}, false},
+        {{"http_allow", "GET a.test", "net_connect", "443", NULL}, false},
+        {{"http_allow", "GET a.test", "http_ca_bundle", "merged", NULL}, false},
+        {{"http_allow", "GET a.test", "net_connect", "443", "http_ca_bundle", "own", NULL}, true},
+        {{NULL}, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(cases); i++) {
+        SL_AUTO(sl_policy) p = make(cases[i].words);
+        if (sl_policy_owns_trust(p) != cases[i].own) {
+            fail_msg("case %zu", i);
+        }
+    }
+}
+
 static void test_net_rules(void **state)
 {
     (void)state;
@@ -308,13 +339,13 @@ static void test_open_policy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_restricted),  cmocka_unit_test(test_net_rules),
-        cmocka_unit_test(test_wide_rules_stay_out), cmocka_unit_test(test_loopback_literals),
-        cmocka_unit_test(test_deny_wins),           cmocka_unit_test(test_only_net_deny),
-        cmocka_unit_test(test_net_connect),         cmocka_unit_test(test_hosts_and_udp),
-        cmocka_unit_test(test_http_rules),          cmocka_unit_test(test_only_http_deny),
-        cmocka_unit_test(test_nothing_allowed),     cmocka_unit_test(test_no_inspect),
-        cmocka_unit_test(test_open_policy),
+        cmocka_unit_test(test_what_is_restricted), cmocka_unit_test(test_owns_trust),
+        cmocka_unit_test(test_net_rules),          cmocka_unit_test(test_wide_rules_stay_out),
+        cmocka_unit_test(test_loopback_literals),  cmocka_unit_test(test_deny_wins),
+        cmocka_unit_test(test_only_net_deny),      cmocka_unit_test(test_net_connect),
+        cmocka_unit_test(test_hosts_and_udp),      cmocka_unit_test(test_http_rules),
+        cmocka_unit_test(test_only_http_deny),     cmocka_unit_test(test_nothing_allowed),
+        cmocka_unit_test(test_no_inspect),         cmocka_unit_test(test_open_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

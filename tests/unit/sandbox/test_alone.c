@@ -39,6 +39,7 @@ static const struct {
     {"http_ca", "/dev/null", KERNEL, NULL},
     {"http_key", "/dev/null", KERNEL, NULL},
     {"http_ca_out", "/dev/null", KERNEL, NULL},
+    {"http_ca_bundle", "own", KERNEL, NULL},
     {"http_upstream_ca", "/dev/null", KERNEL, NULL},
     {"http_no_inspect", "a.test", KERNEL, NULL},
     {"resolve", "a.test=192.0.2.1", SUPERVISOR, "rules that name hosts, addresses or requests"},

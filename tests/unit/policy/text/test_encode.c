@@ -38,6 +38,7 @@ static sl_policy *full_policy(void)
         {"http_ca", "/ca.pem"},
         {"http_key", "/key.pem"},
         {"http_ca_out", "/out.pem"},
+        {"http_ca_bundle", "merged"},
         {"http_upstream_ca", "/roots.pem"},
         {"http_no_inspect", "*.pinned.example"},
         {"resolve", "api.example.com=192.0.2.1:8443"},

@@ -250,6 +250,7 @@ static const struct {
     {"http_ca", {"/ca.pem"}},
     {"http_key", {"/key.pem"}},
     {"http_ca_out", {"/out.pem"}},
+    {"http_ca_bundle", {"own"}},
     {"http_upstream_ca", {"/roots.pem", "/more roots.pem"}},
     {"http_no_inspect", {"*.pinned.example", "one.example"}},
     {"resolve", {"api.example.com=192.0.2.1:8443", "b.test=[::1]"}},
