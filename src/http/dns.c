@@ -72,6 +72,9 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
     int r = sl_synth_assign(gw->synth, name, ret_v4);
     if (r == 0) {
         sl_synth_to_v6(ret_v4, ret_v6);
+        if (gw->expect_tls != NULL) {
+            gw->expect_tls(gw); /* who asks for a name will connect to it */
+        }
     }
     SL_TRACE(SL_TRACE_FLOW, "name '%s': %s", name,
              r == 0 ? "granted" : "no address is left for it");

@@ -42,6 +42,7 @@ typedef struct service {
     uv_poll_t link_poll;
     uv_prepare_t reaper;
     uv_timer_t sweeper;
+    uv_idle_t ahead;
     bool sweeping;
     uint64_t turn;      /* of the loop */
     uint64_t link_turn; /* when the link last had a message */
@@ -230,6 +231,27 @@ static int ensure_trust(sl_gateway *gw)
     return 0;
 }
 
+/* One piece a turn of the loop, so that what comes meanwhile is served between. */
+static void work_ahead(uv_idle_t *idle)
+{
+    service *s = idle->data;
+    sl_error err;
+    if (s->gw.ca == NULL) {
+        (void)ensure_trust(&s->gw);
+        return;
+    }
+    (void)sl_trust_client_ctx(&s->gw, &err); /* without roots the flow itself tells it */
+    uv_idle_stop(idle);
+}
+
+static void expect_tls(sl_gateway *gw)
+{
+    service *s = (service *)gw;
+    if (gw->client_ctx == NULL && sl_policy_needs_trust(gw->policy)) {
+        uv_idle_start(&s->ahead, work_ahead);
+    }
+}
+
 /* What the user gave must be right before anything runs; the engine waits for the answer. */
 static bool must_answer_now(const sl_gateway *gw, const hello *h)
 {
@@ -312,6 +334,7 @@ static int take_message(service *s, const void *data, size_t len, int fd)
     }
     case SL_LINK_TRUST:
         (void)ensure_trust(&s->gw);
+        expect_tls(&s->gw);
         return 0;
     case SL_LINK_QUIT:
         leave(&s->gw, true);
@@ -395,10 +418,11 @@ static int set_up(service *s, int link, sl_error *err)
     gw->open = sl_upstream_open;
     gw->loop = &s->loop;
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
-        uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0) {
+        uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0 ||
+        uv_idle_init(&s->loop, &s->ahead) < 0) {
         return sl_error_set(err, EMFILE, "the gateway cannot make its event loop");
     }
-    s->link_poll.data = s->reaper.data = s->sweeper.data = s;
+    s->link_poll.data = s->reaper.data = s->sweeper.data = s->ahead.data = s;
     gw->scratch = malloc(SL_SCRATCH_SIZE);
     gw->pool = sl_pool_new();
     gw->resolver = sl_resolver_new(gw->loop);
@@ -454,6 +478,7 @@ int sl_gateway_run(int link, const sl_protocol *http1)
     r = r == 0 ? sl_confine_self(&err) : r;
     s->hello = h;
     s->gw.trust = ensure_trust;
+    s->gw.expect_tls = expect_tls;
     s->gw.http1 = http1;
     if (r == 0 && must_answer_now(&s->gw, &h)) {
         r = make_trust(&s->gw, &h, &err);

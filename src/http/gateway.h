@@ -30,6 +30,7 @@ struct sl_gateway {
     sl_pool *pool;
     sl_ca *ca;                    /* NULL until the child must trust it */
     int (*trust)(sl_gateway *gw); /* makes it when it is first wanted; 0 or -errno */
+    void (*expect_tls)(sl_gateway *gw); /* something will soon speak it: makes that, and more */
     SSL_CTX *server_ctx;          /* towards the child */
     SSL_CTX *client_ctx;          /* towards upstreams; made for the first TLS flow */
     char *upstream_pem;           /* http_upstream_ca */

@@ -73,6 +73,30 @@ static bool may_be_virtual(const char *path)
     return strcmp(name, "hosts") == 0 || sl_artefact_may_be(name);
 }
 
+/* Shared libraries of TLS. Who opens one will want certificates within milliseconds, and has more to
+ * load until then: what the gateway makes meanwhile nobody waits for. */
+static bool is_tls_library(const char *path)
+{
+    static const char *const names[] = {"libssl.so", "libssl3.so", "libgnutls.so", "libmbedtls.so",
+                                        "libwolfssl.so"};
+    const char *name = strrchr(path, '/');
+    name = name == NULL ? path : name + 1;
+    size_t i = 0;
+    while (i < SL_ARRAY_LEN(names) && strncmp(name, names[i], strlen(names[i])) != 0) {
+        i++;
+    }
+    return i < SL_ARRAY_LEN(names);
+}
+
+/* Once a run. */
+static void want_certificates(struct sl_trust_state *t, const sl_call *call)
+{
+    if (!t->asked && call->sv->hooks.want_trust != NULL) {
+        t->asked = true;
+        (void)call->sv->hooks.want_trust(call->sv->hooks.flow_arg); /* else a deadline ends it */
+    }
+}
+
 struct held {
     unsigned file;
     bool cloexec;
@@ -104,6 +128,9 @@ static sl_answer handle_open(sl_call *call)
 {
     struct sl_trust_state *t = trust_of(call->sv);
     const sl_vfile_open *open = sl_vfile_asked(call);
+    if (open != NULL && t->expected && !t->asked && is_tls_library(open->given)) {
+        want_certificates(t, call);
+    }
     const char *path = open != NULL && may_be_virtual(open->given) ? sl_vfile_path(call) : NULL;
     if (path == NULL) {
         return SL_ANSWER_PASS;
@@ -125,10 +152,7 @@ static sl_answer handle_open(sl_call *call)
     if (copy != NULL) {
         *copy = held;
     }
-    if (!t->asked && call->sv->hooks.want_trust != NULL) {
-        t->asked = true;
-        (void)call->sv->hooks.want_trust(call->sv->hooks.flow_arg); /* else the deadline ends it */
-    }
+    want_certificates(t, call);
     return sl_deferred_start(call, -1,
                              &(sl_wait){.resume = resume_open,
                                         .data = copy,
