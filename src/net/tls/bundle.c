@@ -235,7 +235,7 @@ int sl_bundle_make_own_from(const sl_roots_places *places, const char *pem, size
     sl_buf_init(&system, SL_BUNDLE_MAX);
     int r = len > 0 ? bundle_system(&system, places) : 0;
     r = r < 0 ? r : index_make(&known, &system);
-    r = r < 0 ? r : add_pem(out, &known, pem, len);
+    r = r < 0 || len == 0 ? r : add_pem(out, &known, pem, len);
     r = r < 0 ? r : sl_bundle_add_pem(out, ca_pem, strlen(ca_pem));
     free(known.items);
     sl_buf_done(&system);
