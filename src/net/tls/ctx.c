@@ -103,7 +103,7 @@ int sl_tls_server_ctx(SSL_CTX **ret_ctx, sl_error *err)
         return sl_error_set(err, ENOMEM, "cannot set TLS up for the child");
     }
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
-    SSL_CTX_set_num_tickets(ctx, 0);
+    SSL_CTX_set_num_tickets(ctx, 1); /* good for nothing: wget waits 60 ms for one, else */
     *ret_ctx = ctx;
     return 0;
 }
