@@ -17,6 +17,7 @@
 #include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "engine/caller/refused.h"
 #include "kernel/proc.h"
 #include "policy/audit.h"
 
@@ -35,7 +36,9 @@ struct sl_report {
     uint64_t bytes_out;
     uint64_t bytes_in;
     size_t count;
-    struct line *lines; /* allocated at the first denial */
+    struct line *lines;      /* allocated at the first denial */
+    sl_refused *files;       /* at the first of a file */
+    const sl_policy *policy; /* or NULL */
 };
 
 sl_report *sl_report_new(int audit_fd, int status_fd)
@@ -54,6 +57,7 @@ void sl_report_free(sl_report *r)
     if (r != NULL) {
         pthread_mutex_destroy(&r->lock);
         free(r->lines);
+        sl_refused_free(r->files);
         free(r);
     }
 }
@@ -81,15 +85,26 @@ static void add_line(sl_report *r, const char *what, const char *allow_with, uin
     }
 }
 
-static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
-                  bool allowed, const char *address)
+/* Writes the line: with time and program, which are the same for every kind. */
+static void audit(const sl_report *r, sl_audit_event *e)
 {
     char when[SL_CLOCK_ISO_MAX];
     char exe[PATH_MAX];
     sl_buf line;
-    (void)sl_proc_link(pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
+    (void)sl_proc_link(e->pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
+    e->when = sl_clock_iso(when);
+    e->exe = exe;
+    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
+    if (sl_audit_line(e, &line) == 0) {
+        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
+    }
+    sl_buf_done(&line);
+}
+
+static void audit_net(const sl_report *r, pid_t pid, const sl_dest *dest,
+                      const sl_net_verdict *verdict, bool allowed, const char *address)
+{
     sl_audit_event e = {
-        .when = sl_clock_iso(when),
         .allow = allowed,
         .kind = "net",
         .transport = sl_proto_name(dest->proto),
@@ -99,13 +114,8 @@ static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_ver
         .rule = verdict->rule,
         .reason = allowed ? NULL : verdict->reason,
         .pid = pid,
-        .exe = exe,
     };
-    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
-    if (sl_audit_line(&e, &line) == 0) {
-        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
-    }
-    sl_buf_done(&line);
+    audit(r, &e);
 }
 
 static void describe(const sl_dest *dest, const char *host, char ret[SL_SUGGESTION_MAX])
@@ -128,7 +138,7 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         host = sl_addr_format(&dest->addr, address);
     }
     if (r->audit_fd >= 0) {
-        audit(r, pid, dest, verdict, allowed, host);
+        audit_net(r, pid, dest, verdict, allowed, host);
     }
     pthread_mutex_lock(&r->lock);
     if (allowed) {
@@ -153,6 +163,31 @@ void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
     r->denied++;
     add_line(r, call, allow_with, 1);
     pthread_mutex_unlock(&r->lock);
+}
+
+void sl_report_file(sl_report *r, pid_t pid, const sl_file_denial *denial)
+{
+    sl_audit_event e = {
+        .kind = "file",
+        .path = denial->path,
+        .access = sl_file_want_name(denial->want),
+        .rule = denial->by_rule ? "fs_denied" : NULL,
+        .reason = denial->by_rule ? "denied_by_rule" : "no_rule",
+        .pid = pid,
+    };
+    if (r->audit_fd >= 0) {
+        audit(r, &e);
+    }
+    pthread_mutex_lock(&r->lock);
+    r->denied++;
+    r->files = r->files == NULL ? sl_refused_new() : r->files;
+    sl_refused_add(r->files, denial);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void sl_report_policy(sl_report *r, const sl_policy *policy)
+{
+    r->policy = policy;
 }
 
 /* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
@@ -211,9 +246,21 @@ static int by_count(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+void sl_report_worked(sl_report *r)
+{
+    pthread_mutex_lock(&r->lock);
+    if (r->policy == NULL || !r->policy->explain) {
+        r->denied -= sl_refused_forget_asked(r->files);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 void sl_report_summary(sl_report *r)
 {
-    if (r->denied == 0 || r->count == 0) {
+    if (r->denied == 0 && r->policy != NULL && r->policy->explain) {
+        fprintf(stderr, "sandlock: nothing was denied\n");
+    }
+    if (r->denied == 0 || (r->count == 0 && r->files == NULL)) {
         return;
     }
     qsort(r->lines, r->count, sizeof(*r->lines), by_count);
@@ -231,6 +278,7 @@ void sl_report_summary(sl_report *r)
     if (r->count > SL_REPORT_SHOWN_MAX) {
         fprintf(stderr, "sandlock:   and %zu more\n", r->count - SL_REPORT_SHOWN_MAX);
     }
+    sl_refused_say(r->files, r->policy);
 }
 
 static double seconds(struct timeval t)

@@ -127,6 +127,15 @@ static int judge(const sl_call *call, int fd, const char *path, int type)
     return judge_owner(call->sv, fd, &st, type);
 }
 
+/* unix(7): whoever connects needs the right to write. What the socket's mode keeps from this user
+ * is no denial of ours. */
+static bool may_reach_outside(int fd)
+{
+    char link[SL_PROC_FD_NAME_MAX];
+    sl_proc_fd_name(fd, link);
+    return faccessat(AT_FDCWD, link, W_OK, 0) == 0;
+}
+
 int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, socklen_t len,
                 struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin)
 {
@@ -157,7 +166,7 @@ int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, soc
         sl_trace_write(SL_TRACE_FLOW, "thread %d to unix '%s': %s", (int)call->tid, real,
                        r == 0 ? "in reach" : strerrorname_np(-r));
     }
-    if (r == -EACCES) {
+    if (r == -EACCES && may_reach_outside(fd)) {
         sl_unix_decided(call, real, false);
     }
     if (r < 0) {
