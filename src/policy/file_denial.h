@@ -32,8 +32,8 @@ const char *sl_file_want_name(enum sl_file_want want);
 /* Whether a grant for reading would not do. */
 bool sl_file_want_writes(enum sl_file_want want);
 
-/* Writes `-r 'PATH'` or `-w 'PATH'`; "" for the root directory, of which nobody is told to grant
- * all, and for a path that no shell could be given. */
+/* Writes `-r 'PATH'` or `-w 'PATH'`, printable whatever is in the path; "" for the root directory,
+ * of which nobody is told to grant all, and for what does not fit. `size` is at least 8. */
 void sl_file_denial_suggest(const char *grant, bool writes, char *out, size_t size);
 
 #endif

@@ -52,7 +52,10 @@ static void the_flag_can_be_pasted(void **state)
     assert_string_equal(suggest("/it's", false), "-r '/it'\\''s'");
     assert_string_equal(suggest("/", false), "");
     assert_string_equal(suggest("/", true), "");
-    assert_string_equal(suggest("/a\nb", true), "");
+    assert_string_equal(suggest("/a\nb", true), "-w $'/a\\012b'");
+    assert_string_equal(suggest("/\xc3\xbc'\\", false), "-r $'/\\303\\274\\047\\134'");
+    assert_string_equal(
+        suggest("/\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", false), "");
     assert_string_equal(
         suggest("/a/very/long/path/that/does/not/fit/into/what/there/is/of/room", true), "");
 }

@@ -197,7 +197,7 @@ static void what_a_command_chose_is_made_printable(void **state)
     (void)state;
     sl_refused *r = sl_refused_new();
     refuse_read(r, "/a\x1b[2J\n");
-    assert_string_equal(said(r, NULL), "sandlock:   read /a?[2J?\n");
+    assert_string_equal(said(r, NULL), "sandlock:   read /a?[2J?:  -r $'/a\\033[2J\\012'\n");
 }
 
 /* What was tried as well stays. */
