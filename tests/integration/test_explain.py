@@ -209,6 +209,29 @@ def test_secrets_are_called_so_and_never_widened(sandlock):
     assert "replaces the default view" in lines[1] and len(lines) == 2
 
 
+def test_the_flag_of_any_name_can_be_pasted(sandlock, explain, outside):
+    """Nothing that a terminal obeys is shown, and a shell understands it."""
+    odd = outside / "\u00fc'\\ \x1b[2J"
+    odd.write_text("odd\n")
+    run = explain(cmd=["cat", odd])
+    line, = told(run)
+    assert "\x1b" not in line and line.isascii(), str(run)
+    words = subprocess.run(["bash", "-c", f"printf %s {line.split(':  ')[1]}"], capture_output=True,
+                           timeout=TIMEOUT).stdout
+    assert words == b"-r" + os.fsencode(odd)
+    assert explain("-r", odd, cmd=["cat", odd]).ok().out == "odd\n"
+
+
+def test_a_socket_where_nothing_may_be_made(sandlock, explain, outside):
+    at = outside / "socket"
+    cmd = [PYTHON, "-c", "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])", at]
+    sandlock.bare(cmd).ok()
+    at.unlink()
+    run = explain(cmd=cmd)
+    assert run.rc == 1 and told(run) == [f"create {at}:  -w '{outside}'"], str(run)
+    explain("-w", outside, cmd=cmd).ok()
+
+
 def test_a_deny_rule_is_no_suggestion(sandlock, outside):
     cmd = ["cat", outside / "file"]
     sandlock.bare(cmd).ok()

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -38,24 +41,25 @@ static void cut_slashes(char *path)
     }
 }
 
-/* False when nothing of it can be told: then there is nothing to be done with either. */
-static bool find(const sl_call *call, unsigned which, struct entry *e)
+static bool find_path(const sl_call *call, int dirfd, char *path, struct entry *e)
 {
-    sl_path_arg arg;
-    char path[PATH_MAX];
-    e->dir = -1;
-    if (!sl_explain_has_begun(call) || !sl_path_arg_of(call, which, &arg) ||
-        sl_path_read(call, &arg, path) < 0) {
-        return false;
-    }
     cut_slashes(path);
-    e->dir = sl_pin_parent(call, arg.dirfd, path, e->name);
+    e->dir = sl_pin_parent(call, dirfd, path, e->name);
     if (e->dir < 0 || strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0) {
         done(e);
         return false;
     }
     e->there = fstatat(e->dir, e->name, &e->st, AT_SYMLINK_NOFOLLOW) == 0;
     return true;
+}
+
+/* False when nothing of it can be told: then there is nothing to be done with either. */
+static bool find(const sl_call *call, unsigned which, struct entry *e)
+{
+    sl_path_arg arg;
+    char path[PATH_MAX];
+    return sl_explain_has_begun(call) && sl_path_arg_of(call, which, &arg) &&
+           sl_path_read(call, &arg, path) == 0 && find_path(call, arg.dirfd, path, e);
 }
 
 static bool is_refused(const sl_call *call, const struct entry *e)
@@ -78,16 +82,40 @@ static bool makes_device(const sl_call *call)
     return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
+static void look_at_new(const sl_call *call, struct entry *e)
+{
+    if (!e->there && is_refused(call, e)) {
+        sl_refusal_tell_entry(call, e->dir, e->name, SL_WANT_CREATE);
+    }
+    done(e);
+}
+
 sl_answer sl_explain_make(sl_call *call)
 {
     struct entry e;
-    if (makes_device(call) || !find(call, 0, &e)) {
+    if (!makes_device(call) && find(call, 0, &e)) {
+        look_at_new(call, &e);
+    }
+    return SL_ANSWER_PASS;
+}
+
+/* unix(7): a socket gets its name by bind(2). */
+sl_answer sl_explain_bind(sl_call *call)
+{
+    struct sockaddr_un sa = {0};
+    char path[PATH_MAX];
+    struct entry e;
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    uint64_t len = call->args[2];
+    if (!sl_explain_has_begun(call) || len <= head || len > sizeof(sa) ||
+        sl_call_read(call, call->args[1], &sa, len) < 0 || sa.sun_family != AF_UNIX ||
+        sa.sun_path[0] == '\0') {
         return SL_ANSWER_PASS;
     }
-    if (!e.there && is_refused(call, &e)) {
-        sl_refusal_tell_entry(call, e.dir, e.name, SL_WANT_CREATE);
+    snprintf(path, sizeof(path), "%.*s", (int)sizeof(sa.sun_path), sa.sun_path);
+    if (find_path(call, AT_FDCWD, path, &e)) {
+        look_at_new(call, &e);
     }
-    done(&e);
     return SL_ANSWER_PASS;
 }
 

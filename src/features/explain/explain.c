@@ -180,25 +180,17 @@ static sl_answer handle_exec(sl_call *call)
 
 /* SL_ROW_MAY_CONTINUE: Landlock decides. */
 static const sl_syscall_row rows[] = {
-    SL_VFILE_ROWS(handle_open),
-    ROW(SYS_execve, handle_exec),
-    ROW(SYS_execveat, handle_exec),
-    ROW(SYS_truncate, handle_truncate),
-    ROW(SYS_mkdirat, sl_explain_make),
-    ROW(SYS_mknodat, sl_explain_make),
-    ROW(SYS_symlinkat, sl_explain_make),
-    ROW(SYS_unlinkat, sl_explain_remove),
-    ROW(SYS_renameat2, sl_explain_rename),
+    SL_VFILE_ROWS(handle_open),           ROW(SYS_execve, handle_exec),
+    ROW(SYS_execveat, handle_exec),       ROW(SYS_truncate, handle_truncate),
+    ROW(SYS_mkdirat, sl_explain_make),    ROW(SYS_mknodat, sl_explain_make),
+    ROW(SYS_symlinkat, sl_explain_make),  ROW(SYS_bind, sl_explain_bind),
+    ROW(SYS_unlinkat, sl_explain_remove), ROW(SYS_renameat2, sl_explain_rename),
     ROW(SYS_linkat, sl_explain_link),
 #ifdef SYS_creat
-    ROW(SYS_creat, handle_creat),
-    ROW(SYS_mkdir, sl_explain_make),
-    ROW(SYS_mknod, sl_explain_make),
-    ROW(SYS_symlink, sl_explain_make),
-    ROW(SYS_unlink, sl_explain_remove),
-    ROW(SYS_rmdir, sl_explain_remove),
-    ROW(SYS_rename, sl_explain_rename),
-    ROW(SYS_renameat, sl_explain_rename),
+    ROW(SYS_creat, handle_creat),         ROW(SYS_mkdir, sl_explain_make),
+    ROW(SYS_mknod, sl_explain_make),      ROW(SYS_symlink, sl_explain_make),
+    ROW(SYS_unlink, sl_explain_remove),   ROW(SYS_rmdir, sl_explain_remove),
+    ROW(SYS_rename, sl_explain_rename),   ROW(SYS_renameat, sl_explain_rename),
     ROW(SYS_link, sl_explain_link),
 #endif
 };

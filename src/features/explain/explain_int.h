@@ -16,6 +16,7 @@ bool sl_explain_may_change(const sl_supervisor *sv, int dir);
 void sl_explain_use(const sl_call *call, int fd, unsigned modes);
 
 sl_answer sl_explain_make(sl_call *call);
+sl_answer sl_explain_bind(sl_call *call);
 sl_answer sl_explain_remove(sl_call *call);
 sl_answer sl_explain_rename(sl_call *call);
 sl_answer sl_explain_link(sl_call *call);

@@ -243,6 +243,7 @@ static const struct tested {
     {"explain", "truncate", "explain/test_explain.c", "refused_opens_are_told", "opens"},
     {"explain", "execve", "explain/test_explain.c", "refused_programs_are_told", "executes"},
     {"explain", "execveat", "explain/test_explain.c", "refused_programs_are_told", "executes"},
+    {"explain", "bind", "explain/test_explain.c", "refused_changes_are_told", "changes"},
     {"explain", "mkdirat", "explain/test_explain.c", "refused_changes_are_told", "changes"},
     {"explain", "mknodat", "explain/test_explain.c", "refused_changes_are_told", "changes"},
     {"explain", "symlinkat", "explain/test_explain.c", "refused_changes_are_told", "changes"},

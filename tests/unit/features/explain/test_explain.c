@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -110,6 +112,9 @@ static int program_changes(char **args)
     REFUSED(syscall(SYS_mkdirat, AT_FDCWD, "read/d///", 0700));
     REFUSED(syscall(SYS_mknodat, dir, "p", S_IFIFO | 0600, 0));
     REFUSED(syscall(SYS_symlinkat, "x", dir, "l"));
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = "read/s"};
+    REFUSED(bind(s, (struct sockaddr *)&sa, sizeof(sa)));
     REFUSED(syscall(SYS_unlinkat, dir, "file", 0));
     REFUSED(syscall(SYS_unlinkat, dir, "empty", AT_REMOVEDIR));
     REFUSED(syscall(SYS_renameat2, dir, "file", dir, "other", 0));
@@ -132,9 +137,10 @@ static int program_changes(char **args)
 static const struct expected changes[] = {
     {SL_WANT_CREATE, "read/d", "read"},     {SL_WANT_CREATE, "read/d", "read"},
     {SL_WANT_CREATE, "read/p", "read"},     {SL_WANT_CREATE, "read/l", "read"},
-    {SL_WANT_REMOVE, "read/file", "read"},  {SL_WANT_REMOVE, "read/empty", "read"},
-    {SL_WANT_REMOVE, "read/file", "read"},  {SL_WANT_CREATE, "read/x", "read"},
-    {SL_WANT_LINK, "read/file", "read"},    {SL_WANT_CREATE, "read/l", "read"},
+    {SL_WANT_CREATE, "read/s", "read"},     {SL_WANT_REMOVE, "read/file", "read"},
+    {SL_WANT_REMOVE, "read/empty", "read"}, {SL_WANT_REMOVE, "read/file", "read"},
+    {SL_WANT_CREATE, "read/x", "read"},     {SL_WANT_LINK, "read/file", "read"},
+    {SL_WANT_CREATE, "read/l", "read"},
 #ifdef SYS_mkdir
     {SL_WANT_CREATE, "read/d", "read"},     {SL_WANT_CREATE, "read/p", "read"},
     {SL_WANT_CREATE, "read/l", "read"},     {SL_WANT_REMOVE, "read/file", "read"},
