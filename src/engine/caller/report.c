@@ -263,7 +263,9 @@ void sl_report_summary(sl_report *r)
     if (r->denied == 0 || (r->count == 0 && r->files == NULL)) {
         return;
     }
-    qsort(r->lines, r->count, sizeof(*r->lines), by_count);
+    if (r->count > 0) {
+        qsort(r->lines, r->count, sizeof(*r->lines), by_count);
+    }
     fprintf(stderr, "sandlock: %llu denied; to allow:\n", (unsigned long long)r->denied);
     for (size_t i = 0; i < r->count && i < SL_REPORT_SHOWN_MAX; i++) {
         struct line *line = &r->lines[i];
