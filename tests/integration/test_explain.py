@@ -297,6 +297,26 @@ def test_a_refused_socket_is_in_summary_and_audit(sandlock):
     assert run.rc == 1 and run.denies() == [] and told(run) == [], str(run)
 
 
+def test_a_refused_abstract_socket_is_told(sandlock):
+    """The flag is named where it is the default view that isolates; and nobody, where nobody listens."""
+    name = f"sandlock-test-{os.getpid()}-{os.urandom(4).hex()}"
+    connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect('\\0' + sys.argv[1])"
+    cmd = [PYTHON, "-c", connect, name]
+    run = sandlock(cmd=cmd)
+    assert run.rc == 1 and run.denies() == [] and told(run) == [], str(run)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("\0" + name)
+    server.listen(5)
+    sandlock.bare(cmd).ok()
+    run = sandlock(cmd=cmd)
+    assert run.rc == 1 and [d["server.address"] for d in run.denies()] == ["@" + name], str(run)
+    assert told(run) == [f"unix:@{name}:  --isolate-ipc=false"], str(run)
+    sandlock("--isolate-ipc=false", cmd=cmd).ok()
+    for options, rule in ((("--isolate-ipc",), "isolate_ipc"), (("--net-allow=192.0.2.1",), "net_allow")):
+        run = sandlock(*options, cmd=cmd)
+        assert run.denies()[0]["sandlock.rule"] == rule and told(run) == [f"unix:@{name}"], str(run)
+
+
 def test_beside_other_features(sandlock, outside):
     """What a feature answers itself is nobody's refusal, and what it leaves is still told."""
     cmd = ["sh", "-c", f"cat /proc/self/comm /proc/meminfo /etc/hostname >/dev/null && ls / >/dev/null;"
