@@ -317,6 +317,34 @@ def test_a_refused_abstract_socket_is_told(sandlock):
         assert run.denies()[0]["sandlock.rule"] == rule and told(run) == [f"unix:@{name}"], str(run)
 
 
+RACE = r"""
+import ctypes, os, sys, threading
+libc = ctypes.CDLL(None)
+a, b = (os.fsencode(p) for p in sys.argv[1:])
+path = ctypes.create_string_buffer(a, max(len(a), len(b)) + 1)
+seen, over = set(), threading.Event()
+def flip():
+    while not over.is_set():
+        path.raw = b + b'\0'; path.raw = a + b'\0'
+threading.Thread(target=flip).start()
+for turn in range(4000):
+    fd = libc.open(path, 0)
+    if fd >= 0: seen.add(os.read(fd, 9)); os.close(fd)
+    if len(seen) == 2: break
+over.set()
+print(sorted(seen))
+"""
+
+
+def test_it_grants_nothing_to_a_path_that_changes_meanwhile(sandlock, explain, outside):
+    """What was looked at is not what the kernel reads again: Landlock judges that."""
+    (sandlock.work / "granted").write_text("granted")
+    cmd = [PYTHON, "-c", RACE, sandlock.work / "granted", outside / "file"]
+    assert sandlock.bare(cmd).ok().out == "[b'data\\n', b'granted']\n"
+    run = explain(cmd=cmd).ok()
+    assert run.out == "[b'granted']\n", str(run)
+
+
 def test_beside_other_features(sandlock, outside):
     """What a feature answers itself is nobody's refusal, and what it leaves is still told."""
     cmd = ["sh", "-c", f"cat /proc/self/comm /proc/meminfo /etc/hostname >/dev/null && ls / >/dev/null;"
