@@ -320,14 +320,14 @@ def test_a_refused_abstract_socket_is_told(sandlock):
 RACE = r"""
 import ctypes, os, sys, threading
 libc = ctypes.CDLL(None)
-a, b = (os.fsencode(p) for p in sys.argv[1:])
+a, b = (os.fsencode(p) for p in sys.argv[2:])
 path = ctypes.create_string_buffer(a, max(len(a), len(b)) + 1)
 seen, over = set(), threading.Event()
 def flip():
     while not over.is_set():
-        path.raw = b + b'\0'; path.raw = a + b'\0'
+        path.raw = b + b'\0'; os.sched_yield(); path.raw = a + b'\0'; os.sched_yield()
 threading.Thread(target=flip).start()
-for turn in range(4000):
+for turn in range(int(sys.argv[1])):
     fd = libc.open(path, 0)
     if fd >= 0: seen.add(os.read(fd, 9)); os.close(fd)
     if len(seen) == 2: break
@@ -339,9 +339,9 @@ print(sorted(seen))
 def test_it_grants_nothing_to_a_path_that_changes_meanwhile(sandlock, explain, outside):
     """What was looked at is not what the kernel reads again: Landlock judges that."""
     (sandlock.work / "granted").write_text("granted")
-    cmd = [PYTHON, "-c", RACE, sandlock.work / "granted", outside / "file"]
-    assert sandlock.bare(cmd).ok().out == "[b'data\\n', b'granted']\n"
-    run = explain(cmd=cmd).ok()
+    names = [sandlock.work / "granted", outside / "file"]
+    assert sandlock.bare([PYTHON, "-c", RACE, 1000000, *names]).ok().out == "[b'data\\n', b'granted']\n"
+    run = explain(cmd=[PYTHON, "-c", RACE, 4000, *names]).ok()
     assert run.out == "[b'granted']\n", str(run)
 
 
