@@ -3,16 +3,21 @@
  * but where many files of one directory were; never so wide that a well-known secret is in it. */
 #include "engine/caller/refused.h"
 
-#include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "kernel/proc.h"
+#include "policy/audit.h"
 #include "policy/verdict.h"
 #include "sandbox/secrets.h"
 
@@ -29,14 +34,25 @@ struct line {
 };
 
 struct sl_refused {
-    struct line lines[SL_REFUSED_MAX];
+    pthread_mutex_t lock;
+    const sl_policy *policy;
+    int audit_fd;
+    uint64_t told;
+    struct line *lines; /* SL_REFUSED_MAX, from the first on */
     size_t count;
     uint64_t missed; /* times that there was no room */
+    uint64_t left_out;
 };
 
-sl_refused *sl_refused_new(void)
+sl_refused *sl_refused_new(int audit_fd, const sl_policy *policy)
 {
-    return calloc(1, sizeof(sl_refused));
+    sl_refused *r = calloc(1, sizeof(*r));
+    if (r != NULL) {
+        pthread_mutex_init(&r->lock, NULL);
+        r->audit_fd = audit_fd;
+        r->policy = policy;
+    }
+    return r;
 }
 
 static void free_line(struct line *line)
@@ -47,10 +63,14 @@ static void free_line(struct line *line)
 
 void sl_refused_free(sl_refused *r)
 {
-    for (size_t i = 0; r != NULL && i < r->count; i++) {
-        free_line(&r->lines[i]);
+    if (r != NULL) {
+        for (size_t i = 0; i < r->count; i++) {
+            free_line(&r->lines[i]);
+        }
+        pthread_mutex_destroy(&r->lock);
+        free(r->lines);
+        free(r);
     }
-    free(r);
 }
 
 static bool is_line(const struct line *line, const sl_file_denial *d)
@@ -69,7 +89,10 @@ static void add(sl_refused *r, const sl_file_denial *d)
                         .asked = d->asked,
                         .count = 1,
                         .files = 1};
-    if (r->count == SL_REFUSED_MAX || line.grant == NULL || line.path == NULL) {
+    if (r->lines == NULL) {
+        r->lines = calloc(SL_REFUSED_MAX, sizeof(*r->lines));
+    }
+    if (r->lines == NULL || r->count == SL_REFUSED_MAX || line.grant == NULL || line.path == NULL) {
         free_line(&line);
         r->missed++;
         return;
@@ -77,9 +100,10 @@ static void add(sl_refused *r, const sl_file_denial *d)
     r->lines[r->count++] = line;
 }
 
-void sl_refused_add(sl_refused *r, const sl_file_denial *d)
+static void gather(sl_refused *r, const sl_file_denial *d)
 {
-    for (size_t i = 0; r != NULL && i < r->count; i++) {
+    r->told++;
+    for (size_t i = 0; i < r->count; i++) {
         struct line *line = &r->lines[i];
         if (is_line(line, d)) {
             line->wants |= 1u << d->want;
@@ -88,8 +112,69 @@ void sl_refused_add(sl_refused *r, const sl_file_denial *d)
             return;
         }
     }
+    add(r, d);
+}
+
+static void audit(const sl_refused *r, pid_t pid, const sl_file_denial *d)
+{
+    char when[SL_CLOCK_ISO_MAX];
+    char exe[PATH_MAX];
+    sl_buf line;
+    (void)sl_proc_link(pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
+    sl_audit_event e = {
+        .when = sl_clock_iso(when),
+        .kind = "file",
+        .path = d->path,
+        .access = sl_file_want_name(d->want),
+        .rule = d->by_rule ? "fs_denied" : NULL,
+        .reason = d->by_rule ? "denied_by_rule" : "no_rule",
+        .pid = pid,
+        .exe = exe,
+    };
+    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
+    if (sl_audit_line(&e, &line) == 0) {
+        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
+    }
+    sl_buf_done(&line);
+}
+
+void sl_refused_tell(sl_refused *r, pid_t pid, const sl_file_denial *d)
+{
+    if (r == NULL) {
+        return;
+    }
+    if (r->audit_fd >= 0) {
+        audit(r, pid, d);
+    }
+    pthread_mutex_lock(&r->lock);
+    gather(r, d);
+    pthread_mutex_unlock(&r->lock);
+}
+
+uint64_t sl_refused_count(sl_refused *r)
+{
+    uint64_t told = 0;
     if (r != NULL) {
-        add(r, d);
+        pthread_mutex_lock(&r->lock);
+        told = r->told;
+        pthread_mutex_unlock(&r->lock);
+    }
+    return told;
+}
+
+void sl_refused_worked(sl_refused *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; r != NULL && !r->policy->explain && i < r->count; i++) {
+        if (r->lines[i].asked) {
+            r->left_out += r->lines[i].count;
+            free_line(&r->lines[i]);
+        } else {
+            r->lines[kept++] = r->lines[i];
+        }
+    }
+    if (r != NULL && !r->policy->explain) {
+        r->count = kept;
     }
 }
 
@@ -288,27 +373,9 @@ static int by_count(const void *a, const void *b)
     return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->grant, y->grant);
 }
 
-uint64_t sl_refused_forget_asked(sl_refused *r)
+void sl_refused_say_with(sl_refused *r, const sl_strv *secrets)
 {
-    size_t kept = 0;
-    uint64_t times = 0;
-    for (size_t i = 0; r != NULL && i < r->count; i++) {
-        if (r->lines[i].asked) {
-            times += r->lines[i].count;
-            free_line(&r->lines[i]);
-        } else {
-            r->lines[kept++] = r->lines[i];
-        }
-    }
-    if (r != NULL) {
-        r->count = kept;
-    }
-    return times;
-}
-
-void sl_refused_say_with(const sl_refused *r, const sl_policy *policy, const sl_strv *secrets)
-{
-    struct told *t = r == NULL || r->count == 0 ? NULL : calloc(1, sizeof(*t));
+    struct told *t = r->count == 0 ? NULL : calloc(1, sizeof(*t));
     if (t == NULL) {
         return;
     }
@@ -317,17 +384,19 @@ void sl_refused_say_with(const sl_refused *r, const sl_policy *policy, const sl_
     t->secrets = secrets;
     join(t);
     qsort(t->lines, t->count, sizeof(*t->lines), by_count);
+    fprintf(stderr, "sandlock: files: %llu denied; to allow:\n",
+            (unsigned long long)(r->told - r->left_out));
     for (size_t i = 0; i < t->count && i < SL_REFUSED_SHOWN; i++) {
         say_line(t, &t->lines[i]);
     }
     if (t->count > SL_REFUSED_SHOWN) {
-        fprintf(stderr, "sandlock:   and %zu more of files\n", t->count - SL_REFUSED_SHOWN);
+        fprintf(stderr, "sandlock:   and %zu more\n", t->count - SL_REFUSED_SHOWN);
     }
     if (r->missed > 0) {
-        fprintf(stderr, "sandlock:   and %llu refusals of files past the first %d\n",
+        fprintf(stderr, "sandlock:   and %llu times others than the first %d\n",
                 (unsigned long long)r->missed, SL_REFUSED_MAX);
     }
-    if (policy != NULL && sl_policy_has_default_view(policy)) {
+    if (sl_policy_has_default_view(r->policy)) {
         fprintf(stderr, "sandlock:   (any -r or -w replaces the default view, which is nearly "
                         "-r / -w . -w /tmp)\n");
     }
@@ -335,18 +404,30 @@ void sl_refused_say_with(const sl_refused *r, const sl_policy *policy, const sl_
     free(t);
 }
 
-void sl_refused_say(const sl_refused *r, const sl_policy *policy)
+/* With each where links lead: refused files are named without any. */
+static int list_secrets(sl_strv *ret_paths)
+{
+    char real[PATH_MAX];
+    int r = sl_secrets_list(ret_paths);
+    size_t listed = ret_paths->count;
+    for (size_t i = 0; r == 0 && i < listed; i++) {
+        bool other = realpath(ret_paths->items[i], real) != NULL;
+        r = other && !sl_strv_has(ret_paths, real) ? sl_strv_add(ret_paths, real) : 0;
+    }
+    return r;
+}
+
+void sl_refused_say(sl_refused *r, uint64_t others)
 {
     sl_strv secrets = {0};
-    char real[PATH_MAX];
-    int error = r == NULL ? -ENOENT : sl_secrets_list(&secrets);
-    size_t listed = secrets.count;
-    for (size_t i = 0; error == 0 && i < listed; i++) { /* refused files are named without links */
-        bool other = realpath(secrets.items[i], real) != NULL;
-        error = other && !sl_strv_has(&secrets, real) ? sl_strv_add(&secrets, real) : 0;
+    if (r == NULL) {
+        return;
     }
-    if (error == 0) {
-        sl_refused_say_with(r, policy, &secrets);
+    if (r->count > 0 && list_secrets(&secrets) == 0) {
+        sl_refused_say_with(r, &secrets);
+    }
+    if (r->told == 0 && others == 0 && r->policy->explain) {
+        fprintf(stderr, "sandlock: nothing was denied\n");
     }
     sl_strv_done(&secrets);
 }

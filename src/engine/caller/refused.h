@@ -3,6 +3,7 @@
 #define SANDLOCK_ENGINE_CALLER_REFUSED_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/strv.h"
 #include "policy/file_denial.h"
@@ -14,19 +15,25 @@
 
 typedef struct sl_refused sl_refused;
 
-sl_refused *sl_refused_new(void); /* NULL: no memory */
+/* `audit_fd` (-1: none) stays the caller's; the policy outlives it. NULL: no memory. Everything
+ * here takes a NULL for one to which nothing was told. */
+sl_refused *sl_refused_new(int audit_fd, const sl_policy *policy);
 void sl_refused_free(sl_refused *refused);
 
-/* Counts it. What is past the maximum is counted as a whole. */
-void sl_refused_add(sl_refused *refused, const sl_file_denial *denial);
+/* Any thread. A line of the audit log, and one of the summary; what is past the maximum is counted
+ * as a whole. */
+void sl_refused_tell(sl_refused *refused, pid_t pid, const sl_file_denial *denial);
+/* Any thread. How many were told. */
+uint64_t sl_refused_count(sl_refused *refused);
 
-/* Leaves out what was asked about and never tried. How many times that was. */
-uint64_t sl_refused_forget_asked(sl_refused *refused);
+/* The command did what it should: what it only asked about (access(2)) is left out of the summary,
+ * unless the policy explains. */
+void sl_refused_worked(sl_refused *refused);
 
-/* The lines of the summary, on standard error. NULL: nothing. The policy may be NULL. */
-void sl_refused_say(const sl_refused *refused, const sl_policy *policy);
-/* The same with these as the well-known secrets (absolute paths). */
-void sl_refused_say_with(const sl_refused *refused, const sl_policy *policy,
-                         const sl_strv *secrets);
+/* The summary, on standard error. Silent when there is nothing to say, but for a run that explains
+ * itself: with no `others` denied either it says so. */
+void sl_refused_say(sl_refused *refused, uint64_t others);
+/* The same of files alone, with these as the well-known secrets (absolute paths). */
+void sl_refused_say_with(sl_refused *refused, const sl_strv *secrets);
 
 #endif

@@ -2,6 +2,7 @@
  * on the terminal: one event, one line (SUP-09). */
 #include "engine/caller/report.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
@@ -36,9 +37,8 @@ struct sl_report {
     uint64_t bytes_out;
     uint64_t bytes_in;
     size_t count;
-    struct line *lines;      /* allocated at the first denial */
-    sl_refused *files;       /* at the first of a file */
-    const sl_policy *policy; /* or NULL */
+    struct line *lines; /* allocated at the first denial */
+    sl_refused *files;  /* NULL: none are told of */
 };
 
 sl_report *sl_report_new(int audit_fd, int status_fd)
@@ -85,26 +85,15 @@ static void add_line(sl_report *r, const char *what, const char *allow_with, uin
     }
 }
 
-/* Writes the line: with time and program, which are the same for every kind. */
-static void audit(const sl_report *r, sl_audit_event *e)
+static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
+                  bool allowed, const char *address)
 {
     char when[SL_CLOCK_ISO_MAX];
     char exe[PATH_MAX];
     sl_buf line;
-    (void)sl_proc_link(e->pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
-    e->when = sl_clock_iso(when);
-    e->exe = exe;
-    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
-    if (sl_audit_line(e, &line) == 0) {
-        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
-    }
-    sl_buf_done(&line);
-}
-
-static void audit_net(const sl_report *r, pid_t pid, const sl_dest *dest,
-                      const sl_net_verdict *verdict, bool allowed, const char *address)
-{
+    (void)sl_proc_link(pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
     sl_audit_event e = {
+        .when = sl_clock_iso(when),
         .allow = allowed,
         .kind = "net",
         .transport = sl_proto_name(dest->proto),
@@ -114,8 +103,13 @@ static void audit_net(const sl_report *r, pid_t pid, const sl_dest *dest,
         .rule = verdict->rule,
         .reason = allowed ? NULL : verdict->reason,
         .pid = pid,
+        .exe = exe,
     };
-    audit(r, &e);
+    sl_buf_init(&line, SL_AUDIT_LINE_MAX);
+    if (sl_audit_line(&e, &line) == 0) {
+        sl_fd_write_all(r->audit_fd, sl_buf_head(&line), line.len);
+    }
+    sl_buf_done(&line);
 }
 
 static void describe(const sl_dest *dest, const char *host, char ret[SL_SUGGESTION_MAX])
@@ -138,7 +132,7 @@ void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_ne
         host = sl_addr_format(&dest->addr, address);
     }
     if (r->audit_fd >= 0) {
-        audit_net(r, pid, dest, verdict, allowed, host);
+        audit(r, pid, dest, verdict, allowed, host);
     }
     pthread_mutex_lock(&r->lock);
     if (allowed) {
@@ -165,29 +159,20 @@ void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
     pthread_mutex_unlock(&r->lock);
 }
 
-void sl_report_file(sl_report *r, pid_t pid, const sl_file_denial *denial)
+int sl_report_files(sl_report *r, const sl_policy *policy)
 {
-    sl_audit_event e = {
-        .kind = "file",
-        .path = denial->path,
-        .access = sl_file_want_name(denial->want),
-        .rule = denial->by_rule ? "fs_denied" : NULL,
-        .reason = denial->by_rule ? "denied_by_rule" : "no_rule",
-        .pid = pid,
-    };
-    if (r->audit_fd >= 0) {
-        audit(r, &e);
-    }
-    pthread_mutex_lock(&r->lock);
-    r->denied++;
-    r->files = r->files == NULL ? sl_refused_new() : r->files;
-    sl_refused_add(r->files, denial);
-    pthread_mutex_unlock(&r->lock);
+    r->files = sl_refused_new(r->audit_fd, policy);
+    return r->files == NULL ? -ENOMEM : 0;
 }
 
-void sl_report_policy(sl_report *r, const sl_policy *policy)
+void sl_report_file(sl_report *r, pid_t pid, const sl_file_denial *denial)
 {
-    r->policy = policy;
+    sl_refused_tell(r->files, pid, denial);
+}
+
+void sl_report_worked(sl_report *r)
+{
+    sl_refused_worked(r->files);
 }
 
 /* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
@@ -235,7 +220,7 @@ void sl_report_counts(sl_report *r, uint64_t *ret_allowed, uint64_t *ret_denied)
 {
     pthread_mutex_lock(&r->lock);
     *ret_allowed = r->allowed;
-    *ret_denied = r->denied;
+    *ret_denied = r->denied + sl_refused_count(r->files);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -246,26 +231,12 @@ static int by_count(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-void sl_report_worked(sl_report *r)
+static void say_lines(sl_report *r)
 {
-    pthread_mutex_lock(&r->lock);
-    if (r->policy == NULL || !r->policy->explain) {
-        r->denied -= sl_refused_forget_asked(r->files);
-    }
-    pthread_mutex_unlock(&r->lock);
-}
-
-void sl_report_summary(sl_report *r)
-{
-    if (r->denied == 0 && r->policy != NULL && r->policy->explain) {
-        fprintf(stderr, "sandlock: nothing was denied\n");
-    }
-    if (r->denied == 0 || (r->count == 0 && r->files == NULL)) {
+    if (r->denied == 0 || r->count == 0) {
         return;
     }
-    if (r->count > 0) {
-        qsort(r->lines, r->count, sizeof(*r->lines), by_count);
-    }
+    qsort(r->lines, r->count, sizeof(*r->lines), by_count);
     fprintf(stderr, "sandlock: %llu denied; to allow:\n", (unsigned long long)r->denied);
     for (size_t i = 0; i < r->count && i < SL_REPORT_SHOWN_MAX; i++) {
         struct line *line = &r->lines[i];
@@ -280,7 +251,12 @@ void sl_report_summary(sl_report *r)
     if (r->count > SL_REPORT_SHOWN_MAX) {
         fprintf(stderr, "sandlock:   and %zu more\n", r->count - SL_REPORT_SHOWN_MAX);
     }
-    sl_refused_say(r->files, r->policy);
+}
+
+void sl_report_summary(sl_report *r)
+{
+    say_lines(r);
+    sl_refused_say(r->files, r->denied);
 }
 
 static double seconds(struct timeval t)
@@ -290,21 +266,24 @@ static double seconds(struct timeval t)
 
 void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
 {
+    uint64_t allowed = 0;
+    uint64_t denied = 0;
     if (r != NULL) {
         pthread_mutex_lock(&r->lock);
         r->status_fd = -1;
         pthread_mutex_unlock(&r->lock);
+        sl_report_counts(r, &allowed, &denied);
     }
-    json_t *line = json_pack(
-        "{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
-        end->name, "exit_code", end->exit_code, "signal",
-        end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
-        "message", end->message, "pid", (int)end->pid, "wall_seconds", (double)end->wall_ns / 1e9,
-        "user_seconds", seconds(end->usage.ru_utime), "system_seconds",
-        seconds(end->usage.ru_stime), "peak_memory", (json_int_t)end->peak_memory, "allowed",
-        (json_int_t)(r == NULL ? 0 : r->allowed), "denied", (json_int_t)(r == NULL ? 0 : r->denied),
-        "bytes_out", (json_int_t)(r == NULL ? 0 : r->bytes_out), "bytes_in",
-        (json_int_t)(r == NULL ? 0 : r->bytes_in));
+    json_t *line =
+        json_pack("{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}",
+                  "name", end->name, "exit_code", end->exit_code, "signal",
+                  end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
+                  "message", end->message, "pid", (int)end->pid, "wall_seconds",
+                  (double)end->wall_ns / 1e9, "user_seconds", seconds(end->usage.ru_utime),
+                  "system_seconds", seconds(end->usage.ru_stime), "peak_memory",
+                  (json_int_t)end->peak_memory, "allowed", (json_int_t)allowed, "denied",
+                  (json_int_t)denied, "bytes_out", (json_int_t)(r == NULL ? 0 : r->bytes_out),
+                  "bytes_in", (json_int_t)(r == NULL ? 0 : r->bytes_in));
     char *text = line == NULL
                      ? NULL
                      : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
