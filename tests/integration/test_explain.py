@@ -290,7 +290,9 @@ def test_a_refused_socket_is_in_summary_and_audit(sandlock):
         run = sandlock(*options, *more, cmd=cmd)
         deny, = run.denies()
         assert (deny["network.transport"], deny["server.address"]) == ("unix", str(at)), str(run)
-        assert told(run) == [f"unix:{at}:  --net-allow 'unix:{at}'"], str(run)
+        line, = told(run)
+        assert line.startswith(f"unix:{at}"), str(run)
+        assert line.endswith(f":  --net-allow 'unix:{at}'"), str(run)
     sandlock(*options, f"--net-allow=unix:{at}", cmd=cmd).ok()
     at.chmod(0o400)
     run = sandlock(*options, cmd=cmd)
@@ -310,11 +312,14 @@ def test_a_refused_abstract_socket_is_told(sandlock):
     sandlock.bare(cmd).ok()
     run = sandlock(cmd=cmd)
     assert run.rc == 1 and [d["server.address"] for d in run.denies()] == ["@" + name], str(run)
-    assert told(run) == [f"unix:@{name}:  --isolate-ipc=false"], str(run)
+    line, = told(run)
+    assert line.startswith(f"unix:@{name}") and line.endswith(":  --isolate-ipc=false"), str(run)
     sandlock("--isolate-ipc=false", cmd=cmd).ok()
     for options, rule in ((("--isolate-ipc",), "isolate_ipc"), (("--net-allow=192.0.2.1",), "net_allow")):
         run = sandlock(*options, cmd=cmd)
-        assert run.denies()[0]["sandlock.rule"] == rule and told(run) == [f"unix:@{name}"], str(run)
+        line, = told(run)
+        assert run.denies()[0]["sandlock.rule"] == rule, str(run)
+        assert line.startswith(f"unix:@{name}") and ":  --" not in line, str(run)
 
 
 RACE = r"""
