@@ -14,7 +14,7 @@ _sandlock_run()
     local flags='-i --interactive --allow-raw-sockets --no-udp --port-remap --isolate-ipc
         --isolate-signals --isolate-pids --allow-debug
         --privileged --no-randomize-memory --no-huge-pages --deterministic-dirs --no-coredump
-        --clean-env --quiet --print-policy --no-supervisor -h --help'
+        --clean-env --quiet --explain --print-policy --no-supervisor -h --help'
     local i word
     for ((i = 2; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
@@ -107,14 +107,14 @@ _sandlock_runs()
 _sandlock()
 {
     local cur=${COMP_WORDS[COMP_CWORD]}
-    local commands='run ps inspect kill check profile version help'
+    local commands='run why ps inspect kill check profile version help'
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
-    run) _sandlock_run ;;
+    run | why) _sandlock_run ;;
     profile) _sandlock_profile ;;
     inspect | kill) _sandlock_runs "${COMP_WORDS[1]}" ;;
     ps | check | version) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur") ;;

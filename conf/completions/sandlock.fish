@@ -2,10 +2,11 @@
 
 function __sandlock_in_run
     set -l words (commandline -opc)
-    test (count $words) -ge 2; and test $words[2] = run
+    test (count $words) -ge 2; and contains -- $words[2] run why
 end
 
 complete -c sandlock -f -n __fish_use_subcommand -a run -d 'run a command, confined'
+complete -c sandlock -f -n __fish_use_subcommand -a why -d 'run it, and tell each file that was refused'
 complete -c sandlock -f -n __fish_use_subcommand -a ps -d 'list the runs'
 complete -c sandlock -f -n __fish_use_subcommand -a inspect -d 'show a run and its policy'
 complete -c sandlock -f -n __fish_use_subcommand -a kill -d 'end a run, or signal it'
@@ -13,7 +14,7 @@ complete -c sandlock -f -n __fish_use_subcommand -a check -d 'tell what this ker
 complete -c sandlock -f -n __fish_use_subcommand -a profile -d 'list, show or delete profiles'
 complete -c sandlock -f -n __fish_use_subcommand -a version -d 'print the version'
 complete -c sandlock -f -n __fish_use_subcommand -a help -d 'print the help of a command'
-complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run ps inspect kill check profile version help'
+complete -c sandlock -f -n '__fish_seen_subcommand_from help' -a 'run why ps inspect kill check profile version help'
 complete -c sandlock -f -n '__fish_seen_subcommand_from ps inspect check version' -l json -d 'print JSON'
 complete -c sandlock -f -n '__fish_seen_subcommand_from inspect kill' \
     -a "(sandlock ps 2>/dev/null | awk 'NR > 1 {print \$1}')"
@@ -89,6 +90,7 @@ __sandlock_run -s e -l exec-shell -x -d 'run CMD with /bin/sh -c'
 __sandlock_run -l status-fd -x -d 'write one JSON line about the end to descriptor N'
 __sandlock_run -l hostname -x -d 'tell it this name of the machine'
 __sandlock_run -l quiet -d 'no warnings, no summary'
+__sandlock_run -l explain -d 'name each file that is refused'
 __sandlock_run -l print-policy -d 'print the policy as TOML, run nothing'
 __sandlock_run -l no-supervisor -d 'kernel rules alone'
 __sandlock_run -a '(__fish_complete_subcommand --fcs-skip=2)'

@@ -11,6 +11,7 @@
 
 static const sl_cli_command commands[SL_CLI_COMMANDS] = {
     {SL_CLI_COMMAND_RUN, "run", "run a command, confined"},
+    {SL_CLI_COMMAND_WHY, "why", "run it, and tell each file that was refused"},
     {SL_CLI_COMMAND_PS, "ps", "list the runs"},
     {SL_CLI_COMMAND_INSPECT, "inspect", "show a run and its policy"},
     {SL_CLI_COMMAND_KILL, "kill", "end a run, or signal it"},
@@ -58,7 +59,7 @@ int sl_cli_command_unknown(const char *name)
     } else {
         sl_error_usage(
             &err,
-            "unknown command '%s'; expected one of 'run', 'ps', 'inspect', 'kill', "
+            "unknown command '%s'; expected one of 'run', 'why', 'ps', 'inspect', 'kill', "
             "'check', 'profile', 'version', 'help' ('sandlock run -- %s' runs a program)",
             name, name);
     }

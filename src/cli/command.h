@@ -6,6 +6,7 @@
 
 enum sl_cli_command_id {
     SL_CLI_COMMAND_RUN,
+    SL_CLI_COMMAND_WHY,
     SL_CLI_COMMAND_PS,
     SL_CLI_COMMAND_INSPECT,
     SL_CLI_COMMAND_KILL,

@@ -37,6 +37,17 @@ static const struct {
     const char *command;
     const char *text;
 } simple[] = {
+    {"why",
+     "usage: sandlock why [OPTION]... [--] COMMAND [ARGUMENT]...\n"
+     "\n"
+     "Runs COMMAND as 'sandlock run --explain' with the same options does, and tells at the end "
+     "each\n"
+     "file, program, socket and request that was refused, with the flag that would allow it.\n"
+     "Only what the sandbox refused is named: not what is missing, nor what this user may not do\n"
+     "anyway. Opens take longer. 'sandlock help run' lists the options.\n"
+     "\n"
+     "example: which files does it miss?\n"
+     "  sandlock why -r /usr -w . -- python3 build.py\n"},
     {"ps", "usage: sandlock ps [--json]\n"
            "\n"
            "Lists the runs of this user: name, process id of the command, state, start, command.\n"

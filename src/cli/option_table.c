@@ -17,6 +17,8 @@ static const sl_cli_option own_options[] = {
     {SL_CLI_EXEC_SHELL, "--exec-shell", 'e', "CMD", "run /bin/sh -c CMD instead of a command"},
     {SL_CLI_STATUS_FD, "--status-fd", 0, "N", "write one JSON line about the end to descriptor N"},
     {SL_CLI_QUIET, "--quiet", 0, NULL, "no warnings, no summary of what was denied"},
+    {SL_CLI_EXPLAIN, "--explain", 0, NULL,
+     "name each file and program that is refused, and the flag for it; opens are slower"},
     {SL_CLI_PRINT_POLICY, "--print-policy", 0, NULL, "print the policy as TOML and run nothing"},
     {SL_CLI_NO_SUPERVISOR, "--no-supervisor", 0, NULL,
      "kernel rules alone; no process of ours stays"},

@@ -88,6 +88,9 @@ static int apply_own(sl_cli_run *run, const sl_cli_option *own, const char *valu
     case SL_CLI_QUIET:
         run->quiet = true;
         return 0;
+    case SL_CLI_EXPLAIN:
+        run->explain = true;
+        return 0;
     case SL_CLI_PRINT_POLICY:
         run->print_policy = true;
         return 0;
@@ -234,6 +237,11 @@ int sl_cli_run_parse(int argc, char *const *argv, sl_cli_run *ret_run, sl_error 
         r = begin_with_profiles(&reader, ret_run, err);
     }
     if (r == 0 && !ret_run->help) {
+        if (strcmp(argv[0], "why") == 0) {
+            ret_run->explain = true;
+            ret_run->quiet = false;
+        }
+        ret_run->policy->explain = ret_run->explain;
         r = choose_command(&reader, ret_run, err);
         r = r < 0 ? r : sl_policy_freeze(ret_run->policy, err);
     }

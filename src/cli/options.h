@@ -19,6 +19,7 @@ enum sl_cli_option_id {
     SL_CLI_EXEC_SHELL,
     SL_CLI_STATUS_FD,
     SL_CLI_QUIET,
+    SL_CLI_EXPLAIN,
     SL_CLI_PRINT_POLICY,
     SL_CLI_NO_SUPERVISOR,
     SL_CLI_HELP,
@@ -42,12 +43,14 @@ typedef struct sl_cli_run {
     int status_fd;     /* -1: none */
     bool interactive;
     bool quiet;
+    bool explain;
     bool no_supervisor;
     bool print_policy;
     bool help; /* the rest was not looked at */
 } sl_cli_run;
 
-/* Understands argv[1..argc), argv[0] being "run"; argv is NULL-terminated and outlives `ret_run`,
+/* Understands argv[1..argc), argv[0] being "run", or "why", which always explains and is never
+ * quiet; argv is NULL-terminated and outlives `ret_run`,
  * which must not be moved. 0, or -errno with `err` (and nothing to undo). Without a command it is
  * an error, unless the policy or the help is to be printed. Profiles come first, in their order;
  * the options add to their lists and replace their single values, wherever they stand. */

@@ -89,7 +89,7 @@ int sl_cli_run_main(int argc, char **argv)
     }
     int code;
     if (run.help) {
-        code = sl_cli_help_print("run");
+        code = sl_cli_help_print(argv[0]);
     } else if (run.print_policy) {
         code = print_policy(run.policy);
     } else {

@@ -64,10 +64,16 @@ static void hook_refused(void *arg, const char *call, const char *allow_with)
     sl_report_refused(arg, call, allow_with);
 }
 
+static void hook_file(void *arg, pid_t pid, const sl_file_denial *denial)
+{
+    sl_report_file(arg, pid, denial);
+}
+
 static void set_hooks(const sl_service *s)
 {
     sl_supervisor_hooks hooks = {.report_arg = s->report,
                                  .decided = hook_decided,
+                                 .file = hook_file,
                                  .refused = hook_refused,
                                  .bound = hook_bound};
     if (s->link != NULL) {

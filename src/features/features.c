@@ -2,7 +2,7 @@
  * Whoever remembers a socket of the tree comes before whoever answers for it; whoever takes names
  * out of a directory comes before whoever orders them, who tells of grants before who tells of
  * files, and the tree's own ports before the rules of the network; whoever makes what nobody else
- * has made, last. */
+ * has made, last, and behind them who tells of what is left to the kernel. */
 #include "features/features.h"
 
 const sl_feature *const sl_features[] = {
@@ -19,7 +19,7 @@ const sl_feature *const sl_features[] = {
     &sl_feature_time,       &sl_feature_random,       &sl_feature_dirs_opened,
     &sl_feature_dirs,       &sl_feature_memory,       &sl_feature_cpu,
     &sl_feature_truncate,   &sl_feature_tables,       &sl_feature_bind_ports,
-    &sl_feature_kmem,       &sl_feature_buffers,
+    &sl_feature_kmem,       &sl_feature_buffers,      &sl_feature_explain,
 };
 
 const size_t sl_feature_count = SL_ARRAY_LEN(sl_features);

@@ -12,6 +12,7 @@ extern const sl_feature sl_feature_asked;
 extern const sl_feature sl_feature_bind;
 extern const sl_feature sl_feature_bind_ports;
 extern const sl_feature sl_feature_canary;
+extern const sl_feature sl_feature_explain;
 extern const sl_feature sl_feature_ipc;
 extern const sl_feature sl_feature_kmem;
 extern const sl_feature sl_feature_leases;

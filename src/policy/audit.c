@@ -42,6 +42,8 @@ int sl_audit_line(const sl_audit_event *e, sl_buf *out)
     text(&l, "sandlock.reason", e->reason);
     text(&l, "sandlock.nearest", e->nearest);
     text(&l, "error.message", e->detail);
+    text(&l, "file.path", e->path);
+    text(&l, "sandlock.access", e->access);
     text(&l, "network.transport", e->transport);
     text(&l, "http.request.method", e->method);
     text(&l, "url.full", e->url);

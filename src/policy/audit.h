@@ -15,7 +15,7 @@
 typedef struct sl_audit_event {
     const char *when; /* core/clock.h, sl_clock_iso; never NULL */
     bool allow;
-    const char *kind;      /* "net", "http", "websocket", "tls", "tcp", "dns" */
+    const char *kind;      /* "net", "http", "websocket", "tls", "tcp", "dns", "file" */
     const char *transport; /* "tcp", "udp", "icmp", "unix" */
     const char *method;
     const char *url;
@@ -24,6 +24,8 @@ typedef struct sl_audit_event {
     uint16_t port;
     const sl_addr *peer; /* the dialled address */
     unsigned status;
+    const char *path;   /* of a file; unix: is a host */
+    const char *access; /* what was wanted of it: "read", "create"... */
     const char *rule;
     const char *reason;
     const char *detail; /* a sentence for people: why TLS failed */

@@ -138,6 +138,7 @@ typedef struct sl_policy {
     char *name;
     char *audit;            /* "FILE", "fd:N" or "-" */
     sl_strv allow_degraded; /* names of features that may be missing */
+    bool explain; /* no field: who starts the run wants to hear of each file that is refused */
 
     bool frozen;
 } sl_policy;

@@ -522,6 +522,7 @@ static int add_all(struct builder *b, const char *dev, sl_error *err)
     if (r < 0) {
         return r;
     }
+    b->view->ruled = b->denied.count;
     /* Denials alone take away from the default view; any grant replaces it. */
     if (sl_policy_has_default_view(p)) {
         r = default_view(b, err);

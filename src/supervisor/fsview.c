@@ -69,6 +69,15 @@ bool sl_fsview_denied(const sl_fsview *view, const char *path)
     return is_below_any(path, &view->denied);
 }
 
+bool sl_fsview_denied_by_rule(const sl_fsview *view, const char *path)
+{
+    bool denied = false;
+    for (size_t i = 0; !denied && i < view->ruled; i++) {
+        denied = sl_fsview_is_below(path, view->denied.items[i]);
+    }
+    return denied;
+}
+
 bool sl_fsview_readable(const sl_fsview *view, const char *path)
 {
     return is_below_any(path, &view->readable) && !sl_fsview_denied(view, path);

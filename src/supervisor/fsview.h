@@ -31,9 +31,10 @@ typedef struct sl_fsview {
     sl_strv listed;   /* directories whose names, and all below them, may be listed */
     sl_strv devices;  /* nodes that may be read, written and commanded */
     sl_strv denied;   /* the same of what is carved out */
-    bool root_listed; /* isolate_pids: "/" may be listed, though no rule says so */
-    bool proc_read;   /* isolate_pids: the tree's own processes may be read in /proc */
-    sl_strv notes;    /* lines worth telling the user: grants not given and why */
+    size_t ruled; /* so many of them, the first, by a rule; what follows the default view hides */
+    bool root_listed;        /* isolate_pids: "/" may be listed, though no rule says so */
+    bool proc_read;          /* isolate_pids: the tree's own processes may be read in /proc */
+    sl_strv notes;           /* lines worth telling the user: grants not given and why */
     sl_strv socket_rules;    /* of unix: rules, symlinks resolved before the first star */
     sl_fsview_file *sockets; /* sockets that are write grants themselves; owned */
     size_t socket_count;
@@ -69,6 +70,8 @@ bool sl_fsview_writes_type(const sl_fsview *view, const char *type);
 
 /* True if `path` (absolute) is denied or below what is. */
 bool sl_fsview_denied(const sl_fsview *view, const char *path);
+/* The same by a rule alone, not because the default view hides it. */
+bool sl_fsview_denied_by_rule(const sl_fsview *view, const char *path);
 
 /* True if `path` is `top` or below it; both absolute and without trailing slash ("/" is all). */
 bool sl_fsview_is_below(const char *path, const char *top);

@@ -216,6 +216,22 @@ int sl_pin(const sl_call *call, int dirfd, const char *path, unsigned flags)
     return walk(call, start, path, flags);
 }
 
+int sl_pin_parent(const sl_call *call, int dirfd, const char *path, char ret_name[NAME_MAX + 1])
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    if (name[0] == '\0' || strlen(name) > NAME_MAX) {
+        return name[0] == '\0' ? -EISDIR : -ENAMETOOLONG;
+    }
+    snprintf(ret_name, NAME_MAX + 1, "%s", name);
+    snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
+    if (parent[0] == '\0') {
+        snprintf(parent, sizeof(parent), "%s", slash == NULL ? "." : "/");
+    }
+    return sl_pin(call, dirfd, parent, 0);
+}
+
 /* What a name at the top of proc is for the caller: its own numbers for "self", and for the links
  * that lead there. The name itself for all others. */
 static int name_own(const sl_call *call, const char *name, size_t len, char out[PATH_MAX])

@@ -24,6 +24,10 @@ int sl_pin(const sl_call *call, int dirfd, const char *path, unsigned flags);
 int sl_pin_bounded(const sl_call *call, int dirfd, const char *path, unsigned flags,
                    uint64_t resolve);
 
+/* The directory that the last name of `path` is in, for who makes or removes what has that name.
+ * -EISDIR: the path ends in a slash. */
+int sl_pin_parent(const sl_call *call, int dirfd, const char *path, char ret_name[NAME_MAX + 1]);
+
 /* Where a relative path of the caller begins: its own directory (AT_FDCWD) or that descriptor. The
  * caller of this closes it. -errno. */
 int sl_pin_start(const sl_call *call, int dirfd);

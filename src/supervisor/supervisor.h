@@ -14,6 +14,7 @@
 #include "core/err.h"
 #include "core/util.h"
 #include "kernel/cgroup.h"
+#include "policy/file_denial.h"
 #include "policy/link.h"
 #include "policy/policy.h"
 #include "policy/synth.h"
@@ -49,6 +50,8 @@ typedef struct sl_supervisor_hooks {
     /* One denied (or, with `allowed`, granted) destination, for the audit log and the summary. */
     void (*decided)(void *report_arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                     bool allowed);
+    /* A file was refused that the user himself may use. Any thread; NULL: nobody is told. */
+    void (*file)(void *report_arg, pid_t pid, const sl_file_denial *denial);
     /* A call was refused that a switch of the policy would allow. Any thread. */
     void (*refused)(void *report_arg, const char *call, const char *allow_with);
     /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */

@@ -98,7 +98,7 @@ def test_what_is_denied_works_without_the_sandbox(world):
     server = world[2]
     for line in tour():
         command, code, text = split(line)
-        bare = re.sub(r"^sandlock run (?:-[rwt] \S+ |--http-allow '[^']*' )*-- ", "", command)
+        bare = re.sub(r"^sandlock (?:run|why) (?:-[rwt] \S+ |--http-allow '[^']*' )*-- ", "", command)
         if (code in (1, 2, 6) or text == "denied_by_sandlock") and bare != command:
             done = run(bare, world)
             said = done.stdout + done.stderr

@@ -42,6 +42,7 @@ INNER = {
     "features/ipc": {"features/kmem"},
     "features/canary": set(),
     "features/tables": set(),
+    "features/explain": set(),
     "http/h1": set(),
 }
 # Rooms that are closed to the room around them, but for these files of it.

@@ -92,6 +92,9 @@ int sl_outcome_tell(sl_outcome *o, sl_report *report, int status_fd, bool quiet)
         sl_report_status(report, status_fd, &o->end);
     }
     if (!quiet && report != NULL) {
+        if (o->end.exit_code == 0) {
+            sl_report_worked(report);
+        }
         sl_report_summary(report);
     }
     return o->end.exit_code;

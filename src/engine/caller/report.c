@@ -2,6 +2,7 @@
  * on the terminal: one event, one line (SUP-09). */
 #include "engine/caller/report.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
@@ -17,6 +18,7 @@
 #include "core/fd.h"
 #include "core/text.h"
 #include "core/util.h"
+#include "engine/caller/refused.h"
 #include "kernel/proc.h"
 #include "policy/audit.h"
 
@@ -36,6 +38,7 @@ struct sl_report {
     uint64_t bytes_in;
     size_t count;
     struct line *lines; /* allocated at the first denial */
+    sl_refused *files;  /* NULL: none are told of */
 };
 
 sl_report *sl_report_new(int audit_fd, int status_fd)
@@ -54,6 +57,7 @@ void sl_report_free(sl_report *r)
     if (r != NULL) {
         pthread_mutex_destroy(&r->lock);
         free(r->lines);
+        sl_refused_free(r->files);
         free(r);
     }
 }
@@ -155,6 +159,22 @@ void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
     pthread_mutex_unlock(&r->lock);
 }
 
+int sl_report_files(sl_report *r, const sl_policy *policy)
+{
+    r->files = sl_refused_new(r->audit_fd, policy);
+    return r->files == NULL ? -ENOMEM : 0;
+}
+
+void sl_report_file(sl_report *r, pid_t pid, const sl_file_denial *denial)
+{
+    sl_refused_tell(r->files, pid, denial);
+}
+
+void sl_report_worked(sl_report *r)
+{
+    sl_refused_worked(r->files);
+}
+
 /* Whoever reads keeps up: half of a pipe is left for the last line, which is never left out. */
 static bool has_room(int fd)
 {
@@ -200,7 +220,7 @@ void sl_report_counts(sl_report *r, uint64_t *ret_allowed, uint64_t *ret_denied)
 {
     pthread_mutex_lock(&r->lock);
     *ret_allowed = r->allowed;
-    *ret_denied = r->denied;
+    *ret_denied = r->denied + sl_refused_count(r->files);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -211,7 +231,7 @@ static int by_count(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-void sl_report_summary(sl_report *r)
+static void say_lines(sl_report *r)
 {
     if (r->denied == 0 || r->count == 0) {
         return;
@@ -233,6 +253,12 @@ void sl_report_summary(sl_report *r)
     }
 }
 
+void sl_report_summary(sl_report *r)
+{
+    say_lines(r);
+    sl_refused_say(r->files, r->denied);
+}
+
 static double seconds(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
@@ -240,21 +266,24 @@ static double seconds(struct timeval t)
 
 void sl_report_status(sl_report *r, int fd, const struct sl_report_end *end)
 {
+    uint64_t allowed = 0;
+    uint64_t denied = 0;
     if (r != NULL) {
         pthread_mutex_lock(&r->lock);
         r->status_fd = -1;
         pthread_mutex_unlock(&r->lock);
+        sl_report_counts(r, &allowed, &denied);
     }
-    json_t *line = json_pack(
-        "{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
-        end->name, "exit_code", end->exit_code, "signal",
-        end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
-        "message", end->message, "pid", (int)end->pid, "wall_seconds", (double)end->wall_ns / 1e9,
-        "user_seconds", seconds(end->usage.ru_utime), "system_seconds",
-        seconds(end->usage.ru_stime), "peak_memory", (json_int_t)end->peak_memory, "allowed",
-        (json_int_t)(r == NULL ? 0 : r->allowed), "denied", (json_int_t)(r == NULL ? 0 : r->denied),
-        "bytes_out", (json_int_t)(r == NULL ? 0 : r->bytes_out), "bytes_in",
-        (json_int_t)(r == NULL ? 0 : r->bytes_in));
+    json_t *line =
+        json_pack("{s:s*, s:i, s:o, s:s, s:s*, s:i, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I}",
+                  "name", end->name, "exit_code", end->exit_code, "signal",
+                  end->signal == 0 ? json_null() : json_integer(end->signal), "reason", end->reason,
+                  "message", end->message, "pid", (int)end->pid, "wall_seconds",
+                  (double)end->wall_ns / 1e9, "user_seconds", seconds(end->usage.ru_utime),
+                  "system_seconds", seconds(end->usage.ru_stime), "peak_memory",
+                  (json_int_t)end->peak_memory, "allowed", (json_int_t)allowed, "denied",
+                  (json_int_t)denied, "bytes_out", (json_int_t)(r == NULL ? 0 : r->bytes_out),
+                  "bytes_in", (json_int_t)(r == NULL ? 0 : r->bytes_in));
     char *text = line == NULL
                      ? NULL
                      : json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));

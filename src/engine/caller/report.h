@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "policy/file_denial.h"
 #include "policy/link.h"
 #include "policy/verdict.h"
 
@@ -18,9 +19,17 @@ typedef struct sl_report sl_report;
 sl_report *sl_report_new(int audit_fd, int status_fd);
 void sl_report_free(sl_report *report);
 
+/* Before the run: files are told of as well, as this policy asks (engine/caller/refused.h), which
+ * outlives the report. 0 or -ENOMEM. */
+int sl_report_files(sl_report *report, const sl_policy *policy);
+
 /* Any thread. One destination that was decided. */
 void sl_report_decided(sl_report *report, pid_t pid, const sl_dest *dest,
                        const sl_net_verdict *verdict, bool allowed);
+/* Any thread. A file that was refused. */
+void sl_report_file(sl_report *report, pid_t pid, const sl_file_denial *denial);
+/* The command did what it should. */
+void sl_report_worked(sl_report *report);
 /* Any thread. A system call was refused that this switch would allow: a line of the summary. */
 void sl_report_refused(sl_report *report, const char *call, const char *allow_with);
 /* Any thread. port_remap: one JSON line at once, {"ports":{"INSIDE":REAL}} or "udp_ports". It is
@@ -33,7 +42,8 @@ void sl_report_bye(sl_report *report, const struct sl_link_bye *bye);
 /* Any thread. What was decided up to now. */
 void sl_report_counts(sl_report *report, uint64_t *ret_allowed, uint64_t *ret_denied);
 
-/* Denials and the flags that would allow them, on standard error. Silent when there were none. */
+/* Denials and the flags that would allow them, on standard error. Silent when there were none,
+ * unless the run explains itself. */
 void sl_report_summary(sl_report *report);
 
 struct sl_report_end {

@@ -12,6 +12,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/refusal.h"
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "policy/verdict.h"
@@ -44,7 +45,9 @@ static bool grants_refuse(const sl_call *call, int fd, unsigned mode)
         (call->sv->policy->isolate_pids && sl_pin_is_proc(fd))) { /* procfs/pids.c */
         return false;
     }
-    return (mode & ~sl_fsview_modes(call->sv->view, path, &st)) != 0;
+    unsigned refused = mode & ~sl_fsview_modes(call->sv->view, path, &st);
+    sl_refusal_tell_modes(call, fd, refused, true);
+    return refused != 0;
 }
 
 static sl_answer handle_access(sl_call *call)

@@ -10,6 +10,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/refusal.h"
 #include "kernel/place.h"
 #include "kernel/proc.h"
 #include "supervisor/hold.h"
@@ -22,18 +23,23 @@ static bool wanted(const sl_policy *policy)
     return !sl_strv_has(&policy->fs_writable, "/"); /* then nothing is outside */
 }
 
-static bool may_lease(const sl_supervisor *sv, int fd)
+static bool may_lease(const sl_call *call, int fd)
 {
     char path[PATH_MAX];
-    return sl_proc_fd_path(fd, path) == 0 && sl_fsview_writable(sv->view, path) &&
-           !sl_fsview_denied(sv->view, path);
+    const sl_fsview *view = call->sv->view;
+    bool may = sl_proc_fd_path(fd, path) == 0 && sl_fsview_writable(view, path) &&
+               !sl_fsview_denied(view, path);
+    if (!may) {
+        sl_refusal_tell(call, fd, SL_WANT_LEASE);
+    }
+    return may;
 }
 
 static bool may_lease_number(const sl_call *call, sl_hold_memo *memo)
 {
     (void)memo;
     sl_autoclose int fd = sl_call_reach(call, (int)call->args[0]);
-    return fd >= 0 && may_lease(call->sv, fd);
+    return fd >= 0 && may_lease(call, fd);
 }
 
 static const sl_hold_way with_the_tree_held = {.whom = SL_HOLD_TREE, .check = may_lease_number};
@@ -62,7 +68,7 @@ static sl_answer handle_fcntl(sl_call *call)
     if (fd < 0) {
         return SL_ANSWER_VALUE(fd == -EBADF ? -EBADF : -EPERM);
     }
-    if (!may_lease(call->sv, fd)) {
+    if (!may_lease(call, fd)) {
         return SL_ANSWER_VALUE(-EACCES);
     }
     return SL_ANSWER_VALUE(sl_call_valid(call) ? take(call, fd, type) : -EPERM);

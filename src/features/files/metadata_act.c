@@ -15,6 +15,7 @@
 
 #include "core/util.h"
 #include "features/files/metadata_int.h"
+#include "features/refusal.h"
 #include "kernel/numbers.h"
 #include "kernel/proc.h"
 #include "supervisor/supervisor.h"
@@ -141,6 +142,7 @@ static int perform(const sl_meta_job *job)
         return fd;
     }
     if (!sl_meta_may_change(sv, fd)) {
+        sl_refusal_tell(&job->job.call, fd, SL_WANT_CHANGE);
         return -EACCES;
     }
     return atomic_load(&sv->ending) ? -EPERM : change(&job->change, fd);

@@ -16,6 +16,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/files/metadata_int.h"
+#include "features/refusal.h"
 #include "kernel/landlock.h"
 #include "kernel/proc.h"
 #include "supervisor/path.h"
@@ -66,12 +67,25 @@ static int make_file(const struct emptying *e)
     return fchmod(fd, e->mode) < 0 ? -errno : sl_proc_reopen(fd, e->flags);
 }
 
+static void tell(const struct emptying *e)
+{
+    if (e->name[0] != '\0') {
+        sl_refusal_tell_entry(&e->job.call, e->at, e->name, SL_WANT_CREATE);
+    } else {
+        sl_refusal_tell(&e->job.call, e->at, SL_WANT_WRITE);
+    }
+}
+
 static sl_answer perform(sl_job *job)
 {
     struct emptying *e = (struct emptying *)job;
     const sl_supervisor *sv = job->call.sv;
     char link[SL_PROC_FD_NAME_MAX];
-    if (!sl_meta_may_change(sv, e->at) || atomic_load(&sv->ending)) {
+    if (!sl_meta_may_change(sv, e->at)) {
+        tell(e);
+        return SL_ANSWER_VALUE(-EACCES);
+    }
+    if (atomic_load(&sv->ending)) {
         return SL_ANSWER_VALUE(-EACCES);
     }
     if (!e->opens) {
@@ -146,24 +160,6 @@ static mode_t umask_of(const sl_call *call)
     return digits < 0 ? 0077 : mask;
 }
 
-/* The directory that a new file would be in; its name goes to `e`. */
-static int pin_parent(const sl_call *call, const sl_path_arg *arg, const char *path,
-                      struct emptying *e)
-{
-    char parent[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    if (name[0] == '\0' || strlen(name) > NAME_MAX) {
-        return name[0] == '\0' ? -EISDIR : -ENAMETOOLONG;
-    }
-    snprintf(e->name, sizeof(e->name), "%s", name);
-    snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
-    if (parent[0] == '\0') {
-        snprintf(parent, sizeof(parent), "%s", slash == NULL ? "." : "/");
-    }
-    return sl_pin(call, arg->dirfd, parent, 0);
-}
-
 static bool empties_unseen(uint64_t flags)
 {
     bool writes = (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
@@ -194,7 +190,7 @@ static sl_answer handle_open(sl_call *call)
         r = anew ? -EEXIST : check_kind(fd, true);
     } else if (fd == -ENOENT && (flags & O_CREAT) != 0) {
         e.mode = (mode_t)(mode & MODE_MASK) & ~umask_of(call);
-        fd = pin_parent(call, &arg, path, &e);
+        fd = sl_pin_parent(call, arg.dirfd, path, e.name);
         r = SL_MIN(fd, 0);
     } else {
         r = fd;

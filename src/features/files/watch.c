@@ -14,6 +14,7 @@
 
 #include "core/util.h"
 #include "features/features.h"
+#include "features/refusal.h"
 #include "kernel/place.h"
 #include "kernel/proc.h"
 #include "supervisor/hold.h"
@@ -30,12 +31,16 @@ static bool wanted(const sl_policy *p)
 }
 
 /* What has no path (a pipe, a socket) was opened by the tree, or given to it. */
-static bool may_watch(const sl_supervisor *sv, int fd)
+static bool may_watch(const sl_call *call, int fd)
 {
     char path[PATH_MAX];
     int r = sl_proc_fd_path(fd, path);
     bool nameless = r == -ENOENT && path[0] != '\0' && path[0] != '/';
-    return nameless || (r == 0 && sl_fsview_readable(sv->view, path));
+    bool may = nameless || (r == 0 && sl_fsview_readable(call->sv->view, path));
+    if (!may) {
+        sl_refusal_tell(call, fd, SL_WANT_WATCH);
+    }
+    return may;
 }
 
 static int find(const sl_call *call)
@@ -94,7 +99,7 @@ static bool name_object(int object, char ret_object[SL_HOLD_TEXT_MAX])
 static bool may_watch_named(const sl_call *call, sl_hold_memo *memo)
 {
     sl_autoclose int object = find(call);
-    return object >= 0 && may_watch(call->sv, object) && name_object(object, memo->text);
+    return object >= 0 && may_watch(call, object) && name_object(object, memo->text);
 }
 
 /* Holding everybody does not keep memory still: the kernel itself writes there for them (aio(7),
@@ -120,7 +125,7 @@ static sl_answer handle_inotify_add_watch(sl_call *call)
     if (group < 0 || object < 0) {
         return SL_ANSWER_VALUE(group < 0 ? group : object);
     }
-    if (!may_watch(call->sv, object)) {
+    if (!may_watch(call, object)) {
         return SL_ANSWER_VALUE(-EACCES);
     }
     if (!sl_call_valid(call)) {

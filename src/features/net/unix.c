@@ -18,6 +18,7 @@
 #include "features/net/unix.h"
 #include "kernel/diag/udiag.h"
 #include "kernel/proc.h"
+#include "policy/verdict.h"
 #include "supervisor/pin.h"
 
 /* Who would answer questions about names before our resolver is asked. */
@@ -127,6 +128,15 @@ static int judge(const sl_call *call, int fd, const char *path, int type)
     return judge_owner(call->sv, fd, &st, type);
 }
 
+/* unix(7): whoever connects needs the right to write. What the socket's mode keeps from this user
+ * is no denial of ours. */
+static bool may_reach_outside(int fd)
+{
+    char link[SL_PROC_FD_NAME_MAX];
+    sl_proc_fd_name(fd, link);
+    return faccessat(AT_FDCWD, link, W_OK, 0) == 0;
+}
+
 int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, socklen_t len,
                 struct sockaddr_un *ret_sa, socklen_t *ret_len, int *ret_pin)
 {
@@ -157,7 +167,7 @@ int sl_unix_pin(const sl_call *call, int type, const struct sockaddr_un *sa, soc
         sl_trace_write(SL_TRACE_FLOW, "thread %d to unix '%s': %s", (int)call->tid, real,
                        r == 0 ? "in reach" : strerrorname_np(-r));
     }
-    if (r == -EACCES) {
+    if (r == -EACCES && may_reach_outside(fd)) {
         sl_unix_decided(call, real, false);
     }
     if (r < 0) {
@@ -176,6 +186,7 @@ struct named {
     const char *name;
     size_t len;
     bool ours;
+    bool theirs;
 };
 
 static void look_for_name(void *arg, const sl_udiag_socket *s)
@@ -183,7 +194,26 @@ static void look_for_name(void *arg, const sl_udiag_socket *s)
     struct named *n = arg;
     if (s->name_len == n->len && memcmp(s->name, n->name, n->len) == 0) {
         n->ours = sl_unix_is_server(n->sv, s->cookie);
+        n->theirs = !n->ours;
     }
+}
+
+/* As ss(8) and /proc/net/unix write it. Where it is the default view that isolates, a switch takes
+ * that back (sl_policy_suggest_net). */
+static void tell_abstract(const sl_call *call, const struct named *n)
+{
+    char name[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1] = {0};
+    const sl_policy *policy = call->sv->policy;
+    for (size_t i = 0; i < n->len && i < sizeof(name) - 1; i++) {
+        name[i] = n->name[i] == '\0' ? '@' : n->name[i];
+    }
+    sl_dest dest = {.proto = SL_PROTO_UNIX, .name = name};
+    sl_net_verdict verdict = {.action = SL_NET_DENY,
+                              .rule = policy->isolate_ipc               ? "isolate_ipc"
+                                      : sl_policy_restricts_net(policy) ? "net_allow"
+                                                                        : NULL};
+    verdict.reason = verdict.rule == NULL ? "no_rule" : "denied_by_rule";
+    sl_dest_decided(call, &dest, &verdict, false);
 }
 
 /* Between the look-up and the connect the name may change hands. listen(2) was ours for each of the
@@ -200,6 +230,9 @@ int sl_unix_connect_abstract(const sl_call *call, const sl_sock *sock, const str
     }
     if (len <= head + 1 || len > sizeof(*sa) ||
         !sl_udiag_each(SL_UDIAG_LISTEN, look_for_name, &n) || !n.ours) {
+        if (n.theirs) {
+            tell_abstract(call, &n);
+        }
         return -EPERM; /* of the host (NET-17) */
     }
     int r = sl_connect_briefly(sock, sa, len);

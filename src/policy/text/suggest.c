@@ -88,7 +88,9 @@ static void suggest_unix(const char *path, char ret[SL_SUGGESTION_MAX])
     char word[SL_SUGGESTION_MAX];
     int n = snprintf(word, sizeof(word), SL_UNIX_RULE_SCHEME "%s", path);
     ret[0] = '\0';
-    if (n > 0 && (size_t)n < sizeof(word) && strchr(path, '*') == NULL) {
+    if (path[0] == '@') { /* an abstract name, which no rule can have */
+        snprintf(ret, SL_SUGGESTION_MAX, "--isolate-ipc=false");
+    } else if (n > 0 && (size_t)n < sizeof(word) && strchr(path, '*') == NULL) {
         (void)sl_suggest_option("--net-allow", word, ret, SL_SUGGESTION_MAX);
     }
 }

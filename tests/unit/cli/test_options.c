@@ -203,6 +203,21 @@ static void own_options(void **state)
     sl_cli_run_done(&run);
 }
 
+static void why_is_a_run_that_explains(void **state)
+{
+    (void)state;
+    sl_cli_run run;
+    GOOD(&run, "--quiet", "true");
+    assert_true(run.quiet && !run.explain && !run.policy->explain);
+    sl_cli_run_done(&run);
+    GOOD(&run, "--explain", "--quiet", "true");
+    assert_true(run.quiet && run.explain && run.policy->explain);
+    sl_cli_run_done(&run);
+    good(&run, (char *[]){(char *)"why", (char *)"--quiet", (char *)"true", NULL});
+    assert_true(!run.quiet && run.explain && run.policy->explain);
+    sl_cli_run_done(&run);
+}
+
 static void printing_needs_no_command(void **state)
 {
     (void)state;
@@ -368,6 +383,7 @@ int main(void)
         cmocka_unit_test(nothing_given_is_the_default),
         cmocka_unit_test(an_empty_list_is_a_restriction),
         cmocka_unit_test(own_options),
+        cmocka_unit_test(why_is_a_run_that_explains),
         cmocka_unit_test(printing_needs_no_command),
         cmocka_unit_test(no_command_is_an_error),
         cmocka_unit_test(unknown_options_are_named),

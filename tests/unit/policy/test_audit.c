@@ -64,6 +64,16 @@ static void everything_is_told(void **state)
                "\"http.response.body.size\":18446744073709551615,\"sandlock.duration_ms\":0}\n");
 }
 
+static void files_have_a_path_and_what_was_wanted(void **state)
+{
+    (void)state;
+    sl_audit_event e = {
+        .when = "T", .kind = "file", .path = "/a\n", .access = "read", .reason = "no_rule"};
+    expect(&e, "{\"timestamp\":\"T\",\"sandlock.verdict\":\"deny\",\"sandlock.kind\":\"file\","
+               "\"sandlock.reason\":\"no_rule\",\"file.path\":\"/a\\u000a\","
+               "\"sandlock.access\":\"read\"}\n");
+}
+
 static void zero_can_be_meant(void **state)
 {
     (void)state;
@@ -124,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(everything_is_told),
+        cmocka_unit_test(files_have_a_path_and_what_was_wanted),
         cmocka_unit_test(zero_can_be_meant),
         cmocka_unit_test(a_forged_line_stays_text),
         cmocka_unit_test(half_a_line_is_none),

@@ -131,6 +131,15 @@ static void nothing_given_is_nothing_lost(void **state)
     assert_non_null(sl_sandbox_promise(none));
 }
 
+/* Nobody would be there to be told. */
+static void nothing_is_explained(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_policy) policy = live_policy("fs_readable", "/", NULL);
+    policy->explain = true; /* no field */
+    assert_string_equal(sl_sandbox_promise(policy), "--explain");
+}
+
 /* Whoever traps a call or has a thread does so for a promise: what says nothing of it refuses. */
 static void features_that_say_nothing_refuse(void **state)
 {
@@ -179,6 +188,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_kept_or_refused),
         cmocka_unit_test(nothing_given_is_nothing_lost),
+        cmocka_unit_test(nothing_is_explained),
         cmocka_unit_test(features_that_say_nothing_refuse),
         cmocka_unit_test(what_an_older_kernel_lacks_is_refused),
     };

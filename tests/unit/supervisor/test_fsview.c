@@ -67,6 +67,19 @@ static void test_grants(void **state)
     sl_fsview_free(NULL);
 }
 
+/* What the default view hides stands behind what the rules deny. */
+static void test_rules(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_fsview) view = view_of("/srv", "/srv/denied");
+    assert_int_equal(sl_strv_add(&view->denied, "/srv/hidden"), 0);
+    view->ruled = 1;
+    assert_true(sl_fsview_denied_by_rule(view, "/srv/denied/x"));
+    assert_true(sl_fsview_denied(view, "/srv/hidden/x"));
+    assert_false(sl_fsview_denied_by_rule(view, "/srv/hidden/x"));
+    assert_false(sl_fsview_denied_by_rule(view, "/srv"));
+}
+
 /* What is denied is so below a grant as well. */
 static void test_readable(void **state)
 {
@@ -131,7 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_below),    cmocka_unit_test(test_grants),
         cmocka_unit_test(test_readable), cmocka_unit_test(test_types),
-        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_modes),    cmocka_unit_test(test_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,26 @@ static void refused_calls_name_their_switch(void **state)
     sl_report_free(r);
 }
 
+/* They are a part of all counts, and a group of the summary. */
+static void refused_files_count(void **state)
+{
+    (void)state;
+    uint64_t allowed;
+    uint64_t denied;
+    SL_AUTO(sl_policy) policy = sl_policy_new();
+    assert_int_equal(sl_policy_set(policy, sl_field_by_name("fs_readable"), "/usr", NULL), 0);
+    sl_report *r = sl_report_new(-1, -1);
+    assert_int_equal(sl_report_files(r, policy), 0);
+    sl_file_denial d = {.want = SL_WANT_READ, .path = "/srv/a", .grant = "/srv/a"};
+    sl_report_file(r, getpid(), &d);
+    sl_report_counts(r, &allowed, &denied);
+    assert_int_equal(denied, 1);
+    assert_string_equal(summary(r), "sandlock: files: 1 denied; to allow:\n"
+                                    "sandlock:   read /srv/a:  -r '/srv/a'\n");
+    sl_report_worked(r);
+    sl_report_free(r);
+}
+
 /* No flag wins over it. */
 static void a_deny_rule_is_no_suggestion(void **state)
 {
@@ -243,6 +263,7 @@ int main(void)
         cmocka_unit_test(decisions_are_audited_and_counted),
         cmocka_unit_test(the_summary_names_the_flag),
         cmocka_unit_test(refused_calls_name_their_switch),
+        cmocka_unit_test(refused_files_count),
         cmocka_unit_test(a_deny_rule_is_no_suggestion),
         cmocka_unit_test(what_the_gateway_tells_is_added),
         cmocka_unit_test(lines_have_a_maximum),
