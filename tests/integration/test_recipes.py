@@ -13,57 +13,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from harness import build, paths
+from harness import build
+from harness.recipes import furnish, holds, need, recipe
 from harness.terminal import interactive
 from harness.waiting import TIMEOUT, wait_until
 from test_packages import npm_package, wheel
 
-PAGE = paths.ROOT / "docs" / "recipes.md"
-LINES = re.findall(r"^    (sandlock run .*)$", PAGE.read_text(), re.M)
-
-
-def recipe(sandlock, words):
-    """Options and command of the one line with these words in its command, as a shell gives them."""
-    found = [line for line in LINES if f" {words}" in line.partition(" --")[2]]
-    assert len(found) == 1, (words, found)
-    line = shlex.split(found[0].replace("$PWD", str(sandlock.work)))
-    line = [re.sub(r"^~(?=/)", str(sandlock.home), w) for w in line[2:]]
-    end = line.index("--")
-    return line[:end], line[end + 1:]
-
-
-def need(*programs):
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-
-
 @pytest.fixture(autouse=True)
 def place(sandlock):
-    (sandlock.work / "tmp").mkdir()
-    (sandlock.home / ".ssh").mkdir()
-    (sandlock.home / ".ssh" / "id_ed25519").write_text("a secret key\n")
-
-
-BEYOND = """
-cat ~/.ssh/id_ed25519
-echo leaked >../beside
-exec 3<>/dev/tcp/127.0.0.1/{port} && echo leaked >&3
-true
-"""
-
-
-def holds(sandlock, outside, options):
-    """Outside all three can be done; with these options none."""
-    witness = outside.witness()
-    script = ["bash", "-c", BEYOND.format(port=witness.port)]
-    beside = sandlock.work.parent / "beside"
-    assert sandlock.bare(script).out == "a secret key\n"
-    assert beside.read_text() == "leaked\n" and witness.received() == [b"leaked\n"]
-    beside.unlink()
-    run = sandlock(*options, cmd=script, audit=False).ok()
-    assert run.out == "" and run.err.count("ermission denied") >= 2, str(run)
-    assert not beside.exists() and witness.received() == [b"leaked\n"], str(run)
+    furnish(sandlock)
 
 
 def test_configure_and_make(sandlock, outside):
