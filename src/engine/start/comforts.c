@@ -96,11 +96,25 @@ static int make_apt(int base)
     return r;
 }
 
+/* What is found is looked at: a run that may write the home was there, perhaps. */
+static int find_apt(int base)
+{
+    char text[sizeof(apt_text)];
+    size_t len = sizeof(apt_text) - 1;
+    sl_autoclose int fd = openat(base, APT_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || pread(fd, text, sizeof(text), 0) != (ssize_t)len ||
+        memcmp(text, apt_text, len) != 0) {
+        return -ENOENT;
+    }
+    return sl_steal_fd(&fd);
+}
+
 static int open_apt(int base)
 {
-    int fd = openat(base, APT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && make_apt(base) == 0) {
-        fd = openat(base, APT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = find_apt(base);
+    if (fd < 0) {
+        unlinkat(base, APT_FILE, 0);
+        fd = make_apt(base) < 0 ? -EIO : find_apt(base);
     }
     return fd;
 }
