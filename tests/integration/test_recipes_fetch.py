@@ -17,6 +17,7 @@ from harness import paths, pki
 from harness.recipes import LINES, PAGE, furnish, holds, need, recipe
 from harness.waiting import TIMEOUT, read_line
 from harness.webserver import WebServer
+from test_packages import FAKEROOT
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,9 @@ def debian_archive(root):
     control = ("Package: hello\nVersion: 9.9\nArchitecture: all\nMaintainer: Nobody <a@example.com>\n"
                "Description: a package of the tests\n")
     (package / "DEBIAN" / "control").write_text(control)
+    script = package / "DEBIAN" / "postinst"
+    script.write_text('#!/bin/sh\necho "$1 $DPKG_ROOT" >"$DPKG_ROOT/ran"\n')
+    script.chmod(0o755)
     pool, lists = root / "debian" / "pool", root / "debian" / "dists" / "stable"
     pool.mkdir(parents=True)
     deb = pool / "hello_9.9_all.deb"
@@ -79,6 +83,21 @@ def apt_files(work, scheme):
         f"deb [trusted=yes] {scheme}://deb.example.com/debian stable main\n")
     for name in ("lists", "archives"):
         (work / "apt" / name / "partial").mkdir(parents=True)
+    shutil.copy("/var/lib/dpkg/status", work / "apt" / "status")
+
+
+def installs_in_a_root(sandlock, outside):
+    need("fakeroot")
+    state = sandlock.work / "root" / "var" / "lib" / "dpkg"
+    state.mkdir(parents=True)
+    (state / "status").touch()
+    options, command = recipe(sandlock, "fakeroot dpkg --root")
+    sandlock(*options, cmd=command, env=FAKEROOT, audit=False).ok()
+    assert (sandlock.work / "root" / "usr" / "share" / "hello" / "file").read_text() == \
+        "hello from the archive\n"
+    assert "Status: install ok installed" in (state / "status").read_text()
+    assert (sandlock.work / "root" / "ran").read_text() == f"configure {sandlock.work}/root\n"
+    holds(sandlock, outside, options)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -95,9 +114,7 @@ def test_apt(sandlock, outside, tmp_path, scheme, who):
     options = [*api.options, *options, *(["--privileged"] if who == "seeming-root" else [])]
     run = sandlock(*options, cmd=command, audit=False).ok()
     assert "setgroups" not in run.err, str(run)
-    sandlock.bare(["dpkg-deb", "-x", "hello_9.9_all.deb", "root"]).ok()
-    assert (sandlock.work / "root" / "usr" / "share" / "hello" / "file").read_text() == \
-        "hello from the archive\n"
+    installs_in_a_root(sandlock, outside)
     assert "GET /debian/pool/hello_9.9_all.deb" in api.seen()
     (sandlock.work / "sources.list").write_text(
         f"deb [trusted=yes] {scheme}://deb.example.com/other stable main\n")
