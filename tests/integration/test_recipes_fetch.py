@@ -13,7 +13,7 @@ import tarfile
 
 import pytest
 from conftest import Api
-from harness import paths, pki
+from harness import kernel, paths, pki
 from harness.recipes import LINES, PAGE, furnish, holds, need, recipe
 from harness.waiting import TIMEOUT, read_line
 from harness.webserver import WebServer
@@ -121,6 +121,15 @@ def test_apt(sandlock, outside, tmp_path, scheme, who):
     assert sandlock(*options, cmd=command, audit=False).rc != 0
     assert not any("/other/" in line for line in api.seen())
     holds(sandlock, outside, options)
+
+
+def test_apt_in_a_run_within_a_run(sandlock):
+    """The inner one grants what the outer one's variable names."""
+    need("apt-config")
+    inner = [paths.SANDLOCK, "run", *kernel.ALONE, "-r", "/usr", "-r", "/etc", "-r", "/var/lib/dpkg",
+             "-w", "/tmp", "--", "apt-config", "dump", "APT::Sandbox::User"]
+    run = sandlock("--privileged", cmd=inner, audit=False).ok()
+    assert run.out == 'APT::Sandbox::User "root";\n', str(run)
 
 
 @pytest.mark.parametrize("profile", ["build", "ci"])

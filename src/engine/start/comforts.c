@@ -97,11 +97,11 @@ static int make_apt(int base)
 }
 
 /* What is found is looked at: a run that may write the home was there, perhaps. */
-static int find_apt(int base)
+static int find_apt(int at, const char *name)
 {
     char text[sizeof(apt_text)];
     size_t len = sizeof(apt_text) - 1;
-    sl_autoclose int fd = openat(base, APT_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    sl_autoclose int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || pread(fd, text, sizeof(text), 0) != (ssize_t)len ||
         memcmp(text, apt_text, len) != 0) {
         return -ENOENT;
@@ -111,10 +111,10 @@ static int find_apt(int base)
 
 static int open_apt(int base)
 {
-    int fd = find_apt(base);
+    int fd = find_apt(base, APT_FILE);
     if (fd < 0) {
         unlinkat(base, APT_FILE, 0);
-        fd = make_apt(base) < 0 ? -EIO : find_apt(base);
+        fd = make_apt(base) < 0 ? -EIO : find_apt(base, APT_FILE);
     }
     return fd;
 }
@@ -123,12 +123,14 @@ int sl_comforts_apt(const sl_policy *policy, sl_sandbox *sandbox, const sl_rundi
                     sl_strv *env)
 {
     char path[PATH_MAX];
-    if (dir == NULL || !is_root_to_itself(policy) || is_given(policy, "APT_CONFIG") ||
-        sl_strv_env_get(env, "APT_CONFIG") != NULL || access(APT_PARTS, F_OK) < 0 ||
-        !sl_sandbox_may_read(sandbox, APT_PARTS)) {
+    if (!is_root_to_itself(policy) || is_given(policy, "APT_CONFIG") ||
+        access(APT_PARTS, F_OK) < 0 || !sl_sandbox_may_read(sandbox, APT_PARTS)) {
         return 0;
     }
-    sl_autoclose int fd = open_apt(dir->base_fd);
+    const char *before = sl_strv_env_get(env, "APT_CONFIG"); /* ours, of a run around this one? */
+    sl_autoclose int fd = before != NULL ? find_apt(AT_FDCWD, before)
+                          : dir != NULL  ? open_apt(dir->base_fd)
+                                         : -1;
     if (fd < 0 || sl_proc_fd_path(fd, path) < 0) {
         return 0;
     }

@@ -226,6 +226,15 @@ static void apts_word_is_for_nobody_else(void **state)
     assert_null(apt_config(given, NULL, NULL));
     sl_autofree char *kept = apt_config(root, "/mine", NULL);
     assert_string_equal(kept, "/mine");
+    if (access(PARTS, F_OK) == 0) { /* but one of ours, in a run within a run, must be readable */
+        static const char *const etc[][2] = {
+            {"privileged", "true"}, {"fs_readable", "/etc"}, {NULL, NULL}};
+        sl_autofree char *text = NULL;
+        sl_autofree char *outer = apt_config(root, NULL, NULL);
+        sl_autofree char *inner = apt_config(etc, outer, &text);
+        assert_string_equal(inner, outer);
+        assert_non_null(text);
+    }
 }
 
 int main(void)
