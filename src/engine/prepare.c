@@ -9,8 +9,9 @@
 
 #include "core/util.h"
 #include "engine/caller/say.h"
-#include "engine/environ.h"
 #include "engine/helper.h"
+#include "engine/start/comforts.h"
+#include "engine/start/environ.h"
 #include "kernel/landlock.h"
 #include "policy/verdict.h"
 #include "sandbox/probe.h"
@@ -120,6 +121,13 @@ static void allow_inherited(sl_prepared *p)
     }
 }
 
+static int prepare_comforts(sl_prepared *p, sl_error *err)
+{
+    int r = sl_comforts_temporary(p->policy, p->sandbox, &p->env);
+    r = r < 0 ? r : sl_comforts_apt(p->policy, p->sandbox, p->dir, &p->env);
+    return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
+}
+
 static int make(sl_prepared *p, sl_error *err)
 {
     int r = check_degraded(p->policy, err);
@@ -137,6 +145,7 @@ static int make(sl_prepared *p, sl_error *err)
     r = r < 0 ? r : sl_files_read(p->policy, &p->files, err);
     r = r < 0 ? r : sl_sandbox_new(p->policy, &p->sandbox, err);
     r = r < 0 ? r : prepare_dir(p, err);
+    r = r < 0 ? r : prepare_comforts(p, err);
     r = r < 0 || p->options->no_supervisor ? r : prepare_cgroup(p, err);
     if (r == 0 && wants_terminal(p->options)) {
         r = prepare_terminal(p, err);

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "core/util.h"
-#include "engine/environ.h"
 #include "engine/helper.h"
 #include "engine/link.h"
+#include "engine/start/environ.h"
 
 #define CA_MAX 16384 /* bytes of one certificate */
 

@@ -28,12 +28,12 @@ struct sl_gateway {
     sl_responder *responder;
     sl_audit *audit;
     sl_pool *pool;
-    sl_ca *ca;                    /* NULL until the child must trust it */
-    int (*trust)(sl_gateway *gw); /* makes it when it is first wanted; 0 or -errno */
+    sl_ca *ca;                          /* NULL until the child must trust it */
+    int (*trust)(sl_gateway *gw);       /* makes it when it is first wanted; 0 or -errno */
     void (*expect_tls)(sl_gateway *gw); /* something will soon speak it: makes that, and more */
-    SSL_CTX *server_ctx;          /* towards the child */
-    SSL_CTX *client_ctx;          /* towards upstreams; made for the first TLS flow */
-    char *upstream_pem;           /* http_upstream_ca */
+    SSL_CTX *server_ctx;                /* towards the child */
+    SSL_CTX *client_ctx;                /* towards upstreams; made for the first TLS flow */
+    char *upstream_pem;                 /* http_upstream_ca */
     size_t upstream_pem_len;
 
     sl_flow *flows; /* all that are open */

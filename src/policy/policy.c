@@ -292,6 +292,22 @@ static int complete_http_ports(sl_policy *p, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "no memory for ports") : 0;
 }
 
+/* "/proc/self" is whichever process looks, and a rule of the kernel's would be for one. So a policy
+ * that names it, and nothing that has it anyway, asks for the view in which it is a process of the
+ * tree (features/procfs/pids.c). */
+static bool names_own_proc(const sl_policy *policy)
+{
+    static const char *const above[] = {"/", "/proc", "?/", "?/proc"};
+    for (size_t i = 0; i < SL_ARRAY_LEN(above); i++) {
+        if (sl_strv_has(&policy->fs_readable, above[i]) ||
+            sl_strv_has(&policy->fs_writable, above[i])) {
+            return false;
+        }
+    }
+    return sl_strv_has(&policy->fs_readable, "/proc/self") ||
+           sl_strv_has(&policy->fs_readable, "?/proc/self");
+}
+
 int sl_policy_freeze(sl_policy *policy, sl_error *err)
 {
     if (policy->frozen) {
@@ -319,6 +335,7 @@ int sl_policy_freeze(sl_policy *policy, sl_error *err)
         policy->isolate_ipc_given = policy->isolate_ipc;
         policy->isolate_signals_given = policy->isolate_signals;
     }
+    policy->isolate_pids = policy->isolate_pids || names_own_proc(policy);
     int r = complete_http_ports(policy, err);
     if (r == 0) {
         policy->frozen = true;

@@ -135,6 +135,11 @@ bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path)
     return sl_fsview_writable(sb->view, path);
 }
 
+bool sl_sandbox_may_read(const sl_sandbox *sb, const char *path)
+{
+    return sl_fsview_readable(sb->view, path);
+}
+
 bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb)
 {
     return sl_fsview_writes_type(sb->view, "cgroup2");
@@ -156,6 +161,41 @@ int sl_sandbox_allow_stream(sl_sandbox *sb, int fd, sl_error *err)
 {
     int r = sl_streams_allow(sb->sv->policy, sb->landlock_fd, sb->view, fd);
     return r < 0 ? sl_error_set(err, -r, "cannot grant a standard stream: %s", strerror(-r)) : 0;
+}
+
+/* A rule for what `fd` is, which gets its place in `list` of the view. */
+static int allow_more(sl_sandbox *sb, int fd, unsigned rights, sl_strv *list,
+                      char ret_path[PATH_MAX])
+{
+    int r = sl_proc_fd_path(fd, ret_path);
+    if (r < 0 || sl_fsview_denied(sb->view, ret_path)) {
+        return r < 0 ? r : -EACCES;
+    }
+    for (size_t i = 0; i < sb->view->denied.count; i++) {
+        if (sl_fsview_is_below(sb->view->denied.items[i], ret_path)) {
+            return -EACCES;
+        }
+    }
+    r = sl_landlock_allow(sb->landlock_fd, fd, rights);
+    return r < 0 ? r : sl_strv_add(list, ret_path);
+}
+
+int sl_sandbox_allow_file(sl_sandbox *sb, int fd)
+{
+    char path[PATH_MAX];
+    return allow_more(sb, fd, SL_LANDLOCK_LOOK, &sb->view->readable, path);
+}
+
+int sl_sandbox_allow_temporary(sl_sandbox *sb, int fd)
+{
+    char path[PATH_MAX];
+    char *note = NULL;
+    int r = allow_more(sb, fd, SL_LANDLOCK_READ | SL_LANDLOCK_WRITE, &sb->view->writable, path);
+    r = r < 0 ? r : sl_strv_add(&sb->view->readable, path);
+    if (r == 0 && asprintf(&note, "its temporary files go to '%s' (TMPDIR)", path) < 0) {
+        return -ENOMEM;
+    }
+    return r < 0 ? r : sl_strv_take(&sb->view->notes, note);
 }
 
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line))

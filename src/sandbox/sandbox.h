@@ -33,6 +33,8 @@ size_t sl_sandbox_ports(const sl_sandbox *sb, sl_remap_port *list, size_t max);
 int sl_sandbox_set_canary(sl_sandbox *sb, const char *path);
 /* True if the policy lets the child write below this path (absolute, resolved). */
 bool sl_sandbox_may_write(const sl_sandbox *sb, const char *path);
+/* True if the policy lets the child read this (absolute, resolved). */
+bool sl_sandbox_may_read(const sl_sandbox *sb, const char *path);
 /* True if the policy lets the child write in a cgroup, or if that cannot be told. */
 bool sl_sandbox_may_write_cgroups(const sl_sandbox *sb);
 /* Lets the child use this device, by whatever name, unless the policy denies it: then nothing
@@ -41,6 +43,12 @@ int sl_sandbox_allow_device(sl_sandbox *sb, int fd, sl_error *err);
 /* Lets the child open this standard stream again by its names, where it is a file: with the access
  * that the descriptor has, unless the policy denies it. Before the spawn, once for each. */
 int sl_sandbox_allow_stream(sl_sandbox *sb, int fd, sl_error *err);
+/* Lets the child read this very file of ours by its name, unless the policy denies it: -EACCES.
+ * Before the spawn. */
+int sl_sandbox_allow_file(sl_sandbox *sb, int fd);
+/* Lets the child write this directory, which is there for its temporary files, and notes it. Unless
+ * the policy denies it, or something in it: -EACCES. Before the spawn. */
+int sl_sandbox_allow_temporary(sl_sandbox *sb, int fd);
 /* Says what was left out of the policy and why, a line each. */
 void sl_sandbox_say_notes(const sl_sandbox *sb, void (*say)(const char *line));
 void sl_sandbox_free(sl_sandbox *sb);

@@ -103,6 +103,24 @@ def rust_program(offline=True):
     return _cached("rust-client", sources, make)
 
 
+def bun():
+    """A directory with bin/bun in it, as its own installer makes one: from npm's registry."""
+    def make(out):
+        done = _run(["npm", "install", "--no-save", "--ignore-scripts", "--fetch-retries=0",
+                     "--prefix", out, "bun"])
+        found = [p for p in out.glob("node_modules/**/bin/bun*") if p.stat().st_size > 1 << 20]
+        if not found:
+            shutil.rmtree(out, ignore_errors=True)
+            raise Missing(f"bun could not be fetched: {done.stderr.strip()[-300:]}")
+        (out / "bin").mkdir()
+        found[0].rename(out / "bin" / "bun")
+        (out / "bin" / "bun").chmod(0o755)
+        shutil.rmtree(out / "node_modules")
+        return done
+
+    return _cached("bun", [], make)
+
+
 def debian_source(package):
     """The upstream tarball of a Debian source package."""
     def make(out):

@@ -7,6 +7,7 @@ from . import build, paths
 
 def main():
     todo = [("api_server", build.api_server), ("rust-client", lambda: build.rust_program(False))]
+    todo.append(("bun", build.bun))
     todo.append(("source of hello", lambda: build.debian_source("hello")))
     for cgo in (False, True):
         todo.append((f"go-client cgo={cgo}",

@@ -1,6 +1,7 @@
 """Files: -r, -w, --fs-deny, and the view that is there when none of them is given."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -162,6 +163,45 @@ def test_the_home_as_current_directory(sandlock, full_home):
     (full_home / "proj").mkdir()
     assert attempt(sandlock, places=[full_home / "proj"], cwd=full_home / "proj") == \
         [(False, True)]
+
+
+BELOW_TMP = """
+cat "$1"; echo changed >"$1"; mv "$(dirname "$1")" "$TMPDIR/taken"; ln "$1" "$TMPDIR/taken"
+echo x >/tmp/new-$$ && echo wrote; echo x >"$HOME/new" && echo wrote
+made=$(mktemp) && echo content >"$made" && cat <<END
+$TMPDIR $made $(cat "$made")
+END
+rm "$made"; cc -o prog prog.c && ./prog
+"""
+
+
+@pytest.mark.parametrize("policy", [(), ("-p", "build"), ("-p", "ci"), ("-p", "agent")])
+def test_a_home_below_tmp(sandlock, policy):
+    """Secrets lie below /tmp then, which stays closed: temporary files have a place of their own."""
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        work, secret = home / "work", home / ".ssh" / "id"
+        work.mkdir()
+        secret.parent.mkdir()
+        secret.write_text("secret\n")
+        (work / "prog.c").write_text("#include <stdio.h>\nint main(void) { puts(\"built\"); }\n")
+        words = ["bash", "-c", BELOW_TMP, "sh", secret]
+        place = f"/tmp/sandlock-tmp-{os.getuid()}"
+        run = sandlock(*policy, cmd=words, cwd=work, env={"HOME": home, "TMPDIR": home}, audit=False)
+        told, built = run.ok().out.splitlines()
+        assert re.fullmatch(f"{place} {place}/tmp\\.\\S+ content", told) and built == "built", str(run)
+        assert f"temporary files go to '{place}' (TMPDIR)" in run.err, str(run)
+        assert secret.read_text() == "secret\n" and not (Path(place) / "taken").exists()
+        assert not (home / "new").exists()
+        given = f"--env=TMPDIR={work}"
+        own = sandlock(*policy, given, cmd=["mktemp"], cwd=work, env={"HOME": home}).ok()
+        assert own.out.startswith(f"{work}/") and "(TMPDIR)" not in own.err, str(own)
+        shutil.rmtree(secret.parent)
+        plain = sandlock(*policy, cmd=["mktemp"], cwd=work, env={"HOME": home}).ok()
+        assert re.fullmatch(r"/tmp/tmp\.\S+\n", plain.out), str(plain)
+        Path(plain.out.strip()).unlink()
+    finally:
+        shutil.rmtree(home)
 
 
 def test_devices_are_always_there(sandlock, trees):

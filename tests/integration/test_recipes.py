@@ -13,57 +13,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from harness import build, paths
+from harness import build
+from harness.recipes import furnish, holds, need, recipe
 from harness.terminal import interactive
 from harness.waiting import TIMEOUT, wait_until
-from test_packages import npm_package, wheel
-
-PAGE = paths.ROOT / "docs" / "recipes.md"
-LINES = re.findall(r"^    (sandlock run .*)$", PAGE.read_text(), re.M)
-
-
-def recipe(sandlock, words):
-    """Options and command of the one line with these words in its command, as a shell gives them."""
-    found = [line for line in LINES if f" {words}" in line.partition(" --")[2]]
-    assert len(found) == 1, (words, found)
-    line = shlex.split(found[0].replace("$PWD", str(sandlock.work)))
-    line = [re.sub(r"^~(?=/)", str(sandlock.home), w) for w in line[2:]]
-    end = line.index("--")
-    return line[:end], line[end + 1:]
-
-
-def need(*programs):
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-
+from test_packages import FAKEROOT, debian_package, npm_package, wheel
 
 @pytest.fixture(autouse=True)
 def place(sandlock):
-    (sandlock.work / "tmp").mkdir()
-    (sandlock.home / ".ssh").mkdir()
-    (sandlock.home / ".ssh" / "id_ed25519").write_text("a secret key\n")
-
-
-BEYOND = """
-cat ~/.ssh/id_ed25519
-echo leaked >../beside
-exec 3<>/dev/tcp/127.0.0.1/{port} && echo leaked >&3
-true
-"""
-
-
-def holds(sandlock, outside, options):
-    """Outside all three can be done; with these options none."""
-    witness = outside.witness()
-    script = ["bash", "-c", BEYOND.format(port=witness.port)]
-    beside = sandlock.work.parent / "beside"
-    assert sandlock.bare(script).out == "a secret key\n"
-    assert beside.read_text() == "leaked\n" and witness.received() == [b"leaked\n"]
-    beside.unlink()
-    run = sandlock(*options, cmd=script, audit=False).ok()
-    assert run.out == "" and run.err.count("ermission denied") >= 2, str(run)
-    assert not beside.exists() and witness.received() == [b"leaked\n"], str(run)
+    furnish(sandlock)
 
 
 def test_configure_and_make(sandlock, outside):
@@ -158,6 +116,78 @@ def test_go(sandlock, outside):
     options, command = recipe(sandlock, "go build")
     sandlock(*options, cmd=command, audit=False).ok()
     assert sandlock.bare(["./app"]).ok().err == "hello from the module\n"
+    holds(sandlock, outside, options)
+
+
+BUN_TEST = """
+import { expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+test("a worker, a program and a database", async () => {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+  const answer = new Promise((done) => { worker.onmessage = (e) => done(e.data); });
+  worker.postMessage(41);
+  expect(await answer).toBe(42);
+  worker.terminate();
+  const bun = Bun.spawn([process.execPath, "--version"]);
+  expect((await new Response(bun.stdout).text()).trim()).toBe(Bun.version);
+  const db = new Database("data.db");
+  db.run("CREATE TABLE t(x)");
+  db.run("INSERT INTO t VALUES(7)");
+  expect(db.query("SELECT x FROM t").get()).toEqual({ x: 7 });
+});
+test("what lies beyond", async () => {
+  expect(await Bun.file(process.env.HOME + "/.ssh/id_ed25519").text().catch((e) => e.code)).toBe(EXPECTED);
+});
+"""
+
+
+def test_bun(sandlock, outside):
+    """Its first thread asks for its stack in /proc/self/maps, and so does the one that it starts."""
+    try:
+        (sandlock.home / ".bun").symlink_to(build.bun())
+    except build.Missing as missing:
+        pytest.skip(str(missing))
+    work = sandlock.work
+    (work / "worker.ts").write_text("self.onmessage = (e) => postMessage(e.data + 1);\n")
+    (work / "all.test.ts").write_text(BUN_TEST.replace("EXPECTED", '"EACCES"'))
+    options, command = recipe(sandlock, "~/.bun/bin/bun")
+    run = sandlock(*options, cmd=command, audit=False).ok()
+    assert "2 pass" in run.err and "0 fail" in run.err, str(run)
+    with sqlite3.connect(work / "data.db") as ours:
+        assert ours.execute("SELECT x FROM t").fetchone() == (7,)
+    (work / "main.ts").write_text("console.log('compiled');\n")
+    sandlock(*options, cmd=[command[0], "build", "--compile", "main.ts", "--outfile", "main"],
+             audit=False).ok()
+    assert sandlock(*options, cmd=["./main"], audit=False).ok().out == "compiled\n"
+    run = sandlock(*options, cmd=["cat", f"/proc/{os.getpid()}/status"], audit=False)
+    assert run.rc != 0 and run.out == "", "that of others is as it was"
+    holds(sandlock, outside, options)
+
+
+def test_fakeroot(sandlock, outside):
+    """Owners are remembered by the daemon, which it speaks to over System V queues."""
+    need("fakeroot")
+    tree = sandlock.work / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("content\n")
+    options, command = recipe(sandlock, "fakeroot sh")
+    sandlock(*options, cmd=command, env=FAKEROOT, audit=False).ok()
+    with tarfile.open(sandlock.work / "tree.tar") as archive:
+        assert {m.name: (m.uid, m.uname) for m in archive} == {
+            "tree": (0, "root"), "tree/file": (0, "root")}
+    assert (tree / "file").stat().st_uid == os.getuid()
+    holds(sandlock, outside, options)
+
+
+def test_dpkg_buildpackage(sandlock, outside):
+    need("fakeroot", "dpkg-buildpackage", "make")
+    debian_package(sandlock.work / "hello-1.0", "hello")
+    options, command = recipe(sandlock, "sh -c 'cd hello-1.0")
+    sandlock(*options, cmd=command, env=FAKEROOT, audit=False).ok()
+    made = sandlock.work / "hello_1.0_all.deb"
+    listed = sandlock.bare(["sh", "-c", f"dpkg-deb --fsys-tarfile {made} | tar -t --numeric-owner -v"])
+    line = next(w for w in listed.ok().out.splitlines() if w.endswith("./usr/share/hello/file"))
+    assert " 7/7 " in line, listed
     holds(sandlock, outside, options)
 
 

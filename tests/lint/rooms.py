@@ -26,6 +26,7 @@ INNER = {
     "cli/runs": set(),
     "engine/runs": set(),
     "engine/caller": set(),
+    "engine/start": {"engine/runs"},
     "kernel/arch": set(),
     "kernel/diag": set(),
     "features/kmem": set(),

@@ -1,10 +1,12 @@
 """FS-05, FS-06 and FS-07 (docs/security-cases.md): what /proc shows, to whom, by every name."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+from harness import paths
 from harness.sandbox import roles_with_gateway
 from harness.waiting import TIMEOUT, read_line
 
@@ -75,6 +77,22 @@ def test_FS_06_nobody_but_the_tree_under_isolate_pids(sandlock, attack, bystande
             else:
                 assert found[f"{who}.{what}"] in HIDDEN, (who, what, found)
         assert who == "own" or f"{who}.at.status" not in found
+
+
+def test_FS_06_the_own_alone_by_the_name_of_self(sandlock, attack, bystander):
+    """`-r /proc/self` among named paths: each process of the tree, and nobody else's."""
+    options = ["-r", "/usr", "-r", "/etc", "-r", paths.BIN, "-r", "/proc/self", "-w", "."]
+    pids, found = look(sandlock, attack, options, bystander)
+    for who in pids:
+        for what in ALL:
+            assert (found[f"{who}.{what}"] == "ok") if who == "own" else \
+                (found[f"{who}.{what}"] in HIDDEN), (who, what, found)
+    script = ("grep -c . /proc/self/maps; sh -c 'grep Name /proc/$$/status; true'; "
+              "(grep Name /proc/self/status)")
+    run = sandlock(*options, cmd=["sh", "-c", script]).ok()
+    assert re.fullmatch(r"\d+\nName:\tsh\nName:\tgrep\n", run.out), str(run)
+    run = sandlock(*options, cmd=["cat", "/proc/version"])
+    assert run.rc != 0 and run.out == "", "nothing else of /proc came with it"
 
 
 def test_FS_06_ours_without_isolate_pids(sandlock, attack, bystander):

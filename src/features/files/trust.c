@@ -73,8 +73,8 @@ static bool may_be_virtual(const char *path)
     return strcmp(name, "hosts") == 0 || sl_artefact_may_be(name);
 }
 
-/* Shared libraries of TLS. Who opens one will want certificates within milliseconds, and has more to
- * load until then: what the gateway makes meanwhile nobody waits for. */
+/* Shared libraries of TLS. Who opens one will want certificates within milliseconds, and has more
+ * to load until then: what the gateway makes meanwhile nobody waits for. */
 static bool is_tls_library(const char *path)
 {
     static const char *const names[] = {"libssl.so", "libssl3.so", "libgnutls.so", "libmbedtls.so",

@@ -1,7 +1,8 @@
 /* TLS as a filter (OpenSSL), client side towards upstreams and server side towards the child.
  *
- * TLS 1.2 and 1.3, no renegotiation, no compression, no early data, no resumption (the child gets a ticket that opens nothing). Knows no policy:
- * which name is believed and which certificate is shown is the caller's choice. */
+ * TLS 1.2 and 1.3, no renegotiation, no compression, no early data, no resumption (the child gets a
+ * ticket that opens nothing). Knows no policy: which name is believed and which certificate is
+ * shown is the caller's choice. */
 #ifndef SANDLOCK_NET_TLS_TLS_H
 #define SANDLOCK_NET_TLS_TLS_H
 

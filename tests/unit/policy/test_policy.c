@@ -39,6 +39,34 @@ static void test_frozen(void **state)
     assert_int_equal(sl_policy_freeze(p, &err), 0); /* again: nothing */
 }
 
+/* Whose processes "/proc/self" means is decided for each that looks. */
+static void test_own_proc(void **state)
+{
+    static const struct {
+        const char *field, *path;
+        bool isolates;
+    } rows[] = {
+        {"fs_readable", "/usr", true},       {"fs_readable", "/proc", false},
+        {"fs_readable", "?/proc", false},    {"fs_readable", "/", false},
+        {"fs_writable", "/", false},         {"fs_readable", "/proc/cpuinfo", true},
+        {"fs_readable", "/proc/self", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < SL_ARRAY_LEN(rows); i++) {
+        SL_AUTO(sl_policy) p = new_policy();
+        sl_error err;
+        must_set(p, "fs_readable", i % 2 == 0 ? "/proc/self" : "?/proc/self");
+        must_set(p, rows[i].field, rows[i].path);
+        assert_int_equal(sl_policy_freeze(p, &err), 0);
+        assert_int_equal(p->isolate_pids, rows[i].isolates);
+    }
+    SL_AUTO(sl_policy) p = new_policy();
+    sl_error err;
+    must_set(p, "fs_readable", "/proc/self/status");
+    assert_int_equal(sl_policy_freeze(p, &err), 0);
+    assert_false(p->isolate_pids);
+}
+
 static void test_http_ports(void **state)
 {
     (void)state;
@@ -163,10 +191,10 @@ static void test_many_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_http_ports), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_ca_needs_key),
-        cmocka_unit_test(test_many_rules),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_own_proc),     cmocka_unit_test(test_http_ports),
+        cmocka_unit_test(test_durations),    cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_ca_needs_key), cmocka_unit_test(test_many_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

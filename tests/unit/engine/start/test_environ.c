@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "engine/environ.h"
+#include "engine/start/environ.h"
 
 static const char *const trust_files[SL_ARTEFACTS] = {
     [SL_ARTEFACT_CA] = "/run/ca.pem", [SL_ARTEFACT_BUNDLE] = "/run/bundle.pem"};

@@ -1,6 +1,6 @@
 /* The child's environment, and the program it names. */
-#ifndef SANDLOCK_ENGINE_ENVIRON_H
-#define SANDLOCK_ENGINE_ENVIRON_H
+#ifndef SANDLOCK_ENGINE_START_ENVIRON_H
+#define SANDLOCK_ENGINE_START_ENVIRON_H
 
 #include "core/buf.h"
 #include "core/err.h"

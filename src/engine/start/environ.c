@@ -1,5 +1,5 @@
 /* Owns the making of the child's environment. */
-#include "engine/environ.h"
+#include "engine/start/environ.h"
 
 #include <errno.h>
 #include <stdio.h>
