@@ -59,9 +59,13 @@ static int open_temporary(void)
 int sl_comforts_temporary(const sl_policy *policy, sl_sandbox *sandbox, sl_strv *env)
 {
     char path[PATH_MAX];
+    const char *before = sl_strv_env_get(env, "TMPDIR");
     if (!sl_policy_has_default_view(policy) || is_given(policy, "TMPDIR") ||
-        may_write(sandbox, "/tmp") || may_write(sandbox, sl_strv_env_get(env, "TMPDIR"))) {
+        may_write(sandbox, before)) {
         return 0;
+    }
+    if (may_write(sandbox, "/tmp")) {
+        return before == NULL ? 0 : sl_strv_env_set(env, "TMPDIR", "/tmp");
     }
     sl_autoclose int fd = open_temporary();
     if (fd < 0 || sl_proc_fd_path(fd, path) < 0) {

@@ -8,9 +8,9 @@
 #include "policy/policy.h"
 #include "sandbox/sandbox.h"
 
-/* Where the default view had to leave out /tmp, since something that it hides lies below: a
- * directory of the user's own there, and TMPDIR, unless that names what can be written. 0 or
- * -ENOMEM. */
+/* In the default view TMPDIR names what can be written: /tmp, where it named something else, or
+ * where /tmp had to be left out, since something hidden lies below, a directory of the user's own
+ * there. 0 or -ENOMEM. */
 int sl_comforts_temporary(const sl_policy *policy, sl_sandbox *sandbox, sl_strv *env);
 
 /* Where the command is root to itself and may read /etc/apt: APT_CONFIG with a file that keeps apt

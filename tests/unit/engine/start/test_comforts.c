@@ -133,6 +133,27 @@ static void nobody_else_does(void **state)
     snprintf(path, sizeof(path), "%s/.ssh", home);
     assert_int_equal(rmdir(path), 0);
     expect_temporary(none, "", NULL); /* and now /tmp can */
+    expect_temporary(none, "/tmp", NULL);
+    expect_temporary(named, "/nowhere", NULL);
+}
+
+static void what_cannot_be_written_is_no_place(void **state)
+{
+    static const char *const none[][2] = {{NULL, NULL}};
+    char path[128];
+    (void)state;
+    snprintf(path, sizeof(path), "%s/.ssh", home);
+    assert_int_equal(rmdir(path), 0);
+    SL_AUTO(sl_policy) policy = policy_of(none);
+    SL_AUTO(sl_sandbox) sandbox = sandbox_of(policy);
+    static const char *const named[] = {"/var/tmp", "/nowhere", "", own};
+    for (size_t i = 0; i < SL_ARRAY_LEN(named); i++) {
+        sl_strv env = {0};
+        assert_int_equal(sl_strv_env_set(&env, "TMPDIR", named[i]), 0);
+        assert_int_equal(sl_comforts_temporary(policy, sandbox, &env), 0);
+        assert_string_equal(sl_strv_env_get(&env, "TMPDIR"), "/tmp");
+        sl_strv_done(&env);
+    }
 }
 
 /* A name that somebody else took is not used. */
@@ -242,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_home_below_tmp_gets_a_place, begin, end),
         cmocka_unit_test_setup_teardown(nobody_else_does, begin, end),
+        cmocka_unit_test_setup_teardown(what_cannot_be_written_is_no_place, begin, end),
         cmocka_unit_test_setup_teardown(what_is_open_to_others_is_no_place, begin, end),
         cmocka_unit_test_setup_teardown(root_to_itself_gets_apts_word, begin, end),
         cmocka_unit_test_setup_teardown(apts_word_is_for_nobody_else, begin, end),
