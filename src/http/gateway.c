@@ -17,6 +17,7 @@
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
+#include "http/why/doubt.h"
 #include "net/spin.h"
 
 #define POLICY_MAX      (16u << 20)
@@ -54,6 +55,7 @@ static _Noreturn void leave(sl_gateway *gw, bool report)
 {
     sl_flow_end_all(gw); /* each open exchange writes its line */
     if (report) {
+        sl_doubts_tell(gw);
         (void)sl_fd_set_nonblock(gw->link, false);
         (void)sl_audit_report(gw->audit, gw->link);
     }
@@ -393,6 +395,7 @@ static int set_up(service *s, int link, sl_error *err)
     sl_gateway *gw = &s->gw;
     gw->link = link;
     gw->open = sl_upstream_open;
+    gw->doubts = sl_doubts_new();
     gw->loop = &s->loop;
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
         uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0) {

@@ -10,6 +10,7 @@
 #include "core/addr.h"
 #include "core/fd.h"
 #include "policy/artefact.h"
+#include "policy/denial.h"
 #include "policy/host.h"
 #include "policy/net_rule.h"
 #include "policy/verdict.h"
@@ -125,9 +126,7 @@ struct sl_link_resolved {
 
 struct sl_link_denied {
     struct sl_link_header header;
-    uint64_t count;
-    char what[SL_SUGGESTION_MAX];       /* "POST https://api.example.com/v1/files" */
-    char allow_with[SL_SUGGESTION_MAX]; /* "" when no flag would */
+    sl_denial denial;
 };
 
 struct sl_link_bye {
@@ -136,6 +135,7 @@ struct sl_link_bye {
     uint64_t denied;
     uint64_t bytes_out; /* towards upstreams */
     uint64_t bytes_in;
+    uint64_t unlisted; /* of the denied ones: in no line that was sent */
 };
 
 struct sl_link_failed {
