@@ -134,8 +134,11 @@ int sl_environ_trust(sl_strv *env, const char *const files[SL_ARTEFACTS], sl_str
         if (before != NULL && before[0] == '/' && !sl_strv_has(ret_before, before)) {
             r = sl_strv_add(ret_before, before);
         }
+        /* Beside the system's own roots the CA is enough, but what was added before must stay. */
+        bool added = variables[i].artefact == SL_ARTEFACT_CA && before != NULL && before[0] == '/';
         if (r == 0) {
-            r = sl_strv_env_set(env, variables[i].name, files[variables[i].artefact]);
+            r = sl_strv_env_set(env, variables[i].name,
+                                files[added ? SL_ARTEFACT_BUNDLE : variables[i].artefact]);
         }
     }
     return r;

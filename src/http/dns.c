@@ -113,6 +113,7 @@ static void on_resolved(void *arg, int status, const sl_addr *addrs, size_t coun
     if (status == 0 && count > 0) {
         m.count = (uint32_t)sl_upstream_permitted(q->gw, q->name, q->port, addrs, count, m.addrs);
         reason = "address_denied";
+        m.refused = addrs[0];
     }
     reply(q->gw, &m, reason);
     free(q);

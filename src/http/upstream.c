@@ -11,9 +11,6 @@
 #include "net/dial.h"
 #include "net/tls/tls.h"
 
-/* Where no hint sends anybody: a name that leads there is an attack more often than a wish. */
-#define NEVER_BY_NAME (SL_ADDR_LINK_LOCAL | SL_ADDR_METADATA)
-
 static const uint8_t alpn_http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 struct sl_upstream {
@@ -235,8 +232,7 @@ static void on_resolved(void *arg, int status, const sl_addr *addrs, size_t coun
         snprintf(f.detail, sizeof(f.detail),
                  "the name leads to %s, where no name may lead by itself",
                  sl_addr_format(&addrs[0], text));
-        f.remedy =
-            (sl_addr_classify(&addrs[0]) & NEVER_BY_NAME) == 0 ? SL_REMEDY_RESOLVE : SL_REMEDY_NONE;
+        f.remedy = SL_REMEDY_RESOLVE;
         end(u, NULL, &f);
         return;
     }

@@ -119,6 +119,7 @@ const char *sl_denial_reason(const char *reason)
         {"link_local", "a link-local address, which no wide rule reaches"},
         {"loopback", "an address of this machine, which no wide rule reaches"},
         {"private", "a private address, which no wide rule reaches"},
+        {"address_denied", "the name leads to an address that no name may lead to by itself"},
         {"unassigned", "an address that was given to no name"},
         {"not_tls", "no HTTP and no TLS, and no rule lets other bytes pass"},
         {"not_http", "no HTTP that could be read"},

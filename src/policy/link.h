@@ -121,6 +121,7 @@ struct sl_link_resolved {
     uint64_t id;
     uint32_t count;                               /* 0: refused, see reason */
     char reason[32];                              /* "dns", "address_denied", "timeout" */
+    sl_addr refused;                              /* address_denied: the first of them */
     struct sl_link_addr addrs[SL_LINK_ADDRS_MAX]; /* IPv4 first, in the resolver's order */
 };
 

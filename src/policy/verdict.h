@@ -100,6 +100,11 @@ void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX]);
  * host: "--net-allow 'tcp://api.example.com:8080'". */
 void sl_policy_suggest_tcp(const sl_dest *dest, char ret[SL_SUGGESTION_MAX]);
 
+/* For a name that leads to this address: "--resolve 'db.example.com=192.0.2.1'". "" for addresses
+ * where no hint sends anybody: a name that leads to cloud metadata is an attack more often than a
+ * wish. */
+void sl_policy_suggest_resolve(const char *name, const sl_addr *addr, char ret[SL_SUGGESTION_MAX]);
+
 /* May the gateway dial `addr`, which `name` resolved to (name NULL: a literal)? Loopback,
  * link-local and metadata only if the literal, a covering set or CIDR, or --resolve names it;
  * private ranges also for a name written out in full by a rule; "localhost" names mean loopback. */

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 
 LINE = re.compile(
-    r"^sandlock:   (?P<what>.*?)"
-    r"(?: \((?P<by>[^()]*?)(?:(?:, )?(?P<count>\d+) times from (?P<first>\S+) to (?P<last>\S+))?\))?"
+    r"^sandlock:   (?P<what>.*?)(?: \((?P<count>\d+) times\))?(?: by (?P<by>.*?))??"
+    r"(?:, from (?P<first>\S+Z) to (?P<last>\S+Z))?"
     r"(?:: (?P<why>(?! --).*?))?(?::  (?P<flag>--.*))?$")
-HEADS = {"denied; to allow:": "allow", "refused; no option allows it:": "never"}
+HEADS = {"denied; to allow:": "allow", "denied; no option allows it:": "never"}
 
 
 @dataclass

@@ -299,6 +299,22 @@ def test_a_name_that_leads_to_a_private_address(box, outside, api):
                         "http meta.api.test:80": ""}, str(run)
 
 
+@pytest.mark.parametrize("address,helped", [("127.0.0.1", True), ("169.254.169.254", False)])
+def test_the_same_where_nothing_is_inspected(box, outside, address, helped):
+    outside.dns({"db.in.test": [address]})
+    witness = outside.witness()
+    script = ("import socket, sys\ntry:\n"
+              " socket.create_connection(('db.in.test', int(sys.argv[1]))).close(); print('there')\n"
+              "except OSError: print('refused')")
+    cmd, rule = [PYTHON, "-c", script, witness.port], "--net-allow=*.in.test"
+    run = box(rule, cmd=cmd).ok()
+    denial = only(run, "allow" if helped else "never")
+    assert run.out == "refused\n" and len(run.denies()) == denial.count, str(run)
+    assert denial.flag == (f"--resolve 'db.in.test={address}'" if helped else ""), str(run)
+    if helped:
+        assert helps(box, run, rule, cmd=cmd).out == "there\n"
+
+
 # --- what no option allows ---------------------------------------------------------------------
 
 def raw(text, port=80):

@@ -126,6 +126,8 @@ static void deny(sl_report *r, const sl_met *met, const sl_net_verdict *verdict)
     if (verdict->rule != NULL) { /* it would win over any flag */
         snprintf(d.why, sizeof(d.why), "the deny rule '%s', which no option overrules",
                  verdict->rule);
+    } else if (strcmp(verdict->reason, "address_denied") == 0) {
+        sl_policy_suggest_resolve(host, &dest->addr, d.allow_with);
     } else if (strcmp(verdict->reason, "udp_disabled") != 0 &&
                strcmp(verdict->reason, "unassigned") != 0) {
         sl_policy_suggest_net(dest, d.allow_with);
@@ -254,7 +256,7 @@ void sl_report_counts(sl_report *r, uint64_t *ret_allowed, uint64_t *ret_denied)
 {
     pthread_mutex_lock(&r->lock);
     *ret_allowed = r->allowed;
-    *ret_denied = r->denied;
+    *ret_denied = r->denied + sl_unheard_sum(&r->unheard);
     pthread_mutex_unlock(&r->lock);
 }
 

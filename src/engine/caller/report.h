@@ -39,7 +39,7 @@ void sl_report_bound(sl_report *report, enum sl_proto proto, uint16_t inside, ui
 void sl_report_denied(sl_report *report, const struct sl_link_denied *denied);
 void sl_report_bye(sl_report *report, const struct sl_link_bye *bye);
 
-/* Any thread. What was decided up to now. */
+/* Any thread. What was decided up to now; what is unheard up to now counts as denied. */
 void sl_report_counts(sl_report *report, uint64_t *ret_allowed, uint64_t *ret_denied);
 
 /* Denials and the flags that would allow them, on standard error. Silent when there were none. */

@@ -14,21 +14,21 @@
     "a proxy that the environment names: who reaches it reaches everything, whatever the rules "   \
     "say"
 
-/* "curl, 1000 times from ... to ..."; nothing for a single denial by nobody that is known. */
+/* "(1000 times) by curl, from ... to ..."; nothing for a single denial by nobody that is known. */
 static void write_circumstances(const sl_denial *d)
 {
     char first[SL_CLOCK_ISO_MAX];
     char last[SL_CLOCK_ISO_MAX];
-    if (d->programs[0] == '\0' && d->count == 1) {
-        return;
-    }
-    fprintf(stderr, " (%s", d->programs);
     if (d->count > 1) {
-        fprintf(stderr, "%s%llu times from %s to %s", d->programs[0] == '\0' ? "" : ", ",
-                (unsigned long long)d->count, sl_clock_iso_of(d->first_ms, first),
+        fprintf(stderr, " (%llu times)", (unsigned long long)d->count);
+    }
+    if (d->programs[0] != '\0') {
+        fprintf(stderr, " by %s", d->programs);
+    }
+    if (d->count > 1) {
+        fprintf(stderr, ", from %s to %s", sl_clock_iso_of(d->first_ms, first),
                 sl_clock_iso_of(d->last_ms, last));
     }
-    fprintf(stderr, ")");
 }
 
 static void write_line(sl_denial *d)
@@ -80,7 +80,7 @@ void sl_summary_write(sl_denials *t, const sl_strv *proxies)
     }
     sl_denials_sort(t);
     write_group(t, true, "denied; to allow");
-    write_group(t, false, "refused; no option allows it");
+    write_group(t, false, "denied; no option allows it");
     if (t->unlisted > 0) {
         fprintf(stderr, "sandlock: %llu denied that are not listed (--audit has them all)\n",
                 (unsigned long long)t->unlisted);

@@ -26,6 +26,15 @@ bool sl_unheard_add(sl_unheard *u, const sl_met *met, const sl_net_verdict *verd
     return true;
 }
 
+uint64_t sl_unheard_sum(const sl_unheard *u)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < u->count; i++) {
+        sum += u->items[i].met.count;
+    }
+    return sum;
+}
+
 void sl_unheard_drop(sl_unheard *u, uint16_t port)
 {
     size_t kept = 0;

@@ -36,6 +36,8 @@ typedef struct sl_unheard {
 
 /* False: there is no place for it. */
 bool sl_unheard_add(sl_unheard *u, const sl_met *met, const sl_net_verdict *verdict);
+/* How often anybody met any of them. */
+uint64_t sl_unheard_sum(const sl_unheard *u);
 /* Somebody listens there now. */
 void sl_unheard_drop(sl_unheard *u, uint16_t port);
 

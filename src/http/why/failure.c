@@ -33,12 +33,14 @@ void sl_failure_set(sl_failure *f, const char *reason, const char *detail)
 /* ---- towards upstreams ---- */
 
 /* Did the server end it for want of a certificate of the client's? It asked for one, got none, and
- * says so in one way or another; TLS 1.2 has no alert of its own for it. */
+ * says so in one way or another: TLS 1.2 has no alert of its own for it, and a server that closes
+ * at once may reset the line before its alert is read. */
 static bool wants_certificate(const sl_tls_trouble *t)
 {
     bool about_it = t->alert == ALERT_HANDSHAKE_FAILURE || t->alert == ALERT_ACCESS_DENIED ||
                     (t->alert >= ALERT_BAD_CERTIFICATE && t->alert <= ALERT_UNKNOWN_CA);
-    return t->alert == ALERT_CERTIFICATE_REQUIRED || (t->asked && (about_it || t->cut));
+    return t->alert == ALERT_CERTIFICATE_REQUIRED ||
+           (t->asked && !t->heard && (about_it || t->cut));
 }
 
 static void tell_alert(const char *what, int alert, sl_failure *ret)
@@ -51,14 +53,14 @@ static void tell_alert(const char *what, int alert, sl_failure *ret)
     }
 }
 
-void sl_failure_upstream(const sl_conn *upstream, const char *reason, const char *detail,
-                         sl_failure *ret)
+void sl_failure_upstream(sl_conn *upstream, const char *reason, const char *detail, sl_failure *ret)
 {
     sl_tls_trouble t = {.alert = -1};
     sl_failure_set(ret, reason, detail);
     if (upstream == NULL) {
         return;
     }
+    sl_tls_last_words(upstream);
     sl_tls_trouble_of(upstream, &t);
     if (t.untrusted) {
         sl_failure_set(ret, "tls_verify", t.why);
@@ -138,17 +140,6 @@ bool sl_failure_is_denial(const sl_failure *f)
            strcmp(f->reason, "tls_verify") == 0;
 }
 
-static void suggest_resolve(const sl_target *t, const sl_addr *peer, char ret[SL_SUGGESTION_MAX])
-{
-    char addr[SL_ADDR_STR_MAX];
-    char word[SL_HOST_NAME_MAX + SL_ADDR_STR_MAX + 4];
-    if (t->name[0] != '\0' && peer != NULL && peer->family != 0) {
-        snprintf(word, sizeof(word), peer->family == 6 ? "%s=[%s]" : "%s=%s", t->name,
-                 sl_addr_format(peer, addr));
-        (void)sl_suggest_option("--resolve", word, ret, SL_SUGGESTION_MAX);
-    }
-}
-
 void sl_failure_option(const sl_policy *p, const sl_failure *f, const sl_target *t,
                        const sl_addr *peer, char ret[SL_SUGGESTION_MAX])
 {
@@ -177,7 +168,9 @@ void sl_failure_option(const sl_policy *p, const sl_failure *f, const sl_target 
         snprintf(ret, SL_SUGGESTION_MAX, "--http-upstream-ca FILE");
         break;
     case SL_REMEDY_RESOLVE:
-        suggest_resolve(t, peer, ret);
+        if (t->name[0] != '\0' && peer != NULL) {
+            sl_policy_suggest_resolve(t->name, peer, ret);
+        }
         break;
     case SL_REMEDY_NONE:
         break;

@@ -34,7 +34,7 @@ void sl_failure_set(sl_failure *f, const char *reason, const char *detail);
 
 /* What failed on a connection to an upstream, which may have TLS on top. `reason` and `detail` are
  * what is known without it. */
-void sl_failure_upstream(const sl_conn *upstream, const char *reason, const char *detail,
+void sl_failure_upstream(sl_conn *upstream, const char *reason, const char *detail,
                          sl_failure *ret);
 /* What failed in the handshake with the child. */
 void sl_failure_client(const sl_conn *client, const struct sl_client_hello *hello, bool alpn_ok,

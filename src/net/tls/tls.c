@@ -28,6 +28,7 @@ typedef struct tls_filter {
     bool fin;     /* the next one's shutdown waits for the queue */
     bool starved; /* what is held is less than a record: only the socket can help */
     bool asked;
+    bool heard; /* data of the peer's came */
     bool shown;
     bool issuer; /* nothing but the issuer is wrong with the peer's certificate */
     bool nothing_common;
@@ -202,6 +203,7 @@ static ssize_t tls_recv(sl_filter *f, void *data, size_t cap)
         }
         total += n;
         t->key_updates = 0;
+        t->heard = true;
     }
     if (t->out.len > 0) {
         (void)tls_flush(f); /* a KeyUpdate answer or an alert */
@@ -449,6 +451,21 @@ bool sl_tls_untrusted(const sl_conn *c, const char **ret_why)
     return t != NULL && SSL_get_verify_result(t->ssl) != X509_V_OK;
 }
 
+void sl_tls_last_words(sl_conn *c)
+{
+    tls_filter *t = top_tls(c);
+    uint8_t byte;
+    size_t n = 0;
+    if (t != NULL && t->broken != 0 && t->alert <= 0) {
+        int broken = t->broken;
+        t->broken = 0; /* a reset keeps what came before it: tcp(7) reads that first */
+        ERR_clear_error();
+        (void)SSL_read_ex(t->ssl, &byte, sizeof(byte), &n);
+        ERR_clear_error();
+        t->broken = broken;
+    }
+}
+
 void sl_tls_trouble_of(const sl_conn *c, sl_tls_trouble *ret)
 {
     const tls_filter *t = top_tls(c);
@@ -460,7 +477,9 @@ void sl_tls_trouble_of(const sl_conn *c, sl_tls_trouble *ret)
         ret->asked = t->asked;
         ret->shown = t->shown;
         ret->nothing_common = t->nothing_common;
-        ret->cut = t->alert <= 0 && (t->cut || t->ended);
+        bool reset = t->broken == -ECONNRESET || t->broken == -EPIPE;
+        ret->heard = t->heard;
+        ret->cut = t->alert <= 0 && (t->cut || t->ended || reset);
     }
 }
 

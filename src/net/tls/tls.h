@@ -52,8 +52,12 @@ typedef struct sl_tls_trouble {
     bool asked;          /* it asked for a certificate of ours */
     bool shown;          /* a certificate of ours was sent */
     bool nothing_common; /* no version, cipher or group that both accept */
+    bool heard;          /* data of its came */
     bool cut;            /* it ended the connection without a word */
 } sl_tls_trouble;
+/* Reads what the peer said before the connection broke: its last alert. For a connection that has
+ * failed; what else it said is lost. */
+void sl_tls_last_words(sl_conn *c);
 void sl_tls_trouble_of(const sl_conn *c, sl_tls_trouble *ret);
 /* "unknown ca": an alert in the words of the RFC. */
 const char *sl_tls_alert_words(int alert);

@@ -127,3 +127,16 @@ void sl_policy_suggest_tcp(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
 {
     suggest(dest, "tcp://", ret);
 }
+
+void sl_policy_suggest_resolve(const char *name, const sl_addr *addr, char ret[SL_SUGGESTION_MAX])
+{
+    char text[SL_ADDR_STR_MAX];
+    char word[SL_HOST_NAME_MAX + SL_ADDR_STR_MAX + 4];
+    ret[0] = '\0';
+    if (addr->family != 0 &&
+        (sl_addr_classify(addr) & (SL_ADDR_LINK_LOCAL | SL_ADDR_METADATA)) == 0) {
+        snprintf(word, sizeof(word), addr->family == 6 ? "%s=[%s]" : "%s=%s", name,
+                 sl_addr_format(addr, text));
+        (void)sl_suggest_option("--resolve", word, ret, SL_SUGGESTION_MAX);
+    }
+}

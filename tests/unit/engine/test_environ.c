@@ -198,7 +198,7 @@ static void users_bundles_are_merged(void **state)
     assert_int_equal(sl_buf_append(&pem, "", 1), 0);
     assert_string_equal((const char *)sl_buf_head(&pem), "-----ONE-----\n-----TWO-----\n\n");
     expect(&env, "SSL_CERT_FILE", "/run/bundle.pem");
-    expect(&env, "NODE_EXTRA_CA_CERTS", "/run/ca.pem");
+    expect(&env, "NODE_EXTRA_CA_CERTS", "/run/bundle.pem"); /* it adds to the roots */
     expect(&env, "PIP_CERT", "/run/bundle.pem");
     sl_strv_done(&env);
     sl_strv_done(&list);

@@ -34,6 +34,7 @@ static void a_port_is_dropped_whatever_its_address(void **state)
     assert_true(add("::1", 1, "a"));
     assert_true(add("127.0.0.1", 2, "a"));
     assert_int_equal(u.count, 3);
+    assert_int_equal(sl_unheard_sum(&u), 4);
     sl_unheard_drop(&u, 1);
     assert_int_equal(u.count, 1);
     assert_int_equal(u.items[0].met.dest.port, 2);
