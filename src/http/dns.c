@@ -10,6 +10,7 @@
 #include "core/fd.h"
 #include "core/trace.h"
 #include "core/util.h"
+#include "http/why/search.h"
 
 #define REFUSED_MAX 1024 /* names that get a line of their own; more are only counted */
 
@@ -72,8 +73,9 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
     if (!sl_policy_grants_name(gw->policy, name)) {
         SL_TRACE(SL_TRACE_FLOW, "name '%s': no rule grants it", name);
         /* Services, texts and keys are not asked for in order to connect, and no option answers
-         * them: they do not exist, and that is no denial. */
-        if (addresses) {
+         * them: they do not exist, and that is no denial. Nor is what a resolver makes of a name
+         * that is granted. */
+        if (addresses && !sl_search_is_expansion(gw->policy, name)) {
             note_refusal(gw, tag, name);
         }
         return SL_DNS_NXDOMAIN;

@@ -373,6 +373,19 @@ def test_a_question_for_an_address_is_a_denial(box):
     assert only(run, "allow").flag == "--http-allow 'GET other.test/*'"
 
 
+@pytest.mark.parametrize("option", ["ndots:5", "ndots:1"])
+def test_search_domains(box, web, tmp_path, option):
+    """What a resolver puts behind a name that is granted was asked by nobody."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(f"nameserver {netns.RESOLVER}\nsearch ns.svc.cluster.test cluster.test\n"
+                    f"options {option}\n")
+    with netns.bind_over(conf, "/etc/resolv.conf"):
+        run = box(ALLOW, cmd=["curl", "-sS", "--fail", URL]).ok()
+        assert not said(run) and not run.denies(), str(run)
+        run = box(ALLOW, cmd=["getent", "ahosts", "git.cluster.test"])
+    assert any(d.what == "DNS git.cluster.test" for d in denials(run)), str(run)
+
+
 FIND_OWN_ADDRESS = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM);"
                     f" s.connect(('{WEB}', 9)); print(s.getsockname()[0])")
 
