@@ -114,7 +114,7 @@ const char *sl_denial_reason(const char *reason)
     } table[] = {
         {"no_rule", ""},
         {"udp_disabled", "UDP is switched off (--no-udp)"},
-        {"http_only", "HTTP rules are for TCP: what goes by UDP (QUIC) is not judged by them"},
+        {"http_only", "QUIC (HTTP/3), which no HTTP rule could judge: clients fall back to TCP"},
         {"metadata", "an address of cloud metadata, which no wide rule reaches"},
         {"link_local", "a link-local address, which no wide rule reaches"},
         {"loopback", "an address of this machine, which no wide rule reaches"},

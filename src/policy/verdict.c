@@ -343,7 +343,7 @@ void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict
     }
     const char *rule;
     if (!is_allowed(p, dest, &rule)) {
-        bool udp = dest->proto == SL_PROTO_UDP && rule != NULL;
+        bool udp = dest->proto == SL_PROTO_UDP && (rule != NULL || http_governs(p, dest));
         ret->reason = udp ? "http_only" : refusal(p, dest);
         return;
     }

@@ -235,6 +235,26 @@ def test_a_server_that_wants_a_client_certificate(box, names, outside, version):
     helps(box, run, ALLOW, cmd=cmd)
 
 
+@pytest.mark.parametrize("status", [b"400 Bad Request", b"403 Forbidden"])
+def test_a_server_that_asks_and_answers_without(box, names, outside, status):
+    """As nginx does: its handshake goes through, and its answer says no."""
+    context = server_context(pki.leaf("api.test"))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_verify_locations(ROOT)
+
+    def answer(conn):
+        conn.head()
+        word = b"200 OK" if conn.peer.getpeercert() else status
+        conn.send(b"HTTP/1.1 " + word + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    outside.raw(answer, listen=(WEB, 443), tls=context)
+    mine = pki.make("client", cn="client", names=["client.test"], usage=None)
+    cmd = ["curl", "-sS", "--fail", "--cert", mine.cert, "--key", mine.key, URL]
+    assert box.bare(cmd).rc == 0
+    run = box(ALLOW, cmd=cmd)
+    assert run.rc == 22 and "client certificate" in only(run, "allow").why, str(run)
+    helps(box, run, ALLOW, cmd=cmd)
+
+
 def test_an_alert_of_the_server_in_words(box, names, outside):
     context = server_context(pki.leaf("api.test"))
 
@@ -419,6 +439,23 @@ def test_a_datagram_that_is_sent_is_a_denial(box, outside, how):
     denial = only(run, "allow")
     assert denial.flag == f"--net-allow 'udp://{WEB}:9'" and "python" in denial.by, str(run)
     assert witness.received() == []
+
+
+def test_quic_is_not_suggested(box, web):
+    """Nobody could judge it, and clients fall back."""
+    script = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('{WEB}', 443))"
+    run = box(f"--http-allow=GET {WEB}/*", cmd=[PYTHON, "-c", script])
+    assert "QUIC" in only(run, "never").why, str(run)
+
+
+def test_what_would_be_denied_is_not_offered(box, names, outside):
+    def answer(conn):
+        conn.head()
+        conn.send(b"HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"\r\nX-Kept: 1\r\nContent-Length: 0\r\n\r\n")
+    outside.raw(answer, listen=(WEB, 443), tls=server_context(pki.leaf("api.test")))
+    assert "alt-svc" in box.bare(["curl", "-sSi", URL]).ok().out.lower()
+    run = box(ALLOW, cmd=["curl", "-sSi", URL]).ok()
+    assert "X-Kept" in run.out and "alt-svc" not in run.out.lower(), run.out
 
 
 WAIT_FOR_SERVER = """

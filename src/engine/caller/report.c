@@ -129,6 +129,7 @@ static void deny(sl_report *r, const sl_met *met, const sl_net_verdict *verdict)
     } else if (strcmp(verdict->reason, "address_denied") == 0) {
         sl_policy_suggest_resolve(host, &dest->addr, d.allow_with);
     } else if (strcmp(verdict->reason, "udp_disabled") != 0 &&
+               strcmp(verdict->reason, "http_only") != 0 &&
                strcmp(verdict->reason, "unassigned") != 0) {
         sl_policy_suggest_net(dest, d.allow_with);
     }

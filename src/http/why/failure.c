@@ -82,6 +82,24 @@ void sl_failure_upstream(sl_conn *upstream, const char *reason, const char *deta
     }
 }
 
+bool sl_failure_uncertified(const sl_conn *upstream, unsigned status, sl_failure *ret)
+{
+    sl_tls_trouble t;
+    if (status != 400 && status != 403 && status != 495 && status != 496) {
+        return false;
+    }
+    sl_tls_trouble_of(upstream, &t);
+    if (t.asked) {
+        sl_failure_set(ret, "protocol", "");
+        snprintf(
+            ret->detail, sizeof(ret->detail),
+            "the server asked for a client certificate, and the gateway has none: it answers %u",
+            status);
+        ret->remedy = SL_REMEDY_NO_INSPECT;
+    }
+    return t.asked;
+}
+
 /* ---- towards the child ---- */
 
 /* The protocols that it offered, as text; what is not printable is left out. */

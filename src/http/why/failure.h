@@ -36,6 +36,9 @@ void sl_failure_set(sl_failure *f, const char *reason, const char *detail);
  * what is known without it. */
 void sl_failure_upstream(sl_conn *upstream, const char *reason, const char *detail,
                          sl_failure *ret);
+/* True for a response that a server gives which asked for the client's certificate and did without:
+ * nginx says 400, others 403. `ret` is what is told then. */
+bool sl_failure_uncertified(const sl_conn *upstream, unsigned status, sl_failure *ret);
 /* What failed in the handshake with the child. */
 void sl_failure_client(const sl_conn *client, const struct sl_client_hello *hello, bool alpn_ok,
                        sl_failure *ret);
