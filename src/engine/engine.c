@@ -365,8 +365,8 @@ int sl_engine_main(sl_prepared *prepared, sl_wire *wire, pid_t guardian)
     sl_outcome_init(&e.outcome, prepared->policy->name);
     int child_fd = become_engine(prepared, wire);
     e.report = sl_report_new(prepared->files.audit_fd, prepared->options->status_fd);
-    if (e.report == NULL || child_fd < 0 || sl_report_files(e.report, prepared->policy) < 0 ||
-        start(&e, &err) < 0) {
+    if (e.report == NULL || sl_report_proxies(e.report, &prepared->proxies) < 0 ||
+        sl_report_files(e.report, prepared->policy) < 0 || child_fd < 0 || start(&e, &err) < 0) {
         return fail_start(&e, &err);
     }
     if (!prepared->options->quiet) {

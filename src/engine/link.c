@@ -218,8 +218,12 @@ static bool take_denied(sl_link *l, const void *data, int *fds, size_t nfds)
 {
     const struct sl_link_denied *m = data;
     (void)fds;
-    if (nfds != 0 || !is_terminated(m->what, sizeof(m->what)) ||
-        !is_terminated(m->allow_with, sizeof(m->allow_with))) {
+    const sl_denial *d = &m->denial;
+    if (nfds != 0 || !is_terminated(d->what, sizeof(d->what)) ||
+        !is_terminated(d->allow_with, sizeof(d->allow_with)) ||
+        !is_terminated(d->why, sizeof(d->why)) ||
+        !is_terminated(d->programs, sizeof(d->programs)) ||
+        !is_terminated(d->host, sizeof(d->host))) {
         return false;
     }
     l->events.on_denied(l->events.arg, m);

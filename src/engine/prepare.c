@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -128,6 +130,40 @@ static int prepare_comforts(sl_prepared *p, sl_error *err)
     return r < 0 ? sl_error_set(err, -r, "not enough memory") : 0;
 }
 
+/* Variables that named a proxy are said to be gone; not what they named: a password may be in it.
+ */
+static void say_removed(const sl_strv *removed)
+{
+    char text[512];
+    size_t n = 0;
+    bool matters = false;
+    for (size_t i = 0; i < removed->count && n < sizeof(text); i++) {
+        matters = matters || strcasecmp(removed->items[i], "no_proxy") != 0;
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i > 0 ? ", " : "",
+                              removed->items[i]);
+    }
+    if (matters && n < sizeof(text)) {
+        (void)snprintf(text + n, sizeof(text) - n,
+                       ": removed for the command, whose requests are judged without a proxy "
+                       "(--env NAME=VALUE sets one all the same)");
+    }
+    if (matters) {
+        sl_say(text);
+    }
+}
+
+static int prepare_environ(sl_prepared *p)
+{
+    sl_strv removed = {0};
+    int r = sl_environ_make(p->policy, p->options->environ, &p->env);
+    r = r < 0 ? r : sl_environ_proxies(p->policy, p->options->environ, &removed, &p->proxies);
+    if (r == 0 && !p->options->quiet) {
+        say_removed(&removed);
+    }
+    sl_strv_done(&removed);
+    return r;
+}
+
 static int make(sl_prepared *p, sl_error *err)
 {
     int r = check_degraded(p->policy, err);
@@ -137,7 +173,7 @@ static int make(sl_prepared *p, sl_error *err)
     if (r < 0) {
         return r;
     }
-    r = sl_environ_make(p->policy, p->options->environ, &p->env);
+    r = prepare_environ(p);
     if (r < 0) {
         return sl_error_set(err, -r, "not enough memory");
     }
@@ -184,6 +220,7 @@ void sl_prepared_done(sl_prepared *p)
     free(p->program);
     sl_strv_done(&p->env);
     sl_strv_done(&p->trusted);
+    sl_strv_done(&p->proxies);
     sl_files_done(&p->files);
     sl_terminal_free(p->terminal);
 }

@@ -59,9 +59,19 @@ static void hook_bound(void *arg, enum sl_proto proto, uint16_t inside, uint16_t
     sl_report_bound(arg, proto, inside, real);
 }
 
-static void hook_refused(void *arg, const char *call, const char *allow_with)
+static void hook_refused(void *arg, pid_t pid, const char *call, const char *allow_with)
 {
-    sl_report_refused(arg, call, allow_with);
+    sl_report_refused(arg, pid, call, allow_with);
+}
+
+static void hook_unheard(void *arg, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict)
+{
+    sl_report_unheard(arg, pid, dest, verdict);
+}
+
+static void hook_listens(void *arg, uint16_t port)
+{
+    sl_report_listens(arg, port);
 }
 
 static void hook_file(void *arg, pid_t pid, const sl_file_denial *denial)
@@ -75,6 +85,8 @@ static void set_hooks(const sl_service *s)
                                  .decided = hook_decided,
                                  .file = hook_file,
                                  .refused = hook_refused,
+                                 .unheard = hook_unheard,
+                                 .listens = hook_listens,
                                  .bound = hook_bound};
     if (s->link != NULL) {
         hooks.flow_arg = s->link;

@@ -3,6 +3,7 @@
 #include "http/answer.h"
 
 #include "core/json.h"
+#include "http/gateway.h"
 
 #define BODY_MAX (192u << 10)
 
@@ -68,12 +69,16 @@ void sl_http_answer_refused(unsigned status, const char *why, sl_http_answer *re
     (void)sl_buf_append_str(body, "}\n");
 }
 
-void sl_http_answer_failed(const sl_request *r, const char *reason, const char *detail,
-                           sl_http_answer *ret)
+void sl_http_answer_failed(const sl_request *r, const sl_failure *failure, sl_http_answer *ret)
 {
+    char option[SL_SUGGESTION_MAX] = "";
+    if (r->flow != NULL && r->flow->gw != NULL) {
+        sl_failure_option(r->flow->gw->policy, failure, &r->flow->target, &r->peer, option);
+    }
     sl_buf *body = begin(ret, 502, false, "upstream_failed");
     (void)sl_json_member(body, "method", r->method);
-    (void)sl_json_member(body, "reason", reason);
-    (void)sl_json_member(body, "detail", detail);
+    (void)sl_json_member(body, "reason", failure->reason);
+    (void)sl_json_member(body, "detail", failure->detail);
+    (void)sl_json_member(body, "allow_with", option[0] != '\0' ? option : NULL);
     (void)sl_buf_append_str(body, "}\n");
 }

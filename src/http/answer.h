@@ -23,8 +23,7 @@ typedef struct sl_http_answer {
  * each. */
 void sl_http_answer_denied(const sl_request *r, const sl_judged *j, sl_http_answer *ret);
 void sl_http_answer_refused(unsigned status, const char *why, sl_http_answer *ret);
-void sl_http_answer_failed(const sl_request *r, const char *reason, const char *detail,
-                           sl_http_answer *ret);
+void sl_http_answer_failed(const sl_request *r, const sl_failure *failure, sl_http_answer *ret);
 void sl_http_answer_done(sl_http_answer *a);
 
 /* The reason phrase of a status of ours. */

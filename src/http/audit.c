@@ -2,19 +2,11 @@
  * written never changes a verdict. */
 #include "http/audit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/fd.h"
-#include "core/util.h"
-
-typedef struct denial {
-    uint64_t count;
-    char *what;
-    char *allow_with;
-} denial;
 
 struct sl_audit {
     int fd;
@@ -24,8 +16,7 @@ struct sl_audit {
     uint64_t bytes_out;
     uint64_t bytes_in;
     sl_synth_map *shared; /* NULL: nobody looks */
-    size_t count;
-    denial denials[SL_SUMMARY_MAX];
+    sl_denials denials;
 };
 
 sl_audit *sl_audit_new(int fd)
@@ -50,10 +41,7 @@ void sl_audit_free(sl_audit *a)
     if (a == NULL) {
         return;
     }
-    for (size_t i = 0; i < a->count; i++) {
-        free(a->denials[i].what);
-        free(a->denials[i].allow_with);
-    }
+    sl_denials_done(&a->denials);
     sl_buf_done(&a->line);
     sl_close(a->fd);
     free(a);
@@ -78,25 +66,12 @@ void sl_audit_write(sl_audit *a, const sl_audit_event *event)
     }
 }
 
-void sl_audit_denied(sl_audit *a, const char *what, const char *allow_with)
+void sl_audit_denied(sl_audit *a, const sl_denial *denial)
 {
-    for (size_t i = 0; i < a->count; i++) {
-        if (strcmp(a->denials[i].what, what) == 0 &&
-            strcmp(a->denials[i].allow_with, allow_with) == 0) {
-            a->denials[i].count++;
-            return;
-        }
-    }
-    if (a->count == SL_SUMMARY_MAX) {
-        return; /* counted in the total all the same */
-    }
-    denial d = {.count = 1, .what = strdup(what), .allow_with = strdup(allow_with)};
-    if (d.what == NULL || d.allow_with == NULL) {
-        free(d.what);
-        free(d.allow_with);
-        return;
-    }
-    a->denials[a->count++] = d;
+    sl_denial d = *denial;
+    d.count = 1;
+    d.first_ms = d.last_ms = sl_clock_wall_ms();
+    sl_denials_add(&a->denials, &d);
 }
 
 void sl_audit_count(sl_audit *a, bool allow, uint64_t bytes_out, uint64_t bytes_in)
@@ -110,24 +85,17 @@ void sl_audit_count(sl_audit *a, bool allow, uint64_t bytes_out, uint64_t bytes_
     a->bytes_in += bytes_in;
 }
 
-static int more_frequent(const void *left, const void *right)
+int sl_audit_report(sl_audit *a, int link)
 {
-    const denial *const *l = left;
-    const denial *const *r = right;
-    return (*l)->count < (*r)->count ? 1 : (*l)->count > (*r)->count ? -1 : *l < *r ? -1 : 1;
-}
-
-int sl_audit_report(const sl_audit *a, int link)
-{
-    const denial *order[SL_SUMMARY_MAX];
-    for (size_t i = 0; i < a->count; i++) {
-        order[i] = &a->denials[i];
-    }
-    qsort(order, a->count, sizeof(order[0]), more_frequent);
-    for (size_t i = 0; i < SL_MIN(a->count, (size_t)SL_SUMMARY_LINES); i++) {
-        struct sl_link_denied m = {.header = {SL_LINK_DENIED, sizeof(m)}, .count = order[i]->count};
-        snprintf(m.what, sizeof(m.what), "%s", order[i]->what);
-        snprintf(m.allow_with, sizeof(m.allow_with), "%s", order[i]->allow_with);
+    uint64_t unlisted = a->denials.unlisted;
+    sl_denials_sort(&a->denials);
+    for (size_t i = 0; i < a->denials.count; i++) {
+        struct sl_link_denied m = {.header = {SL_LINK_DENIED, sizeof(m)},
+                                   .denial = a->denials.items[i]};
+        if (i >= SL_SUMMARY_LINES) {
+            unlisted += m.denial.count;
+            continue;
+        }
         int r = sl_fd_send(link, &m, sizeof(m), NULL, 0, 0);
         if (r < 0) {
             return r;
@@ -137,6 +105,7 @@ int sl_audit_report(const sl_audit *a, int link)
                               .allowed = a->allowed,
                               .denied = a->denied,
                               .bytes_out = a->bytes_out,
-                              .bytes_in = a->bytes_in};
+                              .bytes_in = a->bytes_in,
+                              .unlisted = unlisted};
     return sl_fd_send(link, &bye, sizeof(bye), NULL, 0, 0);
 }

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 #include "policy/audit.h"
+#include "policy/denial.h"
 #include "policy/link.h"
 #include "policy/synth.h"
 
-#define SL_SUMMARY_MAX   256 /* distinct denials remembered */
-#define SL_SUMMARY_LINES 20  /* sent at the end */
+#define SL_SUMMARY_LINES 40 /* sent at the end; of the rest only the number */
 
 typedef struct sl_audit sl_audit;
 
@@ -23,11 +23,11 @@ bool sl_audit_logging(const sl_audit *a);
 /* Writes one line; the time is put in here. */
 void sl_audit_write(sl_audit *a, const sl_audit_event *event);
 
-/* Counts a denial for the summary: what was refused, and the flag that would allow it. */
-void sl_audit_denied(sl_audit *a, const char *what, const char *allow_with);
+/* Adds a denial to the summary; its count and its time are put in here. */
+void sl_audit_denied(sl_audit *a, const sl_denial *denial);
 void sl_audit_count(sl_audit *a, bool allow, uint64_t bytes_out, uint64_t bytes_in);
 
 /* Sends the summary and BYE on the link. 0 or -errno. */
-int sl_audit_report(const sl_audit *a, int link);
+int sl_audit_report(sl_audit *a, int link);
 
 #endif

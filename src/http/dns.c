@@ -10,6 +10,7 @@
 #include "core/fd.h"
 #include "core/trace.h"
 #include "core/util.h"
+#include "http/why/search.h"
 
 #define REFUSED_MAX 1024 /* names that get a line of their own; more are only counted */
 
@@ -37,28 +38,33 @@ static bool seen_before(const char *name)
 
 static void note_refusal(sl_gateway *gw, const struct sl_link_process *process, const char *name)
 {
-    char what[SL_SUGGESTION_MAX];
-    char allow_with[SL_SUGGESTION_MAX];
+    const char *rule = sl_policy_name_denied(gw->policy, name);
+    sl_denial d = {.port = 0};
     sl_audit_count(gw->audit, false, 0, 0);
-    snprintf(what, sizeof(what), "DNS %s", name);
-    if (sl_policy_has_http(gw->policy)) {
-        snprintf(allow_with, sizeof(allow_with), "--http-allow 'GET %s/*'", name);
+    snprintf(d.what, sizeof(d.what), "DNS %s", name);
+    snprintf(d.host, sizeof(d.host), "%s", name);
+    sl_denial_by(&d, process->exe);
+    if (rule != NULL) {
+        snprintf(d.why, sizeof(d.why), "the deny rule '%s', which no option overrules", rule);
+    } else if (sl_policy_has_http(gw->policy)) {
+        snprintf(d.allow_with, sizeof(d.allow_with), "--http-allow 'GET %s/*'", name);
     } else {
-        snprintf(allow_with, sizeof(allow_with), "--net-allow '%s'", name);
+        snprintf(d.allow_with, sizeof(d.allow_with), "--net-allow '%s'", name);
     }
-    sl_audit_denied(gw->audit, what, allow_with);
+    sl_audit_denied(gw->audit, &d);
     if (!seen_before(name)) {
         sl_audit_event e = {.kind = "dns",
                             .host = name,
-                            .reason = "no_rule",
+                            .rule = rule,
+                            .reason = rule != NULL ? "denied_by_rule" : "no_rule",
                             .pid = process->pid,
                             .exe = process->exe};
         sl_audit_write(gw->audit, &e);
     }
 }
 
-enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, sl_addr *ret_v4,
-                                      sl_addr *ret_v6)
+enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, bool addresses,
+                                      sl_addr *ret_v4, sl_addr *ret_v6)
 {
     sl_gateway *gw = gateway;
     if (sl_host_is_localhost(name)) {
@@ -66,7 +72,12 @@ enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name
     }
     if (!sl_policy_grants_name(gw->policy, name)) {
         SL_TRACE(SL_TRACE_FLOW, "name '%s': no rule grants it", name);
-        note_refusal(gw, tag, name);
+        /* Services, texts and keys are not asked for in order to connect, and no option answers
+         * them: they do not exist, and that is no denial. Nor is what a resolver makes of a name
+         * that is granted. */
+        if (addresses && !sl_search_is_expansion(gw->policy, name)) {
+            note_refusal(gw, tag, name);
+        }
         return SL_DNS_NXDOMAIN;
     }
     int r = sl_synth_assign(gw->synth, name, ret_v4);
@@ -107,6 +118,7 @@ static void on_resolved(void *arg, int status, const sl_addr *addrs, size_t coun
     if (status == 0 && count > 0) {
         m.count = (uint32_t)sl_upstream_permitted(q->gw, q->name, q->port, addrs, count, m.addrs);
         reason = "address_denied";
+        m.refused = addrs[0];
     }
     reply(q->gw, &m, reason);
     free(q);

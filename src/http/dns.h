@@ -4,8 +4,8 @@
 
 #include "http/gateway.h"
 
-enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, sl_addr *ret_v4,
-                                      sl_addr *ret_v6);
+enum sl_dns_answer sl_dns_on_question(void *gateway, void *tag, const char *name, bool addresses,
+                                      sl_addr *ret_v4, sl_addr *ret_v6);
 void sl_dns_resolve(sl_gateway *gw, const struct sl_link_resolve *msg);
 
 #endif

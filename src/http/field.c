@@ -19,6 +19,7 @@ static const struct {
     {"keep-alive", SL_HTTP_FIELD_HOP},
     {"te", SL_HTTP_FIELD_HOP},
     {"http2-settings", SL_HTTP_FIELD_HOP},
+    {"alt-svc", SL_HTTP_FIELD_HOP}, /* RFC 7838: QUIC, which would be denied, or another port */
     {"x-http-method-override", SL_HTTP_FIELD_OVERRIDE},
     {"x-http-method", SL_HTTP_FIELD_OVERRIDE},
     {"x-method-override", SL_HTTP_FIELD_OVERRIDE},

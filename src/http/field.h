@@ -17,7 +17,7 @@ enum sl_http_field_id {
     SL_HTTP_FIELD_UPGRADE,
     SL_HTTP_FIELD_EXPECT,
     SL_HTTP_FIELD_TRAILER,
-    SL_HTTP_FIELD_HOP,       /* Keep-Alive, TE, Proxy-*, HTTP2-Settings: dropped */
+    SL_HTTP_FIELD_HOP,       /* Keep-Alive, TE, Proxy-*, HTTP2-Settings, Alt-Svc: dropped */
     SL_HTTP_FIELD_OVERRIDE,  /* X-HTTP-Method-Override and its like: dropped */
     SL_HTTP_FIELD_AUTH,      /* Authorization, WWW-Authenticate: may bind a connection to a user */
     SL_HTTP_FIELD_PROTECTED, /* what Connection may not take away */

@@ -11,6 +11,7 @@
 #include "core/util.h"
 #include "http/gateway_int.h"
 #include "http/judge.h"
+#include "http/why/doubt.h"
 #include "net/tls/tls.h"
 
 /* TLS alerts, level fatal (RFC 8446 section 6), in a record that every client understands. */
@@ -25,15 +26,35 @@ const char *sl_flow_host(const sl_flow *flow, char out[SL_HOST_NAME_MAX])
     return sl_addr_format(&flow->target.addr, out);
 }
 
-void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char *detail,
-                 uint64_t bytes_out, uint64_t bytes_in)
+void sl_flow_denied(const sl_flow *flow, const char *what, const char *allow_with, const char *why)
+{
+    char host[SL_HOST_NAME_MAX];
+    sl_denial d = {.port = flow->target.port};
+    snprintf(d.what, sizeof(d.what), "%s", what);
+    snprintf(d.allow_with, sizeof(d.allow_with), "%s", allow_with);
+    snprintf(d.why, sizeof(d.why), "%s", why);
+    snprintf(d.host, sizeof(d.host), "%s", sl_flow_host(flow, host));
+    sl_denial_by(&d, flow->process.exe);
+    sl_audit_denied(flow->gw->audit, &d);
+}
+
+void sl_flow_hint(const sl_flow *flow, const char *kind, const sl_failure *f, const sl_addr *peer)
 {
     char host[SL_HOST_NAME_MAX];
     char what[SL_SUGGESTION_MAX];
-    char allow_with[SL_SUGGESTION_MAX] = "";
-    bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
+    char allow_with[SL_SUGGESTION_MAX];
+    const char *why = f->detail[0] != '\0' ? f->detail : sl_denial_reason(f->reason);
+    sl_failure_option(flow->gw->policy, f, &flow->target, peer, allow_with);
+    snprintf(what, sizeof(what), "%s %s:%u", kind, sl_flow_host(flow, host), flow->target.port);
+    sl_flow_denied(flow, what, allow_with, why);
+}
+
+static void tell(sl_flow *flow, const char *kind, const sl_failure *f, bool allow,
+                 uint64_t bytes_out, uint64_t bytes_in)
+{
+    char host[SL_HOST_NAME_MAX];
     sl_audit_event e = {
-        .allow = reason == NULL || left,
+        .allow = allow,
         .pid = flow->process.pid,
         .exe = flow->process.exe,
         .kind = kind,
@@ -41,29 +62,51 @@ void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char
         .port = flow->target.port,
         .peer = &flow->peer,
         .rule = flow->verdict.rule,
-        .reason = reason,
-        .detail = detail,
+        .reason = f->reason,
+        .detail = f->detail,
         .bytes_out = bytes_out,
         .bytes_in = bytes_in,
         .duration_ms = uv_now(flow->gw->loop) - flow->started_ms,
-        .timed = reason == NULL || left,
+        .timed = allow,
     };
     SL_FLOW_TRACE(flow, SL_TRACE_FLOW, "%s %s: %s, %llu bytes up, %llu down", kind,
-                  e.allow ? "allowed" : "denied", reason != NULL ? reason : "complete",
+                  allow ? "allowed" : "denied", f->reason != NULL ? f->reason : "complete",
                   (unsigned long long)bytes_out, (unsigned long long)bytes_in);
     sl_audit_write(flow->gw->audit, &e);
-    sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
-    if (!e.allow) {
-        snprintf(what, sizeof(what), "%s %s:%u (%s)", kind, e.host, flow->target.port, reason);
-        if (strcmp(reason, "no_rule") == 0 || strcmp(reason, "not_http") == 0) {
-            sl_dest dest = {.proto = SL_PROTO_TCP,
-                            .name = flow->target.name[0] != '\0' ? flow->target.name : NULL,
-                            .addr = flow->target.addr,
-                            .port = flow->target.port};
-            sl_policy_suggest_net(&dest, allow_with);
-        }
-        sl_audit_denied(flow->gw->audit, what, allow_with);
+    sl_audit_count(flow->gw->audit, allow, bytes_out, bytes_in);
+    if (!allow) {
+        sl_flow_hint(flow, kind, f, &flow->peer);
     }
+}
+
+/* What would have helped where the first bytes were not what may pass. */
+static enum sl_remedy remedy_of(const sl_flow *flow, const char *reason)
+{
+    if (strcmp(reason, "no_rule") == 0) {
+        return flow->verdict.rule == NULL ? SL_REMEDY_NET_ALLOW : SL_REMEDY_NONE;
+    }
+    if (strcmp(reason, "http2") == 0) {
+        return SL_REMEDY_TCP_ALLOW;
+    }
+    bool other = strcmp(reason, "not_http") == 0 || strcmp(reason, "not_tls") == 0;
+    return other ? SL_REMEDY_NET_ALLOW : SL_REMEDY_NONE;
+}
+
+void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char *detail,
+                 uint64_t bytes_out, uint64_t bytes_in)
+{
+    sl_failure f;
+    bool left = reason != NULL && strcmp(reason, "client_gone") == 0; /* nobody refused it */
+    sl_failure_set(&f, reason, detail != NULL ? detail : "");
+    if (reason != NULL) {
+        f.remedy = remedy_of(flow, reason);
+    }
+    tell(flow, kind, &f, reason == NULL || left, bytes_out, bytes_in);
+}
+
+void sl_flow_fail(sl_flow *flow, const char *kind, const sl_failure *failure)
+{
+    tell(flow, kind, failure, !sl_failure_is_denial(failure), 0, 0);
 }
 
 /* ---- the list ---- */
@@ -79,6 +122,7 @@ void sl_flow_end(sl_flow *flow)
     if (flow->protocol != NULL && flow->protocol->end != NULL) {
         flow->protocol->end(flow);
     }
+    sl_doubt_flow(flow);
     sl_upstream_cancel(flow->opening);
     flow->opening = NULL;
     sl_conn_close(flow->client);
@@ -132,6 +176,7 @@ static void make_room(sl_gateway *gw)
     if (least != NULL) {
         SL_FLOW_TRACE(least, SL_TRACE_FLOW, "makes room for another: of %zu it moved least",
                       gw->flow_count);
+        least->asked = true; /* nobody can say whether it would have */
         sl_flow_end(least);
     }
 }
@@ -151,6 +196,7 @@ void sl_flow_expire_all(sl_gateway *gw, uint64_t now_ms)
 void sl_flow_end_all(sl_gateway *gw)
 {
     while (gw->flows != NULL) {
+        gw->flows->asked = true; /* it is we who end it */
         sl_flow_end(gw->flows);
     }
     sl_flow_reap(gw);
@@ -266,7 +312,7 @@ static void refuse_h2(sl_flow *flow)
                                      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13};
     struct iovec iov = {(void *)frames, sizeof(frames)};
     (void)sl_conn_send(flow->client, &iov, 1);
-    sl_flow_log(flow, "http", "http2", NULL, 0, 0);
+    sl_flow_log(flow, "http", "http2", "HTTP/2 without TLS, which is not inspected", 0, 0);
     sl_flow_become(flow, &sl_protocol_linger);
 }
 
@@ -315,9 +361,11 @@ static void decide(sl_flow *flow, enum sl_sniff_kind kind)
         bool name = flow->hello.has_sni; /* it is the name that is wrong */
         refuse_tls(flow, name ? "sni" : "malformed_tls",
                    name ? ALERT_UNRECOGNIZED_NAME : ALERT_DECODE_ERROR);
-    } else if (inspect && kind == SL_SNIFF_HTTP1) {
-        sl_flow_become(flow, flow->gw->http1);
-    } else if (inspect && kind == SL_SNIFF_HTTP2) {
+    } else if (flow->verdict.governed && kind == SL_SNIFF_HTTP1) {
+        sl_flow_become(flow, flow->gw->http1); /* also where TLS would pass unseen */
+    } else if (kind == SL_SNIFF_HTTP2 && flow->verdict.h2c) {
+        sl_flow_become(flow, &sl_protocol_tunnel);
+    } else if (flow->verdict.governed && kind == SL_SNIFF_HTTP2) {
         refuse_h2(flow);
     } else if (flow->verdict.raw) {
         sl_flow_become(flow, &sl_protocol_tunnel);
@@ -333,7 +381,7 @@ static int sniff_start(sl_flow *flow)
     /* A connection that is opened beforehand may be quiet for long. */
     flow->deadline_ms = flow->verdict.raw ? uv_now(flow->gw->loop) + SL_SPEAKS_FIRST_MS : 0;
     if (flow->verdict.mode == SL_FLOW_REFUSE) {
-        refuse(flow, "tcp", "no_rule");
+        refuse(flow, "tcp", flow->verdict.rule != NULL ? "denied_by_rule" : "no_rule");
     }
     return 0;
 }

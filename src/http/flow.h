@@ -75,8 +75,10 @@ struct sl_flow {
     sl_upstream *opening;
     sl_conn *upstream; /* opened before the first request, or NULL */
     sl_addr peer;
-    const char *failed; /* why it could not be opened: the first request is answered so */
-    char failed_detail[160];
+    sl_failure failure; /* why it could not be opened: the first request is answered so */
+
+    uint64_t shaken_ms; /* when the handshake with the child was done; 0: it was not */
+    bool asked;         /* a request came, or nobody can say whether one would have */
 };
 
 /* A line of the trace about a flow: it begins with which. */
@@ -96,6 +98,12 @@ void sl_flow_end_all(sl_gateway *gw);
 /* One line for a flow that is not HTTP requests. `reason` NULL, or "client_gone": allowed. */
 void sl_flow_log(sl_flow *flow, const char *kind, const char *reason, const char *detail,
                  uint64_t bytes_out, uint64_t bytes_in);
+/* The same where something failed: denied only if that was our doing. */
+void sl_flow_fail(sl_flow *flow, const char *kind, const sl_failure *failure);
+/* A line of the summary: of what was denied on this flow, the option, and the reason. */
+void sl_flow_denied(const sl_flow *flow, const char *what, const char *allow_with, const char *why);
+/* The same for a failure. */
+void sl_flow_hint(const sl_flow *flow, const char *kind, const sl_failure *f, const sl_addr *peer);
 /* "name" or "192.0.2.1", as requests call it. */
 const char *sl_flow_host(const sl_flow *flow, char out[SL_HOST_NAME_MAX]);
 

@@ -17,6 +17,7 @@
 #include "core/util.h"
 #include "http/dns.h"
 #include "http/gateway_int.h"
+#include "http/why/doubt.h"
 #include "net/spin.h"
 
 #define POLICY_MAX      (16u << 20)
@@ -24,6 +25,7 @@
 #define PATIENCE_MS     3
 #define MESSAGES_A_TURN 64
 #define OTHER_FILES     64
+#define LAST_TURNS      4 /* of the loop, after QUIT */
 
 typedef struct hello {
     int policy;
@@ -46,7 +48,9 @@ typedef struct service {
     bool sweeping;
     uint64_t turn;      /* of the loop */
     uint64_t link_turn; /* when the link last had a message */
-    hello hello;        /* what trust will be made of */
+    uv_idle_t restless; /* once the run is over: no turn waits */
+    unsigned last_turns;
+    hello hello; /* what trust will be made of */
 } service;
 
 /* ---- leaving ---- */
@@ -55,10 +59,28 @@ static _Noreturn void leave(sl_gateway *gw, bool report)
 {
     sl_flow_end_all(gw); /* each open exchange writes its line */
     if (report) {
+        sl_doubts_tell(gw);
         (void)sl_fd_set_nonblock(gw->link, false);
         (void)sl_audit_report(gw->audit, gw->link);
     }
     _exit(0);
+}
+
+static void on_restless(uv_idle_t *handle)
+{
+    (void)handle;
+}
+
+/* Nobody of the run is left, but what they said last may not be read yet: an alert, say, of a
+ * client that refuses our certificate and ends. It is all in the sockets, so a few turns that do
+ * not wait read it. */
+static void begin_leaving(service *s)
+{
+    uv_poll_stop(&s->link_poll);
+    if (uv_idle_init(&s->loop, &s->restless) < 0 || uv_idle_start(&s->restless, on_restless) < 0) {
+        leave(&s->gw, true);
+    }
+    s->last_turns = LAST_TURNS;
 }
 
 static int fail(int link, const sl_error *err)
@@ -337,7 +359,8 @@ static int take_message(service *s, const void *data, size_t len, int fd)
         expect_tls(&s->gw);
         return 0;
     case SL_LINK_QUIT:
-        leave(&s->gw, true);
+        begin_leaving(s);
+        return 0;
     default:
         break;
     }
@@ -358,7 +381,7 @@ static void on_link(uv_poll_t *poll_handle, int status, int events)
     /* One alone needs no look for a second; where they come turn after turn, all are taken. */
     int most = s->turn - s->link_turn <= 1 ? MESSAGES_A_TURN : 1;
     s->link_turn = s->turn;
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < most && s->last_turns == 0; i++) {
         int fds[SL_FD_PASS_MAX];
         size_t count = 0;
         ssize_t n = sl_fd_recv(s->gw.link, &in, sizeof(in), fds, &count, MSG_DONTWAIT);
@@ -389,6 +412,9 @@ static void on_turn(uv_prepare_t *handle)
     service *s = handle->data;
     s->turn++;
     sl_flow_reap(&s->gw);
+    if (s->last_turns > 0 && --s->last_turns == 0) {
+        leave(&s->gw, true);
+    }
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -416,6 +442,7 @@ static int set_up(service *s, int link, sl_error *err)
     sl_gateway *gw = &s->gw;
     gw->link = link;
     gw->open = sl_upstream_open;
+    gw->doubts = sl_doubts_new();
     gw->loop = &s->loop;
     if (uv_loop_init(&s->loop) < 0 || uv_poll_init(&s->loop, &s->link_poll, link) < 0 ||
         uv_prepare_init(&s->loop, &s->reaper) < 0 || uv_timer_init(&s->loop, &s->sweeper) < 0 ||

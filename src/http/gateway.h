@@ -28,6 +28,7 @@ struct sl_gateway {
     sl_responder *responder;
     sl_audit *audit;
     sl_pool *pool;
+    struct sl_doubts *doubts;           /* of clients that left without a request; NULL: not kept */
     sl_ca *ca;                          /* NULL until the child must trust it */
     int (*trust)(sl_gateway *gw);       /* makes it when it is first wanted; 0 or -errno */
     void (*expect_tls)(sl_gateway *gw); /* something will soon speak it: makes that, and more */

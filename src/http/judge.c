@@ -193,12 +193,14 @@ static void ask_policy(const sl_request *r, const char *host, sl_judged *j)
     j->allow = v.allow;
     j->rule = v.rule;
     if (!v.allow) {
-        refuse(j, 403, false, v.reason);
+        j->nearest = v.nearest;
         if (j->path_unclear &&
             (strcmp(v.reason, "path") == 0 || strcmp(v.reason, "denied_by_rule") == 0)) {
+            /* What would allow it would allow whatever it may mean: no option is suggested. */
             refuse(j, 400, true, "path that has more than one reading");
+            return;
         }
-        j->nearest = v.nearest;
+        refuse(j, 403, false, v.reason);
         snprintf(j->allow_with, sizeof(j->allow_with), "%s", v.allow_with);
     }
 }

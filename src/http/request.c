@@ -8,6 +8,7 @@
 #include "core/util.h"
 #include "http/audit.h"
 #include "http/gateway.h"
+#include "http/why/doubt.h"
 
 void sl_request_init(sl_request *r, sl_flow *flow)
 {
@@ -24,6 +25,10 @@ void sl_request_begin(sl_request *r, const char *method)
 {
     sl_buf_consume(&r->url, r->url.len);
     r->open = true;
+    if (!r->flow->asked) {
+        r->flow->asked = true;
+        sl_doubt_clear(r->flow);
+    }
     r->method = method;
     r->rule = NULL;
     r->status = 0;
@@ -41,19 +46,14 @@ const char *sl_request_url(const sl_request *r)
     return r->url.len > 0 ? (const char *)sl_buf_head(&r->url) : "";
 }
 
-void sl_request_log(sl_request *r, const char *reason, const char *detail, uint64_t bytes_out,
-                    uint64_t bytes_in)
+static void write_line(sl_request *r, const char *reason, const char *detail, bool allow,
+                       uint64_t bytes_out, uint64_t bytes_in)
 {
     char host[SL_HOST_NAME_MAX];
     sl_flow *flow = r->flow;
-    if (!r->open) {
-        return;
-    }
     r->open = false;
-    bool refused = reason != NULL &&
-                   (strcmp(reason, "address_denied") == 0 || strcmp(reason, "tls_verify") == 0);
     sl_audit_event e = {
-        .allow = !refused,
+        .allow = allow,
         .pid = flow->process.pid,
         .exe = flow->process.exe,
         .kind = r->status == 101 ? "websocket" : "http",
@@ -78,6 +78,38 @@ void sl_request_log(sl_request *r, const char *reason, const char *detail, uint6
     sl_audit_count(flow->gw->audit, e.allow, bytes_out, bytes_in);
 }
 
+void sl_request_log(sl_request *r, const char *reason, const char *detail, uint64_t bytes_out,
+                    uint64_t bytes_in)
+{
+    if (r->open) {
+        write_line(r, reason, detail, true, bytes_out, bytes_in);
+    }
+}
+
+void sl_request_fail(sl_request *r, const sl_failure *failure, uint64_t bytes_out,
+                     uint64_t bytes_in)
+{
+    bool denied = sl_failure_is_denial(failure);
+    if (!r->open) {
+        return;
+    }
+    write_line(r, failure->reason, failure->detail, !denied, bytes_out, bytes_in);
+    if (denied) { /* by host: all its requests have the same fate */
+        sl_flow_hint(r->flow, r->flow->target.tls ? "tls" : "http", failure, &r->peer);
+    }
+}
+
+static void describe_reason(const sl_judged *j, char out[SL_DENIAL_WHY_MAX])
+{
+    if (j->allow_with[0] != '\0') {
+        out[0] = '\0'; /* the option says it all */
+    } else if (j->rule != NULL) {
+        snprintf(out, SL_DENIAL_WHY_MAX, "the deny rule '%s', which no option overrules", j->rule);
+    } else {
+        snprintf(out, SL_DENIAL_WHY_MAX, "%s", sl_denial_reason(j->reason));
+    }
+}
+
 void sl_request_deny(sl_request *r, const sl_judged *j)
 {
     char what[SL_SUGGESTION_MAX];
@@ -98,6 +130,7 @@ void sl_request_deny(sl_request *r, const sl_judged *j)
         .nearest = j->nearest,
     };
     r->open = false;
+    flow->asked = true;
     sl_audit_write(flow->gw->audit, &e);
     sl_audit_count(flow->gw->audit, false, 0, 0);
     size_t plain = strcspn(url, "?"); /* a query may hold a secret: not for the summary */
@@ -107,7 +140,9 @@ void sl_request_deny(sl_request *r, const sl_judged *j)
     } else {
         snprintf(what, sizeof(what), "%s %s:%u", method, e.host, e.port);
     }
-    sl_audit_denied(flow->gw->audit, what, j->allow_with);
+    char why[SL_DENIAL_WHY_MAX];
+    describe_reason(j, why);
+    sl_flow_denied(flow, what, j->allow_with, why);
 }
 
 bool sl_request_is_idempotent(const char *method)

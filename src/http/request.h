@@ -67,6 +67,9 @@ const char *sl_request_url(const sl_request *r);
 /* Writes the line of a request that was let through, once; `reason` NULL when it went well. */
 void sl_request_log(sl_request *r, const char *reason, const char *detail, uint64_t bytes_out,
                     uint64_t bytes_in);
+/* The same for a request that failed on its way; what helps goes into the summary. */
+void sl_request_fail(sl_request *r, const sl_failure *failure, uint64_t bytes_out,
+                     uint64_t bytes_in);
 /* Writes and counts the denial: instead of the other line. */
 void sl_request_deny(sl_request *r, const sl_judged *j);
 

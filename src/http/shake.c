@@ -2,7 +2,6 @@
  * the child's with a leaf made for the name. When the upstream fails the child's handshake is done
  * all the same, and its first request hears the reason. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/util.h"
@@ -18,14 +17,20 @@ static void shake_client(sl_flow *flow)
         return;
     }
     if (r < 0) {
-        const char *why;
-        (void)sl_tls_untrusted(flow->client, &why);
-        SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's handshake failed: %s", why);
-        sl_flow_log(flow, "tls", "tls_handshake", why, 0, 0);
+        sl_failure f;
+        sl_failure_client(flow->client, &flow->hello, flow->target.alpn, &f);
+        SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's handshake failed: %s", f.detail);
+        if (strcmp(f.reason, "client_gone") == 0) {
+            sl_flow_log(flow, "tls", f.reason, NULL, 0, 0);
+        } else {
+            f.denies = true;
+            sl_flow_fail(flow, "tls", &f);
+        }
         sl_flow_become(flow, &sl_protocol_linger); /* behind the alert that OpenSSL wrote */
         return;
     }
     SL_FLOW_TRACE(flow, SL_TRACE_TLS, "client's handshake done, as '%s'", flow->target.tls_name);
+    flow->shaken_ms = uv_now(flow->gw->loop);
     sl_flow_become(flow, flow->gw->http1);
 }
 
@@ -43,19 +48,15 @@ static int begin_client(sl_flow *flow)
     return r;
 }
 
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail)
+static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const sl_failure *failure)
 {
     sl_flow *flow = arg;
     flow->opening = NULL;
     flow->upstream = conn;
     flow->peer = *peer;
-    SL_FLOW_TRACE(flow, SL_TRACE_TLS, "upstream: %s%s%s", conn != NULL ? "ready" : reason,
-                  conn != NULL ? "" : ", ", conn != NULL ? "" : detail);
-    if (conn == NULL) {
-        flow->failed = reason;
-        snprintf(flow->failed_detail, sizeof(flow->failed_detail), "%s", detail);
-    }
+    SL_FLOW_TRACE(flow, SL_TRACE_TLS, "upstream: %s%s%s", conn != NULL ? "ready" : failure->reason,
+                  conn != NULL ? "" : ", ", failure->detail);
+    flow->failure = *failure;
     int r = begin_client(flow);
     if (r < 0) {
         sl_flow_log(flow, "tls", "memory", strerror(-r), 0, 0);
@@ -90,8 +91,7 @@ static int start(sl_flow *flow)
     if (failed == NULL) {
         return 0;
     }
-    flow->failed = failed;
-    snprintf(flow->failed_detail, sizeof(flow->failed_detail), "refused before dialling");
+    sl_failure_set(&flow->failure, failed, "refused before dialling");
     return begin_client(flow);
 }
 

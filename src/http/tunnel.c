@@ -22,15 +22,14 @@ static const char *kind_of(const sl_flow *flow)
     return flow->hello.version_max != 0 ? "tls" : "tcp";
 }
 
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail)
+static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const sl_failure *failure)
 {
     sl_flow *flow = arg;
     tunnel *t = flow->state;
     flow->opening = NULL;
     flow->peer = *peer;
     if (conn == NULL) {
-        sl_flow_log(flow, kind_of(flow), reason, detail, 0, 0);
+        sl_flow_fail(flow, kind_of(flow), failure);
         sl_flow_end(flow);
         return;
     }
@@ -61,7 +60,9 @@ static int start(sl_flow *flow)
     sl_conn_want(t->client, false, false); /* until there is somewhere to put what comes */
     const char *failed = flow->gw->open(flow->gw, &flow->target, on_opened, flow, &flow->opening);
     if (failed != NULL) {
-        sl_flow_log(flow, kind_of(flow), failed, NULL, 0, 0);
+        sl_failure f;
+        sl_failure_set(&f, failed, "");
+        sl_flow_fail(flow, kind_of(flow), &f);
         sl_flow_end(flow);
     }
     return 0;

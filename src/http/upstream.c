@@ -60,21 +60,32 @@ static void trace_end(const sl_upstream *u, const char *what, const char *detail
     }
 }
 
-static void finish(sl_upstream *u, sl_conn *conn, const char *reason, const char *detail)
+static void end(sl_upstream *u, sl_conn *conn, const sl_failure *failure)
 {
     sl_upstream_cb cb = u->cb;
     void *arg = u->arg;
     sl_addr peer = u->peer;
-    char text[160];
-    snprintf(text, sizeof(text), "%s", detail);
-    trace_end(u, conn != NULL ? "open" : reason, text);
+    trace_end(u, conn != NULL ? "open" : failure->reason, failure->detail);
     if (conn != NULL) {
         u->conn = NULL;
         sl_conn_on_event(conn, NULL, NULL);
         sl_conn_want(conn, false, false); /* nobody listens until somebody uses it */
     }
     release(u);
-    cb(arg, conn, &peer, reason, text);
+    cb(arg, conn, &peer, failure);
+}
+
+static void succeed(sl_upstream *u)
+{
+    sl_failure none = {0};
+    end(u, u->conn, &none);
+}
+
+static void fail(sl_upstream *u, const char *reason, const char *detail)
+{
+    sl_failure f;
+    sl_failure_set(&f, reason, detail);
+    end(u, NULL, &f);
 }
 
 void sl_upstream_cancel(sl_upstream *u)
@@ -93,28 +104,30 @@ static void on_handshake(void *arg)
     if (r == 0) {
         SL_TRACE(SL_TRACE_TLS, "upstream '%s': handshake done, its certificate is believed",
                  u->target.name);
-        finish(u, u->conn, NULL, "");
+        succeed(u);
         return;
     }
     if (r == -EAGAIN) {
         sl_conn_want(u->conn, true, false);
         return;
     }
+    sl_failure f;
     const char *why;
-    bool untrusted = sl_tls_untrusted(u->conn, &why);
-    finish(u, NULL, untrusted ? "tls_verify" : "protocol", why);
+    (void)sl_tls_untrusted(u->conn, &why);
+    sl_failure_upstream(u->conn, "protocol", why, &f);
+    end(u, NULL, &f);
 }
 
 static void on_shake_timeout(uv_timer_t *timer)
 {
-    finish(timer->data, NULL, "timeout", "no answer to the TLS handshake");
+    fail(timer->data, "timeout", "no answer to the TLS handshake");
 }
 
 static void begin_tls(sl_upstream *u)
 {
     sl_error err;
     if (sl_trust_client_ctx(u->gw, &err) < 0) {
-        finish(u, NULL, "tls_verify", err.message);
+        fail(u, "tls_verify", err.message);
         return;
     }
     const sl_target *t = &u->target;
@@ -122,7 +135,7 @@ static void begin_tls(sl_upstream *u)
     int r = sl_tls_push_client(u->conn, u->gw->client_ctx, name, &t->addr, alpn_http11,
                                t->alpn ? sizeof(alpn_http11) : 0);
     if (r < 0 || uv_timer_init(u->gw->loop, &u->timer) < 0) {
-        finish(u, NULL, "protocol", "no memory");
+        fail(u, "protocol", "no memory");
         return;
     }
     u->timer.data = u;
@@ -139,18 +152,18 @@ static void on_dialled(void *arg, int fd, const sl_dial_target *used)
     sl_upstream *u = arg;
     u->dial = NULL;
     if (fd < 0) {
-        finish(u, NULL, fd == -ETIMEDOUT ? "timeout" : "refused", strerror(-fd));
+        fail(u, fd == -ETIMEDOUT ? "timeout" : "refused", strerror(-fd));
         return;
     }
     u->peer = used->addr;
     if (sl_conn_new(u->gw->loop, fd, &u->conn) < 0) {
-        finish(u, NULL, "refused", "no memory");
+        fail(u, "refused", "no memory");
         return;
     }
     if (u->target.tls) {
         begin_tls(u);
     } else {
-        finish(u, u->conn, NULL, "");
+        succeed(u);
     }
 }
 
@@ -204,8 +217,8 @@ static void on_resolved(void *arg, int status, const sl_addr *addrs, size_t coun
     sl_upstream *u = arg;
     u->query = NULL;
     if (status < 0 || count == 0) {
-        finish(u, NULL, status == -ETIMEDOUT ? "timeout" : "dns",
-               status == -ETIMEDOUT ? "no answer from the resolver" : "the name has no address");
+        fail(u, status == -ETIMEDOUT ? "timeout" : "dns",
+             status == -ETIMEDOUT ? "no answer from the resolver" : "the name has no address");
         return;
     }
     struct sl_link_addr permitted[SL_LINK_ADDRS_MAX];
@@ -214,12 +227,18 @@ static void on_resolved(void *arg, int status, const sl_addr *addrs, size_t coun
     if (kept == 0) {
         char text[SL_ADDR_STR_MAX];
         u->peer = addrs[0];
-        finish(u, NULL, "address_denied", sl_addr_format(&addrs[0], text));
+        sl_failure f;
+        sl_failure_set(&f, "address_denied", "");
+        snprintf(f.detail, sizeof(f.detail),
+                 "the name leads to %s, where no name may lead by itself",
+                 sl_addr_format(&addrs[0], text));
+        f.remedy = SL_REMEDY_RESOLVE;
+        end(u, NULL, &f);
         return;
     }
     const char *failed = dial(u, permitted, kept);
     if (failed != NULL) {
-        finish(u, NULL, failed, "cannot dial");
+        fail(u, failed, "cannot dial");
     }
 }
 

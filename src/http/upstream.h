@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "http/why/failure.h"
 #include "net/conn.h"
 #include "policy/link.h"
 
@@ -27,9 +28,9 @@ typedef struct sl_target {
     char tls_name[SL_HOST_NAME_MAX]; /* SNI and certificate name; "" for the address */
 } sl_target;
 
-/* Told once, later. `conn` is NULL on failure, with a reason of the audit log and a sentence. */
-typedef void (*sl_upstream_cb)(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                               const char *detail);
+/* Told once, later. `conn` is NULL on failure, and `failure` says why. */
+typedef void (*sl_upstream_cb)(void *arg, sl_conn *conn, const sl_addr *peer,
+                               const sl_failure *failure);
 
 /* NULL when started (the callback comes later), else the reason of the failure. */
 const char *sl_upstream_open(struct sl_gateway *gw, const sl_target *target, sl_upstream_cb cb,

@@ -76,7 +76,12 @@ static ssize_t sock_send(sl_filter *f, const struct iovec *iov, int count)
         n = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
                        : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    if (n < 0) {
+        int error = errno;
+        s->drained = s->drained && error == EAGAIN; /* what it said before it broke may be there */
+        return -error;
+    }
+    return n;
 }
 
 static int sock_flush(sl_filter *f)

@@ -53,6 +53,7 @@ int sl_audit_line(const sl_audit_event *e, sl_buf *out)
     number(&l, "http.response.status_code", e->status, false);
     number(&l, "process.pid", e->pid > 0 ? (uint64_t)e->pid : 0, false);
     text(&l, "process.executable.path", e->exe);
+    number(&l, "sandlock.count", e->count > 1 ? e->count : 0, false);
     if (e->timed) {
         number(&l, "http.request.body.size", e->bytes_out, true);
         number(&l, "http.response.body.size", e->bytes_in, true);

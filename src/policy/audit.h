@@ -31,6 +31,7 @@ typedef struct sl_audit_event {
     const char *detail; /* a sentence for people: why TLS failed */
     const char *nearest;
     int pid;
+    uint64_t count; /* how often, told where it was more than once */
     const char *exe;
     bool timed; /* bytes and duration are meant, 0 too */
     uint64_t bytes_out;

@@ -10,6 +10,7 @@
 #include "core/addr.h"
 #include "core/fd.h"
 #include "policy/artefact.h"
+#include "policy/denial.h"
 #include "policy/host.h"
 #include "policy/net_rule.h"
 #include "policy/verdict.h"
@@ -120,14 +121,13 @@ struct sl_link_resolved {
     uint64_t id;
     uint32_t count;                               /* 0: refused, see reason */
     char reason[32];                              /* "dns", "address_denied", "timeout" */
+    sl_addr refused;                              /* address_denied: the first of them */
     struct sl_link_addr addrs[SL_LINK_ADDRS_MAX]; /* IPv4 first, in the resolver's order */
 };
 
 struct sl_link_denied {
     struct sl_link_header header;
-    uint64_t count;
-    char what[SL_SUGGESTION_MAX];       /* "POST https://api.example.com/v1/files" */
-    char allow_with[SL_SUGGESTION_MAX]; /* "" when no flag would */
+    sl_denial denial;
 };
 
 struct sl_link_bye {
@@ -136,6 +136,7 @@ struct sl_link_bye {
     uint64_t denied;
     uint64_t bytes_out; /* towards upstreams */
     uint64_t bytes_in;
+    uint64_t unlisted; /* of the denied ones: in no line that was sent */
 };
 
 struct sl_link_failed {

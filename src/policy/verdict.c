@@ -353,7 +353,7 @@ void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict
     }
     const char *rule;
     if (!is_allowed(p, dest, &rule)) {
-        bool udp = dest->proto == SL_PROTO_UDP && rule != NULL;
+        bool udp = dest->proto == SL_PROTO_UDP && (rule != NULL || http_governs(p, dest));
         ret->reason = udp ? "http_only" : refusal(p, dest);
         return;
     }
@@ -362,17 +362,17 @@ void sl_policy_judge_net(const sl_policy *p, const sl_dest *dest, sl_net_verdict
     ret->action = action(p, dest);
 }
 
-static bool name_fully_denied(const sl_policy *p, const char *name)
+const char *sl_policy_name_denied(const sl_policy *p, const char *name)
 {
     const unsigned both = SL_PROTO_TCP | SL_PROTO_UDP;
     for (size_t i = 0; i < p->net_deny_count; i++) {
         const sl_net_rule *rule = &p->net_deny[i];
         if ((rule->protos & both) == both && rule->ports.count == 0 &&
             sl_host_pattern_denies_name(&rule->host, name)) {
-            return true;
+            return rule->text;
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool any_rule_names(const sl_net_rule *rules, size_t count, const char *name)
@@ -390,7 +390,7 @@ bool sl_policy_grants_name(const sl_policy *p, const char *name)
     if (sl_host_is_localhost(name)) {
         return true; /* the answer is a constant and grants nothing */
     }
-    if (name_fully_denied(p, name)) {
+    if (sl_policy_name_denied(p, name) != NULL) {
         return false;
     }
     if (sl_verdict_is_open(p) || sl_verdict_deny_only(p) || p->net_connect.count > 0 ||
@@ -449,6 +449,26 @@ static bool no_inspect(const sl_policy *p, const sl_dest *dest)
     return false;
 }
 
+bool sl_policy_may_pass(const sl_policy *p, const sl_dest *dest)
+{
+    return !http_deny_concerns(p, dest);
+}
+
+/* HTTP/2 beside HTTP rules could not be judged: only a rule that says tcp://, the host and the port
+ * means it. */
+static bool h2c_is_meant(const sl_policy *p, const sl_dest *dest)
+{
+    for (size_t i = 0; i < p->net_allow_count; i++) {
+        const sl_net_rule *rule = &p->net_allow[i];
+        if (rule->protos == SL_PROTO_TCP && rule->ports.count > 0 &&
+            rule->host.kind != SL_HOST_ANY && net_rule_reaches(rule, dest) &&
+            host_allows(&rule->host, dest)) {
+            return !http_deny_concerns(p, dest);
+        }
+    }
+    return false;
+}
+
 void sl_policy_judge_flow(const sl_policy *p, const sl_dest *dest, sl_flow_verdict *ret)
 {
     sl_dest tcp = *dest;
@@ -465,7 +485,9 @@ void sl_policy_judge_flow(const sl_policy *p, const sl_dest *dest, sl_flow_verdi
     }
     ret->rule = rule;
     ret->raw = sl_verdict_is_open(p) || sl_verdict_net_allowed(p, &tcp) != NULL;
-    if (!http_governs(p, &tcp)) {
+    ret->governed = http_governs(p, &tcp);
+    ret->h2c = ret->raw && h2c_is_meant(p, &tcp);
+    if (!ret->governed) {
         ret->mode = SL_FLOW_TLS_PASS;
     } else if (no_inspect(p, &tcp) && !http_deny_concerns(p, &tcp)) {
         /* A deny rule must see requests: it wins over passing them through unseen. */

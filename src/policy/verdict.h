@@ -67,9 +67,18 @@ enum sl_flow_mode {
 typedef struct sl_flow_verdict {
     enum sl_flow_mode mode;
     bool raw; /* a net rule names this host and port: bytes that are not TLS or HTTP may pass */
+    bool h2c; /* one says tcp:// and the port: HTTP/2 without TLS may pass too, unjudged */
+    bool governed; /* HTTP rules concern it: what is plain HTTP/1 is judged, whatever the mode */
     const char *rule;
 } sl_flow_verdict;
 void sl_policy_judge_flow(const sl_policy *p, const sl_dest *dest, sl_flow_verdict *ret);
+
+/* May what is sent to this destination pass unseen, should somebody allow it? A rule of http_deny
+ * that concerns it must see requests, and wins. */
+bool sl_policy_may_pass(const sl_policy *p, const sl_dest *dest);
+/* Why the child may not look this name up: the text of a net_deny rule, or NULL where no rule
+ * grants it. */
+const char *sl_policy_name_denied(const sl_policy *p, const char *name);
 
 /* Suggestions are complete command-line words, shell-quoted. */
 #define SL_SUGGESTION_MAX 512
@@ -88,6 +97,15 @@ void sl_policy_judge_http(const sl_policy *p, const sl_http_view *view, sl_http_
 
 /* The flag that would allow a denied destination: "--net-allow 'db.example.com:5432'". */
 void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX]);
+
+/* The same for TCP alone, which is what lets HTTP/2 without TLS pass where HTTP rules concern the
+ * host: "--net-allow 'tcp://api.example.com:8080'". */
+void sl_policy_suggest_tcp(const sl_dest *dest, char ret[SL_SUGGESTION_MAX]);
+
+/* For a name that leads to this address: "--resolve 'db.example.com=192.0.2.1'". "" for addresses
+ * where no hint sends anybody: a name that leads to cloud metadata is an attack more often than a
+ * wish. */
+void sl_policy_suggest_resolve(const char *name, const sl_addr *addr, char ret[SL_SUGGESTION_MAX]);
 
 /* May the gateway dial `addr`, which `name` resolved to (name NULL: a literal)? Loopback,
  * link-local and metadata only if the literal, a covering set or CIDR, or --resolve names it;

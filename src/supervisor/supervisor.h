@@ -53,7 +53,12 @@ typedef struct sl_supervisor_hooks {
     /* A file was refused that the user himself may use. Any thread; NULL: nobody is told. */
     void (*file)(void *report_arg, pid_t pid, const sl_file_denial *denial);
     /* A call was refused that a switch of the policy would allow. Any thread. */
-    void (*refused)(void *report_arg, const char *call, const char *allow_with);
+    void (*refused)(void *report_arg, pid_t pid, const char *call, const char *allow_with);
+    /* A connect to a port of this host where nobody listens, refused with this verdict: a denial
+     * unless the tree `listens` there before the run is over. Any thread. */
+    void (*unheard)(void *report_arg, pid_t pid, const sl_dest *dest,
+                    const sl_net_verdict *verdict);
+    void (*listens)(void *report_arg, uint16_t port);
     /* port_remap: a socket of the tree got port `inside`, which is `real` outside. Any thread. */
     void (*bound)(void *report_arg, enum sl_proto proto, uint16_t inside, uint16_t real);
 } sl_supervisor_hooks;

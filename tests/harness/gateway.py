@@ -132,7 +132,7 @@ class Gateway:
         while True:
             kind, data, _ = self.receive()
             if kind == DENIED:
-                count, what, flag = struct.unpack_from("=Q512s512s", data, 8)
+                count, _, _, what, flag = struct.unpack_from("=QQQ512s512s", data, 8)
                 lines.append((count, what.split(b"\0")[0].decode(), flag.split(b"\0")[0].decode()))
             elif kind == BYE:
                 totals = struct.unpack_from("=QQQQ", data, 8)

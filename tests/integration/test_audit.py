@@ -105,7 +105,7 @@ def test_many_writers_one_event_a_line(sandlock):
               " if p==0:\n"
               "  for i in range(40):\n"
               "   s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
-              "   try: s.connect((sys.argv[1],1000+i))\n"
+              "   try: s.sendto(b'x', (sys.argv[1],1000+i))\n"
               "   except OSError: pass\n"
               "  os._exit(0)\n"
               " kids.append(p)\n"

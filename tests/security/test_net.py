@@ -63,7 +63,8 @@ def test_allowed_and_denied(sandlock, pair, attack):
     for verb in ("connect", "udp_sendto", "udp_sendmsg", "udp_plain"):
         sandlock(ALLOW, cmd=[net, verb, *pair.good]).ok()
         run = sandlock(ALLOW, cmd=[net, verb, *pair.bad])
-        assert steps(run)[0][1] in REFUSED, str(run)
+        # a UDP connect sends nothing, and the first datagram is refused behind it
+        assert steps(run)[0][1] in REFUSED or verb == "udp_plain", str(run)
         assert len(run.denies()) >= 1 and run.denies()[0].get("sandlock.reason"), str(run)
     assert pair.good_tcp.received() == [b""] and pair.good_udp.received() == [b"x"] * 3
     assert pair.bad_tcp.received() == [b""] and pair.bad_udp.received() == [b"x"] * 3
@@ -194,7 +195,8 @@ def test_NET_09_mapped_address(sandlock, pair, attack, verb):
     assert sandlock.bare([net, verb, *mapped]).rc == 0
     before = len(pair.bad_seen())
     run = sandlock(ALLOW, cmd=[net, verb, *mapped])
-    assert steps(run)[0][1] in REFUSED, str(run)
+    assert steps(run)[0][1] in REFUSED or verb == "udp_plain", str(run)
+    assert len(run.denies()) == 1, str(run)
     assert len(pair.bad_seen()) == before
     sandlock(ALLOW, cmd=[net, verb, f"::ffff:{GOOD}", PORT]).ok()
 

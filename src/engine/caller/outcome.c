@@ -88,6 +88,9 @@ int sl_outcome_tell(sl_outcome *o, sl_report *report, int status_fd, bool quiet)
     }
     getrusage(RUSAGE_CHILDREN, &o->end.usage);
     o->end.peak_memory = SL_MAX((uint64_t)o->end.usage.ru_maxrss * 1024, o->end.peak_memory);
+    if (report != NULL) {
+        sl_report_settle(report);
+    }
     if (status_fd >= 0) {
         sl_report_status(report, status_fd, &o->end);
     }

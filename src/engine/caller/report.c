@@ -16,17 +16,12 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/fd.h"
-#include "core/text.h"
 #include "core/util.h"
 #include "engine/caller/refused.h"
+#include "engine/caller/summary.h"
+#include "engine/caller/unheard.h"
 #include "kernel/proc.h"
 #include "policy/audit.h"
-
-struct line {
-    uint64_t count;
-    char what[SL_SUGGESTION_MAX];
-    char allow_with[SL_SUGGESTION_MAX];
-};
 
 struct sl_report {
     pthread_mutex_t lock;
@@ -36,9 +31,10 @@ struct sl_report {
     uint64_t denied;
     uint64_t bytes_out;
     uint64_t bytes_in;
-    size_t count;
-    struct line *lines; /* allocated at the first denial */
-    sl_refused *files;  /* NULL: none are told of */
+    sl_denials denials;
+    sl_unheard unheard; /* connects that became no denial yet */
+    sl_strv proxies;
+    sl_refused *files; /* NULL: none are told of */
 };
 
 sl_report *sl_report_new(int audit_fd, int status_fd)
@@ -56,54 +52,50 @@ void sl_report_free(sl_report *r)
 {
     if (r != NULL) {
         pthread_mutex_destroy(&r->lock);
-        free(r->lines);
+        sl_denials_done(&r->denials);
+        sl_strv_done(&r->proxies);
         sl_refused_free(r->files);
         free(r);
     }
 }
 
-static void add_line(sl_report *r, const char *what, const char *allow_with, uint64_t count)
+int sl_report_proxies(sl_report *r, const sl_strv *proxies)
 {
-    if (r->lines == NULL) {
-        r->lines = calloc(SL_REPORT_DENIED_MAX, sizeof(*r->lines));
-        if (r->lines == NULL) {
-            return; /* the counts still say that there were denials */
-        }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < proxies->count; i++) {
+        result = sl_strv_add(&r->proxies, proxies->items[i]);
     }
-    for (size_t i = 0; i < r->count; i++) {
-        if (strcmp(r->lines[i].what, what) == 0 &&
-            strcmp(r->lines[i].allow_with, allow_with) == 0) {
-            r->lines[i].count += count;
-            return;
-        }
-    }
-    if (r->count < SL_REPORT_DENIED_MAX) {
-        struct line *line = &r->lines[r->count++];
-        line->count = count;
-        snprintf(line->what, sizeof(line->what), "%s", what);
-        snprintf(line->allow_with, sizeof(line->allow_with), "%s", allow_with);
-    }
+    return result;
 }
 
-static void audit(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
-                  bool allowed, const char *address)
+static void add(sl_report *r, sl_denial *d, uint64_t count, uint64_t first_ms, uint64_t last_ms)
+{
+    d->count = count;
+    d->first_ms = first_ms;
+    d->last_ms = last_ms;
+    r->denied += count;
+    sl_denials_add(&r->denials, d);
+}
+
+static void audit(sl_report *r, const sl_met *met, const sl_net_verdict *verdict, bool allowed)
 {
     char when[SL_CLOCK_ISO_MAX];
-    char exe[PATH_MAX];
+    char address[SL_ADDR_STR_MAX];
     sl_buf line;
-    (void)sl_proc_link(pid, "exe", exe, sizeof(exe)); /* "" when it is gone */
+    const sl_dest *dest = &met->dest;
     sl_audit_event e = {
-        .when = sl_clock_iso(when),
+        .when = sl_clock_iso_of(met->last_ms, when),
         .allow = allowed,
         .kind = "net",
         .transport = sl_proto_name(dest->proto),
-        .host = address,
+        .host = dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, address),
         .ported = dest->proto != SL_PROTO_UNIX,
         .port = dest->port,
         .rule = verdict->rule,
         .reason = allowed ? NULL : verdict->reason,
-        .pid = pid,
-        .exe = exe,
+        .pid = met->pid,
+        .exe = met->exe,
+        .count = met->count,
     };
     sl_buf_init(&line, SL_AUDIT_LINE_MAX);
     if (sl_audit_line(&e, &line) == 0) {
@@ -123,39 +115,105 @@ static void describe(const sl_dest *dest, const char *host, char ret[SL_SUGGESTI
              host, v6 ? "]" : "", dest->port);
 }
 
+/* Under the lock. */
+static void deny(sl_report *r, const sl_met *met, const sl_net_verdict *verdict)
+{
+    const sl_dest *dest = &met->dest;
+    char address[SL_ADDR_STR_MAX];
+    const char *host = dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, address);
+    sl_denial d = {.port = dest->port};
+    describe(dest, host, d.what);
+    sl_denial_by(&d, met->exe);
+    if (dest->proto != SL_PROTO_UNIX) {
+        snprintf(d.host, sizeof(d.host), "%s", host);
+    }
+    bool by_rule = verdict->rule != NULL && strcmp(verdict->reason, "isolated") != 0;
+    if (by_rule) { /* it would win over any flag */
+        snprintf(d.why, sizeof(d.why), "the deny rule '%s', which no option overrules",
+                 verdict->rule);
+    } else if (strcmp(verdict->reason, "address_denied") == 0) {
+        sl_policy_suggest_resolve(host, &dest->addr, d.allow_with);
+    } else if (strcmp(verdict->reason, "udp_disabled") != 0 &&
+               strcmp(verdict->reason, "http_only") != 0 &&
+               strcmp(verdict->reason, "unassigned") != 0 &&
+               strcmp(verdict->reason, "isolated") != 0) {
+        sl_policy_suggest_net(dest, d.allow_with);
+    }
+    if (d.why[0] == '\0') {
+        snprintf(d.why, sizeof(d.why), "%s", sl_denial_reason(verdict->reason));
+    }
+    add(r, &d, met->count, met->first_ms, met->last_ms);
+}
+
+/* Somebody met a verdict, now. */
+static void meet(sl_met *ret, pid_t pid, const sl_dest *dest)
+{
+    *ret = (sl_met){.count = 1, .pid = pid, .dest = *dest};
+    ret->first_ms = ret->last_ms = sl_clock_wall_ms();
+    (void)sl_proc_link(pid, "exe", ret->exe, sizeof(ret->exe)); /* "" when it is gone */
+}
+
 void sl_report_decided(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict,
                        bool allowed)
 {
-    char address[SL_ADDR_STR_MAX];
-    const char *host = dest->name;
-    if (host == NULL) {
-        host = sl_addr_format(&dest->addr, address);
-    }
+    sl_met met;
+    meet(&met, pid, dest);
     if (r->audit_fd >= 0) {
-        audit(r, pid, dest, verdict, allowed, host);
+        audit(r, &met, verdict, allowed);
     }
     pthread_mutex_lock(&r->lock);
     if (allowed) {
         r->allowed++;
     } else {
-        char what[SL_SUGGESTION_MAX];
-        char allow_with[SL_SUGGESTION_MAX];
-        describe(dest, host, what);
-        allow_with[0] = '\0';
-        if (verdict->rule == NULL) { /* a deny rule would win over any flag */
-            sl_policy_suggest_net(dest, allow_with);
-        }
-        r->denied++;
-        add_line(r, what, allow_with, 1);
+        deny(r, &met, verdict);
     }
     pthread_mutex_unlock(&r->lock);
 }
 
-void sl_report_refused(sl_report *r, const char *call, const char *allow_with)
+void sl_report_unheard(sl_report *r, pid_t pid, const sl_dest *dest, const sl_net_verdict *verdict)
+{
+    sl_met met;
+    meet(&met, pid, dest);
+    pthread_mutex_lock(&r->lock);
+    bool kept = sl_unheard_add(&r->unheard, &met, verdict);
+    pthread_mutex_unlock(&r->lock);
+    if (!kept) {
+        sl_report_decided(r, pid, dest, verdict, false);
+    }
+}
+
+void sl_report_listens(sl_report *r, uint16_t port)
 {
     pthread_mutex_lock(&r->lock);
-    r->denied++;
-    add_line(r, call, allow_with, 1);
+    sl_unheard_drop(&r->unheard, port);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void sl_report_settle(sl_report *r)
+{
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->unheard.count; i++) {
+        const sl_unheard_item *item = &r->unheard.items[i];
+        if (r->audit_fd >= 0) {
+            audit(r, &item->met, &item->verdict, false);
+        }
+        deny(r, &item->met, &item->verdict);
+    }
+    r->unheard.count = 0;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void sl_report_refused(sl_report *r, pid_t pid, const char *call, const char *allow_with)
+{
+    char exe[PATH_MAX];
+    sl_denial d = {.port = 0};
+    uint64_t now = sl_clock_wall_ms();
+    (void)sl_proc_link(pid, "exe", exe, sizeof(exe));
+    sl_denial_by(&d, exe);
+    snprintf(d.what, sizeof(d.what), "%s", call);
+    snprintf(d.allow_with, sizeof(d.allow_with), "%s", allow_with);
+    pthread_mutex_lock(&r->lock);
+    add(r, &d, 1, now, now);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -202,7 +260,7 @@ void sl_report_bound(sl_report *r, enum sl_proto proto, uint16_t inside, uint16_
 void sl_report_denied(sl_report *r, const struct sl_link_denied *denied)
 {
     pthread_mutex_lock(&r->lock);
-    add_line(r, denied->what, denied->allow_with, denied->count);
+    sl_denials_add(&r->denials, &denied->denial);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -213,6 +271,7 @@ void sl_report_bye(sl_report *r, const struct sl_link_bye *bye)
     r->denied += bye->denied;
     r->bytes_out += bye->bytes_out;
     r->bytes_in += bye->bytes_in;
+    r->denials.unlisted += bye->unlisted;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -220,42 +279,14 @@ void sl_report_counts(sl_report *r, uint64_t *ret_allowed, uint64_t *ret_denied)
 {
     pthread_mutex_lock(&r->lock);
     *ret_allowed = r->allowed;
-    *ret_denied = r->denied + sl_refused_count(r->files);
+    *ret_denied = r->denied + sl_unheard_sum(&r->unheard) + sl_refused_count(r->files);
     pthread_mutex_unlock(&r->lock);
-}
-
-static int by_count(const void *a, const void *b)
-{
-    uint64_t x = ((const struct line *)a)->count;
-    uint64_t y = ((const struct line *)b)->count;
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-static void say_lines(sl_report *r)
-{
-    if (r->denied == 0 || r->count == 0) {
-        return;
-    }
-    qsort(r->lines, r->count, sizeof(*r->lines), by_count);
-    fprintf(stderr, "sandlock: %llu denied; to allow:\n", (unsigned long long)r->denied);
-    for (size_t i = 0; i < r->count && i < SL_REPORT_SHOWN_MAX; i++) {
-        struct line *line = &r->lines[i];
-        sl_printable(line->what);
-        sl_printable(line->allow_with);
-        fprintf(stderr, "sandlock:   %s", line->what);
-        if (line->count > 1) {
-            fprintf(stderr, " (%llu times)", (unsigned long long)line->count);
-        }
-        fprintf(stderr, "%s%s\n", line->allow_with[0] == '\0' ? "" : ":  ", line->allow_with);
-    }
-    if (r->count > SL_REPORT_SHOWN_MAX) {
-        fprintf(stderr, "sandlock:   and %zu more\n", r->count - SL_REPORT_SHOWN_MAX);
-    }
 }
 
 void sl_report_summary(sl_report *r)
 {
-    say_lines(r);
+    sl_report_settle(r);
+    sl_summary_write(&r->denials, &r->proxies);
     sl_refused_say(r->files, r->denied);
 }
 

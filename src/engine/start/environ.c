@@ -10,6 +10,8 @@
 
 #include "core/fd.h"
 #include "core/util.h"
+#include "engine/caller/proxies.h"
+#include "policy/verdict.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
@@ -56,11 +58,46 @@ static int set_gpus(const sl_policy *policy, sl_strv *env)
     return r;
 }
 
+/* Requests are judged wherever they go, and a proxy would be asked for them in place of the hosts
+ * that the rules name. */
+static bool is_withheld(const sl_policy *policy, const char *pair)
+{
+    return sl_policy_has_http(policy) && sl_proxies_is_variable(pair);
+}
+
+static int note_removed(const sl_policy *policy, const char *pair, sl_strv *removed)
+{
+    size_t n = strcspn(pair, "=");
+    if (policy->clean_env || !is_withheld(policy, pair) || pair[n] == '\0' || pair[n + 1] == '\0') {
+        return 0; /* an empty one names nobody */
+    }
+    for (size_t i = 0; i < policy->env.count; i++) {
+        if (strncmp(policy->env.items[i], pair, n + 1) == 0) {
+            return 0; /* it has another value, and stays */
+        }
+    }
+    return sl_strv_take(removed, strndup(pair, n));
+}
+
+int sl_environ_proxies(const sl_policy *policy, char *const *environ_in, sl_strv *ret_removed,
+                       sl_strv *ret_proxies)
+{
+    int r = 0;
+    for (char *const *e = environ_in; r == 0 && *e != NULL; e++) {
+        r = sl_proxies_add(ret_proxies, *e);
+        r = r < 0 ? r : note_removed(policy, *e, ret_removed);
+    }
+    for (size_t i = 0; r == 0 && i < policy->env.count; i++) {
+        r = sl_proxies_add(ret_proxies, policy->env.items[i]);
+    }
+    return r;
+}
+
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env)
 {
     int r = 0;
     for (char *const *e = environ_in; r == 0 && *e != NULL; e++) {
-        if (!policy->clean_env || is_kept(*e)) {
+        if ((!policy->clean_env || is_kept(*e)) && !is_withheld(policy, *e)) {
             r = sl_strv_add(ret_env, *e);
         }
     }
@@ -97,8 +134,11 @@ int sl_environ_trust(sl_strv *env, const char *const files[SL_ARTEFACTS], sl_str
         if (before != NULL && before[0] == '/' && !sl_strv_has(ret_before, before)) {
             r = sl_strv_add(ret_before, before);
         }
+        /* Beside the system's own roots the CA is enough, but what was added before must stay. */
+        bool added = variables[i].artefact == SL_ARTEFACT_CA && before != NULL && before[0] == '/';
         if (r == 0) {
-            r = sl_strv_env_set(env, variables[i].name, files[variables[i].artefact]);
+            r = sl_strv_env_set(env, variables[i].name,
+                                files[added ? SL_ARTEFACT_BUNDLE : variables[i].artefact]);
         }
     }
     return r;

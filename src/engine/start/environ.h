@@ -10,8 +10,14 @@
 
 #define SL_ENVIRON_BUNDLE_MAX (8u << 20) /* bytes of the user's own bundles together */
 
-/* The caller's environment with clean_env and env applied. 0 or -ENOMEM. */
+/* The caller's environment with clean_env and env applied; beside HTTP rules without the variables
+ * of proxies, but for those of env. 0 or -ENOMEM. */
 int sl_environ_make(const sl_policy *policy, char *const *environ_in, sl_strv *ret_env);
+
+/* The names of the variables that this policy keeps from the command for naming proxies, and all
+ * the proxies that caller and policy name. 0 or -ENOMEM. */
+int sl_environ_proxies(const sl_policy *policy, char *const *environ_in, sl_strv *ret_removed,
+                       sl_strv *ret_proxies);
 
 /* Points the trust variables at the run's files. What they named before is listed in `ret_before`,
  * each file once: it stays believed. 0 or -ENOMEM. */

@@ -24,7 +24,7 @@ static sl_answer handle_refused(sl_call *call)
 {
     const sl_supervisor_hooks *hooks = &call->sv->hooks;
     if (hooks->refused != NULL) {
-        hooks->refused(hooks->report_arg, sl_sysname_of(call->nr), SWITCH);
+        hooks->refused(hooks->report_arg, call->tid, sl_sysname_of(call->nr), SWITCH);
     }
     return SL_ANSWER_VALUE(-EPERM);
 }

@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/util.h"
 #include "features/net/net.h"
+#include "features/net/sink.h"
 #include "features/net/unix.h"
 #include "kernel/proc.h"
 #include "supervisor/pin.h"
@@ -243,33 +244,21 @@ static sl_answer connect_netlink(sl_sock *sock, const struct sockaddr_storage *s
     return SL_ANSWER_VALUE(r);
 }
 
-/* Nothing may be sent, but a UDP connect sends nothing: getaddrinfo sorts addresses with it. It
- * gets a peer that is not there, so that a later send fails at once. */
-static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest)
+/* Nothing may be sent, but a UDP connect sends nothing: getaddrinfo sorts addresses with it
+ * (RFC 6724). */
+static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest,
+                              const sl_net_verdict *verdict)
 {
-    struct sockaddr_storage sa;
-    sl_addr addr = {.family = 4, .bytes = {127, 0, 0, 1}};
-    socklen_t len =
-        sl_addr_to_sockaddr(&addr, sl_net_of(call->sv)->sink_port, sl_sock_af(sock), &sa);
-    int r = connect(sock->fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-    sl_known_put(sl_net_of(call->sv), &(sl_known){.cookie = sock->cookie,
-                                                  .kind = SL_KNOWN_STEERED,
-                                                  .connected = true,
-                                                  .asked = dest->addr,
-                                                  .asked_port = dest->port});
+    int r = sl_sink_connect(call, sock, dest, verdict);
+    if (r == 0) {
+        sl_known_put(sl_net_of(call->sv), &(sl_known){.cookie = sock->cookie,
+                                                      .kind = SL_KNOWN_STEERED,
+                                                      .connected = true,
+                                                      .asked = dest->addr,
+                                                      .asked_port = dest->port});
+    }
     sl_sock_done(sock);
     return SL_ANSWER_VALUE(r);
-}
-
-/* A datagram connect to where TCP may go: getaddrinfo(3) sorts addresses so (RFC 6724), and no
- * packet was meant. */
-static bool is_sorting(const sl_call *call, const sl_dest *dest)
-{
-    sl_dest tcp = *dest;
-    sl_net_verdict verdict;
-    tcp.proto = SL_PROTO_TCP;
-    sl_dest_judge(call, &tcp, &verdict);
-    return verdict.action != SL_NET_DENY;
 }
 
 static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *dest,
@@ -283,10 +272,13 @@ static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *des
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(-ENETUNREACH);
     }
-    if (dest->proto == SL_PROTO_UDP && (dest->name != NULL || is_sorting(call, dest))) {
-        return connect_sink(call, sock, dest);
+    if (dest->proto == SL_PROTO_UDP) {
+        return connect_sink(call, sock, dest, verdict);
     }
     sl_sock_done(sock);
+    if (dest->proto == SL_PROTO_TCP && sl_listen_is_nobody(call, dest, verdict)) {
+        return SL_ANSWER_VALUE(-ECONNREFUSED);
+    }
     sl_dest_decided(call, dest, verdict, false);
     return SL_ANSWER_VALUE(-ECONNREFUSED);
 }
@@ -297,6 +289,7 @@ static sl_answer connect_inet(sl_call *call, sl_sock *sock, const struct sockadd
     char name[SL_HOST_NAME_MAX];
     sl_dest dest;
     sl_net_verdict verdict;
+    sl_sink_forget(sl_net_of(call->sv)->sink, sock->cookie);
     int r = sl_dest_make(call, sock, sa, len, &dest, name);
     if (r < 0) {
         sl_sock_done(sock);
@@ -338,6 +331,9 @@ static sl_answer connect_open(sl_call *call, sl_sock *sock, const void *sa, sock
 static sl_answer disconnect(sl_call *call, sl_sock *sock)
 {
     struct sockaddr sa = {.sa_family = AF_UNSPEC};
+    if (sl_net_of(call->sv) != NULL) {
+        sl_sink_forget(sl_net_of(call->sv)->sink, sock->cookie);
+    }
     sl_known_drop(sl_net_of(call->sv), sock->cookie);
     int r = connect(sock->fd, &sa, sizeof(sa)) < 0 ? -errno : 0;
     sl_sock_done(sock);

@@ -47,22 +47,26 @@ void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret
     }
 }
 
+pid_t sl_dest_pid(const sl_call *call)
+{
+    pid_t tgid = sl_call_tgid(call);
+    return tgid > 0 ? tgid : call->tid;
+}
+
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
                      bool allowed)
 {
     const sl_supervisor_hooks *hooks = &call->sv->hooks;
     if (hooks->decided != NULL && (!allowed || call->sv->policy->audit != NULL)) {
-        hooks->decided(hooks->report_arg, call->tid, dest, verdict, allowed);
+        hooks->decided(hooks->report_arg, sl_dest_pid(call), dest, verdict, allowed);
     }
 }
 
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret)
 {
     *ret = (struct sl_link_process){.pid = call->tid};
-    if (call->sv->policy->audit == NULL) {
-        return; /* nobody will read it */
+    if (call->sv->policy->audit != NULL) {
+        ret->pid = sl_dest_pid(call); /* else nobody will read it */
     }
-    pid_t tgid = sl_call_tgid(call);
-    ret->pid = tgid > 0 ? tgid : call->tid;
     (void)sl_proc_link(call->tid, "exe", ret->exe, sizeof(ret->exe));
 }

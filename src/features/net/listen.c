@@ -54,6 +54,8 @@ static bool may_listen(sl_call *call, const sl_sock *sock)
            (sl_ports_has(&policy->net_bind, 0) && is_chosen(port));
 }
 
+static void note_listening(sl_call *call, const sl_sock *sock);
+
 sl_answer sl_net_handle_listen(sl_call *call)
 {
     sl_sock sock;
@@ -77,6 +79,9 @@ sl_answer sl_net_handle_listen(sl_call *call)
     }
     if (r == 0 && inet) {
         sl_port_listening(call, &sock);
+    }
+    if (r == 0 && inet && sl_net_of(call->sv) != NULL) {
+        note_listening(call, &sock);
     }
     if (r == 0) {
         sl_mint_let_go(call->sv, sock.fd); /* whoever reaches it is the tree's business */
@@ -129,26 +134,85 @@ static bool all_ours(struct sl_net_state *net, int family, const sl_addr *addr, 
 
 /* With SO_REUSEPORT a stranger's listener may share the port, and the kernel chooses between them
  * at the connect: what the look-up finds is not yet who will answer. */
-bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
+/* The address as the kernel takes it: none at all is "this host". False: it is not of the loopback
+ * interface. */
+static bool take_loopback(const sl_dest *dest, sl_addr *ret_addr)
 {
     static const uint8_t zero[16];
     sl_addr addr = dest->addr;
     if (dest->name != NULL) {
         return false;
     }
-    if (memcmp(addr.bytes, zero, sizeof(zero)) == 0) { /* "this host" */
+    if (memcmp(addr.bytes, zero, sizeof(zero)) == 0) {
         if (addr.family == 6) {
             addr.bytes[15] = 1;
         } else {
             memcpy(addr.bytes, (uint8_t[]){127, 0, 0, 1}, 4);
         }
     }
-    if ((sl_addr_classify(&addr) & SL_ADDR_LOOPBACK) == 0) {
+    *ret_addr = addr;
+    return (sl_addr_classify(&addr) & SL_ADDR_LOOPBACK) != 0;
+}
+
+bool sl_listen_is_ours(sl_call *call, const sl_dest *dest)
+{
+    sl_addr addr;
+    if (!take_loopback(dest, &addr)) {
         return false;
     }
     struct sl_net_state *net = sl_net_of(call->sv);
     return finds_ours(net, &addr, dest->port) && all_ours(net, AF_INET, &addr, dest->port) &&
            all_ours(net, AF_INET6, &addr, dest->port);
+}
+
+static void note_anybody(void *arg, const struct inet_diag_msg *m)
+{
+    struct strangers *s = arg;
+    s->found = s->found || sl_diag_is_reached(m, s->addr);
+}
+
+static bool nobody_listens(int family, const sl_addr *addr, uint16_t port)
+{
+    struct sl_diag_question q = listeners_at(family, port);
+    struct strangers s = {.addr = addr};
+    return sl_diag_each(&q, note_anybody, &s) && !s.found;
+}
+
+bool sl_listen_is_nobody(sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict)
+{
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
+    const struct sl_net_state *net = sl_net_of(call->sv);
+    sl_addr addr;
+    if (!take_loopback(dest, &addr) || !nobody_listens(AF_INET, &addr, dest->port) ||
+        !nobody_listens(AF_INET6, &addr, dest->port)) {
+        return false;
+    }
+    bool listened = (net->listened[dest->port / 8] & 1u << dest->port % 8) != 0;
+    if (!listened && hooks->unheard != NULL) {
+        hooks->unheard(hooks->report_arg, sl_dest_pid(call), dest, verdict);
+    }
+    return true;
+}
+
+/* The tree listens, on a port as it knows it. */
+static void note_listening(sl_call *call, const sl_sock *sock)
+{
+    const sl_supervisor_hooks *hooks = &call->sv->hooks;
+    struct sl_net_state *net = sl_net_of(call->sv);
+    struct sockaddr_storage sa;
+    sl_addr addr;
+    uint16_t port;
+    if (sl_sock_local(sock->fd, &addr, &port) < 0) {
+        return;
+    }
+    socklen_t len = sl_addr_to_sockaddr(&addr, port, sl_sock_af(sock), &sa);
+    if (len > 0 && sl_port_rename(call->sv, SL_PROTO_TCP, &sa, len, &addr)) {
+        port = sl_sock_port(&sa);
+    }
+    net->listened[port / 8] |= (uint8_t)(1u << port % 8);
+    if (hooks->listens != NULL) {
+        hooks->listens(hooks->report_arg, port);
+    }
 }
 
 /* A steered socket's peer is what the child asked for. */

@@ -13,6 +13,7 @@
 #include "core/util.h"
 #include "features/features.h"
 #include "features/net/net.h"
+#include "features/net/sink.h"
 
 #ifndef MSG_FASTOPEN
 #define MSG_FASTOPEN 0x20000000
@@ -118,32 +119,11 @@ static int filter(const sl_policy *policy, sl_bpf_rules *rules)
     return 0;
 }
 
-/* A port of ours that nobody answers on. `deaf`: a UDP socket that hears one impossible peer only.
- */
-static int make_dead_end(int type, int *ret_fd, uint16_t *ret_port)
-{
-    sl_addr any = {.family = 4};
-    sl_addr addr;
-    sl_autoclose int fd = sl_sock_loopback(&any, type, &addr, ret_port);
-    if (fd < 0) {
-        return fd;
-    }
-    if (type == SOCK_DGRAM) {
-        struct sockaddr_storage sa;
-        socklen_t len = sl_addr_to_sockaddr(&addr, *ret_port, AF_INET, &sa);
-        if (connect(fd, (struct sockaddr *)&sa, len) < 0) {
-            return -errno;
-        }
-    }
-    *ret_fd = sl_steal_fd(&fd);
-    return 0;
-}
-
 static int setup(sl_supervisor *sv, void *state, sl_error *err)
 {
     struct sl_net_state *net = state;
-    (void)sv;
-    net->sink_udp = -1;
+    sl_addr any = {.family = 4};
+    sl_addr addr;
     net->refuse_tcp = -1;
     net->next_loopback = (uint32_t)sl_clock_now_ns(); /* runs beside each other start apart */
     pthread_mutex_init(&net->lock, NULL);
@@ -151,8 +131,11 @@ static int setup(sl_supervisor *sv, void *state, sl_error *err)
     if (net->known == NULL) {
         return sl_error_set(err, ENOMEM, "not enough memory");
     }
-    int r = make_dead_end(SOCK_DGRAM, &net->sink_udp, &net->sink_port);
-    r = r < 0 ? r : make_dead_end(SOCK_STREAM, &net->refuse_tcp, &net->refuse_port);
+    int r = sl_sink_new(sv, &net->sink);
+    if (r == 0) { /* a port of ours that nobody answers on */
+        net->refuse_tcp = sl_sock_loopback(&any, SOCK_STREAM, &addr, &net->refuse_port);
+        r = SL_MIN(net->refuse_tcp, 0);
+    }
     if (r < 0) {
         return sl_error_set(err, -r, "cannot use the loopback interface: %s", strerror(-r));
     }
@@ -162,10 +145,26 @@ static int setup(sl_supervisor *sv, void *state, sl_error *err)
 static void teardown(void *state)
 {
     struct sl_net_state *net = state;
-    sl_close(net->sink_udp);
+    sl_sink_free(net->sink);
     sl_close(net->refuse_tcp);
     pthread_mutex_destroy(&net->lock);
     free(net->known);
+}
+
+static int start(sl_supervisor *sv, void *state, sl_error *err)
+{
+    (void)sv;
+    (void)state;
+    (void)err;
+    return 0; /* the sink's thread begins with the first socket that leads there */
+}
+
+static void stop(void *state)
+{
+    struct sl_net_state *net = state;
+    if (net->sink != NULL) {
+        sl_sink_stop(net->sink);
+    }
 }
 
 /* SL_ROW_MAY_CONTINUE: receiving grants nothing, and the kernel's answer about a peer is the truth.
@@ -200,4 +199,6 @@ const sl_feature sl_feature_net = {
     .state_size = sizeof(struct sl_net_state),
     .setup = setup,
     .teardown = teardown,
+    .start = start,
+    .stop = stop,
 };

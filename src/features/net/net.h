@@ -49,11 +49,12 @@ struct sl_net_state {
     uint32_t clock; /* of replacement in a set */
     _Atomic uint64_t next_id;
     _Atomic uint32_t next_loopback; /* address of the next steering listener */
-    int sink_udp;                   /* bound, deaf to strangers: where sorting connects go */
-    uint16_t sink_port;
-    int refuse_tcp; /* bound, never listening: a connect to it is refused */
+    struct sl_sink *sink;           /* where datagram sockets lead that no rule lets out */
+    int refuse_tcp;                 /* bound, never listening: a connect to it is refused */
     uint16_t refuse_port;
-    _Atomic bool tables_shared; /* processes with one table of descriptors have been made */
+    uint8_t
+        listened[(UINT16_MAX + 1) / 8]; /* ports that the tree has listened on; dispatcher thread */
+    _Atomic bool tables_shared;         /* processes with one table of descriptors have been made */
 };
 
 /* The state of the network rules; NULL without any. */
@@ -93,6 +94,8 @@ int sl_dest_make(const sl_call *call, const sl_sock *sock, const void *sa, sockl
 void sl_dest_judge(const sl_call *call, const sl_dest *dest, sl_net_verdict *ret);
 void sl_dest_decided(const sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict,
                      bool allowed);
+/* The process that calls. */
+pid_t sl_dest_pid(const sl_call *call);
 void sl_link_process_fill(const sl_call *call, struct sl_link_process *ret);
 
 /* net.c: the filter refuses connections inside a send. 0 or -errno. */
@@ -135,5 +138,8 @@ sl_answer sl_net_handle_linger(sl_call *call);
 sl_answer sl_net_handle_getpeername(sl_call *call);
 /* True if a listener of the tree answers at this address now. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
+/* A connect that no rule allows goes where nobody is: on this host, and nobody listens. True: it
+ * was dealt with, be it that the tree has listened there, be it that it may yet. */
+bool sl_listen_is_nobody(sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict);
 
 #endif

@@ -92,6 +92,15 @@ static bool try_next(sl_deferred *d, struct attempt *a, int last, sl_answer *ret
     return true;
 }
 
+/* The rule allowed the name; where it leads is what nobody may dial by it. */
+static void tell_refused(const sl_deferred *d, const struct attempt *a)
+{
+    sl_net_verdict verdict = {.action = SL_NET_DENY, .reason = "address_denied"};
+    sl_dest dest = {
+        .proto = a->proto, .name = a->name, .addr = a->resolved.refused, .port = a->port};
+    sl_dest_decided(&d->call, &dest, &verdict, false);
+}
+
 static bool resume_attempt(sl_deferred *d, enum sl_wake why, sl_answer *ret_answer)
 {
     struct attempt *a = d->data;
@@ -117,6 +126,9 @@ static bool resume_attempt(sl_deferred *d, enum sl_wake why, sl_answer *ret_answ
     }
     if (a->resolved.count == 0) {
         bool denied = strcmp(a->resolved.reason, "address_denied") == 0;
+        if (denied && a->proto != SL_PROTO_UDP) { /* that would have sent nothing yet */
+            tell_refused(d, a);
+        }
         *ret_answer = SL_ANSWER_VALUE(denied ? -ECONNREFUSED : -EHOSTUNREACH);
         return true;
     }

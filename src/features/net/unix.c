@@ -212,7 +212,7 @@ static void tell_abstract(const sl_call *call, const struct named *n)
                               .rule = policy->isolate_ipc               ? "isolate_ipc"
                                       : sl_policy_restricts_net(policy) ? "net_allow"
                                                                         : NULL};
-    verdict.reason = verdict.rule == NULL ? "no_rule" : "denied_by_rule";
+    verdict.reason = verdict.rule == NULL ? "no_rule" : "isolated";
     sl_dest_decided(call, &dest, &verdict, false);
 }
 

@@ -26,8 +26,7 @@ static void send_request(sl_exchange *x)
     }
 }
 
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail);
+static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const sl_failure *failure);
 
 static void use_upstream(sl_exchange *x, sl_conn *conn, const sl_addr *peer, bool reused)
 {
@@ -43,7 +42,9 @@ static void open_fresh(sl_exchange *x)
     sl_exchange_go(x, SL_EXCHANGE_OPENING);
     const char *failed = x->gw->open(x->gw, &x->flow->target, on_opened, x, &x->opening);
     if (failed != NULL) {
-        sl_reply_failed(x, failed, "refused before dialling");
+        sl_failure f;
+        sl_failure_set(&f, failed, "refused before dialling");
+        sl_reply_failed(x, &f);
     }
 }
 
@@ -67,10 +68,11 @@ void sl_exchange_acquire(sl_exchange *x, bool fresh)
         send_request(x);
         return;
     }
-    if (flow->failed != NULL) {
-        const char *reason = flow->failed;
-        flow->failed = NULL;
-        sl_reply_failed(x, reason, flow->failed_detail);
+    if (flow->failure.reason != NULL) {
+        sl_failure f = flow->failure;
+        flow->failure.reason = NULL;
+        x->request.peer = flow->peer;
+        sl_reply_failed(x, &f);
         return;
     }
     sl_addr peer;
@@ -84,15 +86,14 @@ void sl_exchange_acquire(sl_exchange *x, bool fresh)
     open_fresh(x);
 }
 
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail)
+static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const sl_failure *failure)
 {
     sl_exchange *x = arg;
     sl_flow *flow = x->flow;
     x->opening = NULL;
     if (conn == NULL) {
         x->request.peer = *peer;
-        sl_reply_failed(x, reason, detail);
+        sl_reply_failed(x, failure);
     } else {
         use_upstream(x, conn, peer, false);
         send_request(x);
@@ -105,13 +106,15 @@ void sl_exchange_upstream_failed(sl_exchange *x, const char *reason, const char 
 {
     bool again = x->reused && x->down == SL_H1_DOWN_NONE && x->facts.idempotent &&
                  x->up == SL_H1_UP_DONE && x->req.bytes == 0 && x->wire.len > 0;
+    sl_failure f;
+    sl_failure_upstream(x->upstream.conn, reason, detail, &f);
     sl_exchange_drop_upstream(x);
     if (again) {
         sl_exchange_acquire(x, true); /* a fresh one is not reused: there is no third time */
     } else if (x->down < SL_H1_DOWN_BODY) {
-        sl_reply_failed(x, reason, detail);
+        sl_reply_failed(x, &f);
     } else {
-        sl_exchange_log(x, "upstream_broke", detail);
+        sl_exchange_log(x, "upstream_broke", f.detail);
         sl_exchange_break(x);
     }
 }

@@ -205,7 +205,7 @@ bool sl_exchange_step_response(sl_exchange *x);
  * behind it. */
 void sl_reply_denied(sl_exchange *x, const sl_judged *j);
 void sl_reply_malformed(sl_exchange *x, unsigned status, const char *why);
-void sl_reply_failed(sl_exchange *x, const char *reason, const char *detail);
+void sl_reply_failed(sl_exchange *x, const sl_failure *failure);
 void sl_reply_status(sl_exchange *x, unsigned status, const char *why);
 
 #endif

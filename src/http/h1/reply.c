@@ -77,13 +77,14 @@ void sl_reply_status(sl_exchange *x, unsigned status, const char *why)
     refuse(x, status, can_drain(x), why);
 }
 
-void sl_reply_failed(sl_exchange *x, const char *reason, const char *detail)
+void sl_reply_failed(sl_exchange *x, const sl_failure *failure)
 {
     sl_http_answer a;
-    sl_http_answer_failed(&x->request, reason, detail, &a);
+    sl_http_answer_failed(&x->request, failure, &a);
     x->request.status = a.status;
-    sl_exchange_log(x, reason, detail);
+    sl_request_fail(&x->request, failure, x->req.bytes + x->relay.up.bytes,
+                    x->resp.bytes + x->relay.down.bytes);
     /* After nonsense from upstream nothing more is tried on this connection. */
-    send_answer(x, &a, strcmp(reason, "protocol") != 0 && can_drain(x));
+    send_answer(x, &a, strcmp(failure->reason, "protocol") != 0 && can_drain(x));
     sl_http_answer_done(&a);
 }

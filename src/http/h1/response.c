@@ -113,6 +113,10 @@ static int take_head(sl_exchange *x, const uint8_t *data, size_t len)
         int r = take_interim(x, h);
         return r < 0 ? r : 1;
     }
+    sl_failure uncertified;
+    if (sl_failure_uncertified(x->upstream.conn, h->status, &uncertified)) {
+        sl_flow_fail(x->flow, "tls", &uncertified);
+    }
     if (write_head(x, h, body_kind(x, h)) < 0) {
         return protocol_error(x, "response head too large");
     }

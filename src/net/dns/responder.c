@@ -176,7 +176,8 @@ static enum sl_dnsmsg_rcode judge(struct socket *s, const sl_dnsmsg_query *query
     if (!query->name_ok || is_reverse(query->name)) {
         return SL_DNS_NXNAME;
     }
-    switch (s->responder->cb(s->responder->arg, s->tag, query->name, &v4, &v6)) {
+    bool addresses = query->qtype == SL_DNSMSG_TYPE_A || query->qtype == SL_DNSMSG_TYPE_AAAA;
+    switch (s->responder->cb(s->responder->arg, s->tag, query->name, addresses, &v4, &v6)) {
     case SL_DNS_LOOPBACK:
         v4 = (sl_addr){.family = 4, .bytes = {127, 0, 0, 1}};
         v6 = (sl_addr){.family = 6, .bytes = {[15] = 1}};

@@ -25,9 +25,11 @@ enum sl_dns_answer {
 
 typedef struct sl_responder sl_responder;
 
-/* `name` is a normalised host name. `tag` is what was given with the socket (who asks). */
+/* `name` is a normalised host name. `tag` is what was given with the socket (who asks).
+ * `addresses`: an A or AAAA record is asked for; other types are empty, whatever the callback says,
+ * unless the name does not exist. */
 typedef enum sl_dns_answer (*sl_responder_cb)(void *arg, void *tag, const char *name,
-                                              sl_addr *ret_v4, sl_addr *ret_v6);
+                                              bool addresses, sl_addr *ret_v4, sl_addr *ret_v6);
 
 sl_responder *sl_responder_new(uv_loop_t *loop, sl_responder_cb cb, void *arg);
 void sl_responder_free(sl_responder *responder);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/util.h"
+#include "net/tls/tls_int.h"
 
 int sl_tls_init(sl_error *err)
 {
@@ -51,6 +52,10 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     if (ok == 0 && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
+    }
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    if (ok == 0 && ssl != NULL && sl_tls_lacks_issuer_only(store)) {
+        sl_tls_note_issuer(ssl);
     }
     return ok;
 }

@@ -10,6 +10,7 @@
 
 #include "core/buf.h"
 #include "core/util.h"
+#include "net/tls/tls_int.h"
 
 #define PLAIN_MAX      (64u << 10) /* plaintext taken by one send */
 #define RECORD_MAX     (16u << 10) /* RFC 8446 section 5.1 */
@@ -26,6 +27,12 @@ typedef struct tls_filter {
     bool shut;
     bool fin;     /* the next one's shutdown waits for the queue */
     bool starved; /* what is held is less than a record: only the socket can help */
+    bool asked;
+    bool heard; /* data of the peer's came */
+    bool shown;
+    bool issuer; /* nothing but the issuer is wrong with the peer's certificate */
+    bool nothing_common;
+    int alert; /* the last that came, or -1 */
     unsigned key_updates;
     char why[160];
 } tls_filter;
@@ -99,8 +106,12 @@ static void note_failure(tls_filter *t)
 {
     long verify = SSL_get_verify_result(t->ssl);
     unsigned long code = ERR_peek_last_error();
+    t->nothing_common = t->nothing_common || sl_tls_finds_nothing_common(code);
     if (t->client && verify != X509_V_OK) {
         snprintf(t->why, sizeof(t->why), "%s", X509_verify_cert_error_string(verify));
+    } else if (t->alert > 0) {
+        snprintf(t->why, sizeof(t->why), "the %s's alert: '%s'", t->client ? "server" : "client",
+                 sl_tls_alert_words(t->alert));
     } else if (code != 0) {
         const char *reason = ERR_reason_error_string(code);
         snprintf(t->why, sizeof(t->why), "%s", reason != NULL ? reason : "TLS failed");
@@ -192,6 +203,7 @@ static ssize_t tls_recv(sl_filter *f, void *data, size_t cap)
         }
         total += n;
         t->key_updates = 0;
+        t->heard = true;
     }
     if (t->out.len > 0) {
         (void)tls_flush(f); /* a KeyUpdate answer or an alert */
@@ -326,16 +338,35 @@ static const sl_filter_ops tls_ops = {
     .destroy = tls_destroy,
 };
 
-/* A KeyUpdate flood costs us key derivations and answers (TLS-13): it ends the connection. */
+static void on_handshake_message(tls_filter *t, bool out, uint8_t type)
+{
+    /* A KeyUpdate flood costs us key derivations and answers (TLS-13): it ends the connection. */
+    if (!out && type == SSL3_MT_KEY_UPDATE && ++t->key_updates > KEY_UPDATE_MAX) {
+        t->broken = -EPROTO;
+    }
+    t->asked = t->asked || (!out && type == SSL3_MT_CERTIFICATE_REQUEST);
+    t->shown = t->shown || (out && type == SSL3_MT_CERTIFICATE);
+}
+
 static void on_message(int out, int version, int type, const void *data, size_t len, SSL *ssl,
                        void *arg)
 {
     tls_filter *t = arg;
+    const uint8_t *bytes = data;
     (void)version;
     (void)ssl;
-    if (out == 0 && type == SSL3_RT_HANDSHAKE && len > 0 &&
-        *(const uint8_t *)data == SSL3_MT_KEY_UPDATE && ++t->key_updates > KEY_UPDATE_MAX) {
-        t->broken = -EPROTO;
+    if (type == SSL3_RT_HANDSHAKE && len > 0) {
+        on_handshake_message(t, out != 0, bytes[0]);
+    } else if (type == SSL3_RT_ALERT && out == 0 && len > 1) {
+        t->alert = bytes[1];
+    }
+}
+
+void sl_tls_note_issuer(SSL *ssl)
+{
+    tls_filter *t = SSL_get_app_data(ssl);
+    if (t != NULL) {
+        t->issuer = true;
     }
 }
 
@@ -347,6 +378,7 @@ static int push(sl_conn *c, SSL_CTX *ctx, bool client, tls_filter **ret_filter)
     }
     t->filter.ops = &tls_ops;
     t->client = client;
+    t->alert = -1;
     sl_buf_init(&t->out, SL_TLS_QUEUE_MAX);
     snprintf(t->why, sizeof(t->why), "TLS failed");
     ERR_clear_error();
@@ -361,6 +393,7 @@ static int push(sl_conn *c, SSL_CTX *ctx, bool client, tls_filter **ret_filter)
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_app_data(t->ssl, t);
     SSL_set_msg_callback(t->ssl, on_message);
     SSL_set_msg_callback_arg(t->ssl, t);
     sl_conn_push(c, &t->filter);
@@ -416,6 +449,38 @@ bool sl_tls_untrusted(const sl_conn *c, const char **ret_why)
     const tls_filter *t = top_tls(c);
     *ret_why = t != NULL ? t->why : "no TLS";
     return t != NULL && SSL_get_verify_result(t->ssl) != X509_V_OK;
+}
+
+void sl_tls_last_words(sl_conn *c)
+{
+    tls_filter *t = top_tls(c);
+    uint8_t byte;
+    size_t n = 0;
+    if (t != NULL && t->broken != 0 && t->alert <= 0) {
+        int broken = t->broken;
+        t->broken = 0; /* a reset keeps what came before it: tcp(7) reads that first */
+        ERR_clear_error();
+        (void)SSL_read_ex(t->ssl, &byte, sizeof(byte), &n);
+        ERR_clear_error();
+        t->broken = broken;
+    }
+}
+
+void sl_tls_trouble_of(const sl_conn *c, sl_tls_trouble *ret)
+{
+    const tls_filter *t = top_tls(c);
+    *ret = (sl_tls_trouble){.alert = -1};
+    ret->untrusted = sl_tls_untrusted(c, &ret->why);
+    if (t != NULL) {
+        ret->alert = t->alert;
+        ret->unknown_issuer = ret->untrusted && t->issuer;
+        ret->asked = t->asked;
+        ret->shown = t->shown;
+        ret->nothing_common = t->nothing_common;
+        bool reset = t->broken == -ECONNRESET || t->broken == -EPIPE;
+        ret->heard = t->heard;
+        ret->cut = t->alert <= 0 && (t->cut || t->ended || reset);
+    }
 }
 
 bool sl_tls_cut(const sl_conn *c)

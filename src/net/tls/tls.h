@@ -43,6 +43,25 @@ bool sl_tls_alpn_has(const uint8_t *list, size_t len, const char *protocol);
 /* Why a handshake failed: true when the peer's certificate was not believed. `ret_why` gets one
  * sentence (constant text, or OpenSSL's own), never NULL. */
 bool sl_tls_untrusted(const sl_conn *c, const char **ret_why);
+
+/* What went wrong with a peer, as far as it can be told. */
+typedef struct sl_tls_trouble {
+    const char *why;     /* one sentence, never NULL */
+    int alert;           /* the last that came, RFC 8446 section 6; -1: none */
+    bool untrusted;      /* its certificate was not believed... */
+    bool unknown_issuer; /* ... and nothing is wrong with it but that nobody knows its issuer */
+    bool asked;          /* it asked for a certificate of ours */
+    bool shown;          /* a certificate of ours was sent */
+    bool nothing_common; /* no version, cipher or group that both accept */
+    bool heard;          /* data of its came */
+    bool cut;            /* it ended the connection without a word */
+} sl_tls_trouble;
+/* Reads what the peer said before the connection broke: its last alert. For a connection that has
+ * failed; what else it said is lost. */
+void sl_tls_last_words(sl_conn *c);
+void sl_tls_trouble_of(const sl_conn *c, sl_tls_trouble *ret);
+/* "unknown ca": an alert in the words of the RFC. */
+const char *sl_tls_alert_words(int alert);
 /* True when the peer ended without close_notify: what came may be cut short. */
 bool sl_tls_cut(const sl_conn *c);
 /* Ends like a broken connection: no close_notify will be sent. */

@@ -95,20 +95,13 @@ static void suggest_unix(const char *path, char ret[SL_SUGGESTION_MAX])
     }
 }
 
-void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
+static void suggest(const sl_dest *dest, const char *scheme, char ret[SL_SUGGESTION_MAX])
 {
     char addr[SL_ADDR_STR_MAX];
     char word[SL_HOST_NAME_MAX + 32];
-    const char *scheme = dest->proto == SL_PROTO_UDP    ? "udp://"
-                         : dest->proto == SL_PROTO_ICMP ? "icmp://"
-                                                        : "";
     bool v6 = dest->name == NULL && dest->addr.family == 6;
     const char *host = dest->name != NULL ? dest->name : sl_addr_format(&dest->addr, addr);
     ret[0] = '\0';
-    if (dest->proto == SL_PROTO_UNIX) {
-        suggest_unix(dest->name, ret);
-        return;
-    }
     if (host[0] == '\0') {
         return;
     }
@@ -117,4 +110,35 @@ void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
         snprintf(word + n, sizeof(word) - (size_t)n, ":%u", dest->port);
     }
     (void)sl_suggest_option("--net-allow", word, ret, SL_SUGGESTION_MAX);
+}
+
+void sl_policy_suggest_net(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
+{
+    if (dest->proto == SL_PROTO_UNIX) {
+        suggest_unix(dest->name, ret);
+        return;
+    }
+    suggest(dest,
+            dest->proto == SL_PROTO_UDP    ? "udp://"
+            : dest->proto == SL_PROTO_ICMP ? "icmp://"
+                                           : "",
+            ret);
+}
+
+void sl_policy_suggest_tcp(const sl_dest *dest, char ret[SL_SUGGESTION_MAX])
+{
+    suggest(dest, "tcp://", ret);
+}
+
+void sl_policy_suggest_resolve(const char *name, const sl_addr *addr, char ret[SL_SUGGESTION_MAX])
+{
+    char text[SL_ADDR_STR_MAX];
+    char word[SL_HOST_NAME_MAX + SL_ADDR_STR_MAX + 4];
+    ret[0] = '\0';
+    if (addr->family != 0 &&
+        (sl_addr_classify(addr) & (SL_ADDR_LINK_LOCAL | SL_ADDR_METADATA)) == 0) {
+        snprintf(word, sizeof(word), addr->family == 6 ? "%s=[%s]" : "%s=%s", name,
+                 sl_addr_format(addr, text));
+        (void)sl_suggest_option("--resolve", word, ret, SL_SUGGESTION_MAX);
+    }
 }

@@ -56,7 +56,7 @@ static void on_denied(void *arg, const struct sl_link_denied *m)
 {
     struct rig *r = arg;
     r->denied++;
-    r->last = m->count;
+    r->last = m->denial.count;
 }
 
 static void on_bye(void *arg, const struct sl_link_bye *m)
@@ -178,7 +178,7 @@ static void good_messages_are_told(void **state)
     rig_say(&r, &resolved, sizeof(resolved), NULL, 0);
     assert_int_equal(r.resolved, 1);
     assert_int_equal(r.last, 7);
-    struct sl_link_denied denied = {.header = {SL_LINK_DENIED, sizeof(denied)}, .count = 8};
+    struct sl_link_denied denied = {.header = {SL_LINK_DENIED, sizeof(denied)}, .denial.count = 8};
     rig_say(&r, &denied, sizeof(denied), NULL, 0);
     assert_int_equal(r.denied, 1);
     assert_int_equal(r.last, 8);
@@ -295,11 +295,20 @@ static void texts_without_an_end_are_refused(void **state)
     memset(resolved.reason, 'x', sizeof(resolved.reason));
     expect_refused("reason", &resolved, sizeof(resolved), 0);
     struct sl_link_denied denied = {.header = {SL_LINK_DENIED, sizeof(denied)}};
-    memset(denied.what, 'x', sizeof(denied.what));
+    memset(denied.denial.what, 'x', sizeof(denied.denial.what));
     expect_refused("what", &denied, sizeof(denied), 0);
-    denied.what[0] = '\0';
-    memset(denied.allow_with, 'x', sizeof(denied.allow_with));
+    denied.denial.what[0] = '\0';
+    memset(denied.denial.allow_with, 'x', sizeof(denied.denial.allow_with));
     expect_refused("allow_with", &denied, sizeof(denied), 0);
+    denied.denial.allow_with[0] = '\0';
+    memset(denied.denial.why, 'x', sizeof(denied.denial.why));
+    expect_refused("why", &denied, sizeof(denied), 0);
+    denied.denial.why[0] = '\0';
+    memset(denied.denial.programs, 'x', sizeof(denied.denial.programs));
+    expect_refused("programs", &denied, sizeof(denied), 0);
+    denied.denial.programs[0] = '\0';
+    memset(denied.denial.host, 'x', sizeof(denied.denial.host));
+    expect_refused("host", &denied, sizeof(denied), 0);
     struct sl_link_failed failed = {.header = {SL_LINK_FAILED, sizeof(failed)}};
     memset(failed.message, 'x', sizeof(failed.message));
     expect_refused("message", &failed, sizeof(failed), 0);

@@ -169,7 +169,7 @@ static void open_waiting(rig *r)
         abort();
     }
     r->opened++;
-    cb(r->arg, conn, &peer, NULL, "");
+    cb(r->arg, conn, &peer, &(sl_failure){0});
 }
 
 static bool drain(int fd, sl_buf *into, bool *ret_ended)

@@ -88,10 +88,12 @@ static void a_failure_is_not_a_verdict(void **state)
 {
     (void)state;
     sl_http_answer a;
-    sl_http_answer_failed(&request, "tls_verify", "certificate has expired", &a);
+    sl_failure failure;
+    sl_failure_set(&failure, "tls_verify", "certificate has expired");
+    sl_http_answer_failed(&request, &failure, &a);
     expect(&a, 502, false,
            "{\"error\":\"upstream_failed\",\"method\":\"GET\",\"reason\":\"tls_verify\","
-           "\"detail\":\"certificate has expired\"}\n");
+           "\"detail\":\"certificate has expired\",\"allow_with\":null}\n");
 }
 
 static void what_the_client_wrote_stays_text(void **state)

@@ -76,7 +76,7 @@ typedef union message {
 } message;
 
 /* What was reported, in order; the last is BYE. */
-static size_t report(const sl_audit *a, message *ret, size_t max)
+static size_t report(sl_audit *a, message *ret, size_t max)
 {
     int fds[2];
     size_t count = 0;
@@ -92,25 +92,33 @@ static size_t report(const sl_audit *a, message *ret, size_t max)
     return count;
 }
 
+static void deny(sl_audit *a, const char *what, const char *allow_with)
+{
+    sl_denial d = {.port = 80};
+    snprintf(d.what, sizeof(d.what), "%s", what);
+    snprintf(d.allow_with, sizeof(d.allow_with), "%s", allow_with);
+    sl_audit_denied(a, &d);
+}
+
 static void the_most_frequent_denials_come_first(void **state)
 {
     (void)state;
     message m[8];
     sl_audit *a = sl_audit_new(-1);
-    sl_audit_denied(a, "GET http://a/", "--http-allow 'GET a/'");
+    deny(a, "GET http://a/", "--http-allow 'GET a/'");
     for (int i = 0; i < 3; i++) {
-        sl_audit_denied(a, "GET http://b/", "--http-allow 'GET b/'");
+        deny(a, "GET http://b/", "--http-allow 'GET b/'");
     }
-    sl_audit_denied(a, "GET http://b/", ""); /* with another flag it is another line */
+    deny(a, "GET http://b/", ""); /* with another flag it is another line */
     sl_audit_count(a, false, 0, 0);
     sl_audit_count(a, true, 10, 20);
     sl_audit_count(a, true, 1, 2);
     assert_int_equal(report(a, m, SL_ARRAY_LEN(m)), 4);
     assert_int_equal(m[0].header.type, SL_LINK_DENIED);
-    assert_string_equal(m[0].denied.what, "GET http://b/");
-    assert_string_equal(m[0].denied.allow_with, "--http-allow 'GET b/'");
-    assert_int_equal(m[0].denied.count, 3);
-    assert_int_equal(m[1].denied.count, 1);
+    assert_string_equal(m[0].denied.denial.what, "GET http://b/");
+    assert_string_equal(m[0].denied.denial.allow_with, "--http-allow 'GET b/'");
+    assert_int_equal(m[0].denied.denial.count, 3);
+    assert_int_equal(m[1].denied.denial.count, 1);
     assert_int_equal(m[3].header.type, SL_LINK_BYE);
     assert_int_equal(m[3].bye.allowed, 2);
     assert_int_equal(m[3].bye.denied, 1);
@@ -126,19 +134,20 @@ static void the_table_is_bounded(void **state)
     static message m[SL_SUMMARY_LINES + 2];
     char what[2000];
     sl_audit *a = sl_audit_new(-1);
-    for (unsigned i = 0; i < 4 * SL_SUMMARY_MAX; i++) {
-        snprintf(what, sizeof(what), "GET http://a/%u%01500d", i, 0); /* cut when it is told */
-        sl_audit_denied(a, what, "");
+    for (unsigned i = 0; i < 4 * SL_DENIALS_MAX; i++) {
+        snprintf(what, sizeof(what), "GET http://a/%u/%01500d", i, 0); /* cut when it is told */
+        deny(a, what, "");
         sl_audit_count(a, false, 0, 0);
     }
     for (int i = 0; i < 5; i++) {
-        snprintf(what, sizeof(what), "GET http://a/%u%01500d", 7u, 0);
-        sl_audit_denied(a, what, "");
+        snprintf(what, sizeof(what), "GET http://a/%u/%01500d", 7u, 0);
+        deny(a, what, "");
     }
     assert_int_equal(report(a, m, SL_ARRAY_LEN(m)), SL_SUMMARY_LINES + 1);
-    assert_int_equal(m[0].denied.count, 6);
-    assert_int_equal(strlen(m[0].denied.what), sizeof(m[0].denied.what) - 1);
-    assert_int_equal(m[SL_SUMMARY_LINES].bye.denied, 4 * SL_SUMMARY_MAX);
+    assert_int_equal(m[0].denied.denial.count, 6);
+    assert_int_equal(strlen(m[0].denied.denial.what), sizeof(m[0].denied.denial.what) - 1);
+    assert_int_equal(m[SL_SUMMARY_LINES].bye.denied, 4 * SL_DENIALS_MAX);
+    assert_int_equal(m[SL_SUMMARY_LINES].bye.unlisted, 4 * SL_DENIALS_MAX - SL_SUMMARY_LINES);
     sl_audit_free(a);
 }
 

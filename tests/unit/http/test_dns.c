@@ -53,7 +53,7 @@ static int tear_down(void **state)
 static enum sl_dns_answer ask(const char *name, sl_addr *ret)
 {
     sl_addr v6 = {0};
-    enum sl_dns_answer a = sl_dns_on_question(&r.gw, (void *)&process, name, ret, &v6);
+    enum sl_dns_answer a = sl_dns_on_question(&r.gw, (void *)&process, name, true, ret, &v6);
     if (a == SL_DNS_ADDRESS) { /* both mean the same name */
         char one[SL_HOST_NAME_MAX];
         char other[SL_HOST_NAME_MAX];
@@ -101,6 +101,19 @@ static void another_name_does_not_exist_and_is_told_once(void **state)
         assert_int_equal(ask("secret.evil.test", &unused), SL_DNS_NXDOMAIN);
     }
     text = rig_log(&r);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+/* Nobody connects by what a service record or a text says. */
+static void what_is_no_address_is_no_denial(void **state)
+{
+    (void)state;
+    sl_addr v4 = {0};
+    sl_addr v6 = {0};
+    assert_int_equal(sl_dns_on_question(&r.gw, (void *)&process, "srv.evil.test", false, &v4, &v6),
+                     SL_DNS_NXDOMAIN);
+    char *text = rig_log(&r);
     assert_string_equal(text, "");
     free(text);
 }
@@ -190,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_granted_name_has_an_address_of_its_own),
         TEST(another_name_does_not_exist_and_is_told_once),
+        TEST(what_is_no_address_is_no_denial),
         TEST(refusals_that_are_told_are_bounded),
         TEST(addresses_run_out_and_that_is_a_failure),
         TEST(the_engine_hears_what_may_be_dialled),

@@ -73,11 +73,15 @@ static void what_never_came_to_be_is_a_denial(void **state)
     static const char *const refused[] = {"address_denied", "tls_verify"};
     for (size_t i = 0; i < 2; i++) {
         sl_request_begin(&request, "GET");
-        sl_request_log(&request, refused[i], "why", 0, 0);
+        sl_failure f;
+        sl_failure_set(&f, refused[i], "why");
+        sl_request_fail(&request, &f, 0, 0);
         expect_log("\"sandlock.verdict\":\"deny\"");
     }
+    sl_failure late;
+    sl_failure_set(&late, "timeout", "why");
     sl_request_begin(&request, "GET");
-    sl_request_log(&request, "timeout", "why", 0, 0);
+    sl_request_fail(&request, &late, 0, 0);
     expect_log("\"sandlock.verdict\":\"allow\",\"sandlock.kind\":\"http\","
                "\"sandlock.reason\":\"timeout\",\"error.message\":\"why\"");
 }
@@ -148,8 +152,8 @@ static void a_denial_has_no_earlier_url(void **state)
     assert_int_equal(sl_audit_report(r.gw.audit, pair[0]), 0);
     assert_int_equal(recv(pair[1], &first, sizeof(first), 0), sizeof(first));
     assert_int_equal(recv(pair[1], &second, sizeof(second), 0), sizeof(second));
-    assert_string_equal(first.what, "GET http://" RIG_NAME "/deny");
-    assert_string_equal(second.what, "POST " RIG_NAME ":80");
+    assert_string_equal(first.denial.what, "GET http://" RIG_NAME "/deny");
+    assert_string_equal(second.denial.what, "POST " RIG_NAME ":80");
     close(pair[0]);
     close(pair[1]);
 }

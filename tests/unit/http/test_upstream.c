@@ -47,11 +47,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const char *reason,
-                      const char *detail)
+static void on_opened(void *arg, sl_conn *conn, const sl_addr *peer, const sl_failure *failure)
 {
     (void)arg;
-    assert_non_null(detail);
+    const char *reason = failure->reason;
     told.calls++;
     told.conn = conn;
     told.peer = *peer;

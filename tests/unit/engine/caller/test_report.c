@@ -15,6 +15,7 @@
 #include "caught.h"
 #include "core/util.h"
 #include "engine/caller/report.h"
+#include "engine/caller/summary.h"
 
 static struct caught caught;
 
@@ -86,6 +87,24 @@ static void decisions_are_audited_and_counted(void **state)
     close(fds[1]);
 }
 
+/* "..., from A to B": without the times. */
+static const char *without_times(const char *text)
+{
+    static char out[CAUGHT_MAX];
+    size_t n = 0;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (strncmp(p, ", from 2", 8) == 0) {
+            p = strchr(p, 'Z') + 1; /* the first, and then the last */
+            p = strchr(p, 'Z') + 1;
+        }
+        out[n++] = *p;
+    }
+    out[n] = '\0';
+    return out;
+}
+
+#define BY "test_engine_caller_report"
+
 static void the_summary_names_the_flag(void **state)
 {
     (void)state;
@@ -94,10 +113,11 @@ static void the_summary_names_the_flag(void **state)
     deny(r, "a.test", 80);
     deny(r, "b.test", 443);
     deny(r, "b.test", 443);
-    assert_string_equal(summary(r), "sandlock: 3 denied; to allow:\n"
-                                    "sandlock:   tcp://b.test:443 (2 times):  --net-allow "
-                                    "'b.test:443'\n"
-                                    "sandlock:   tcp://a.test:80:  --net-allow 'a.test:80'\n");
+    assert_string_equal(without_times(summary(r)),
+                        "sandlock: 3 denied; to allow:\n"
+                        "sandlock:   tcp://b.test:443 (2 times) by " BY ":  --net-allow "
+                        "'b.test:443'\n"
+                        "sandlock:   tcp://a.test:80 by " BY ":  --net-allow 'a.test:80'\n");
     sl_report_free(r);
 }
 
@@ -105,10 +125,11 @@ static void refused_calls_name_their_switch(void **state)
 {
     (void)state;
     sl_report *r = sl_report_new(-1, -1);
-    sl_report_refused(r, "ptrace", "--allow-debug");
-    sl_report_refused(r, "ptrace", "--allow-debug");
-    assert_string_equal(summary(r), "sandlock: 2 denied; to allow:\n"
-                                    "sandlock:   ptrace (2 times):  --allow-debug\n");
+    sl_report_refused(r, getpid(), "ptrace", "--allow-debug");
+    sl_report_refused(r, getpid(), "ptrace", "--allow-debug");
+    assert_string_equal(without_times(summary(r)),
+                        "sandlock: 2 denied; to allow:\n"
+                        "sandlock:   ptrace (2 times) by " BY ":  --allow-debug\n");
     sl_report_free(r);
 }
 
@@ -142,8 +163,57 @@ static void a_deny_rule_is_no_suggestion(void **state)
     sl_net_verdict verdict = {
         .action = SL_NET_DENY, .rule = "2001:db8::/32", .reason = "denied_by_rule"};
     sl_report_decided(r, getpid(), &dest, &verdict, false);
+    assert_string_equal(summary(r), "sandlock: 1 denied; no option allows it:\n"
+                                    "sandlock:   udp://[2001:db8::1]:53 by " BY ": the deny rule "
+                                    "'2001:db8::/32', which no option overrules\n");
+    sl_report_free(r);
+}
+
+/* Without UDP no rule for an address would help. */
+static void a_switch_that_forbids_it_is_the_reason(void **state)
+{
+    (void)state;
+    sl_report *r = sl_report_new(-1, -1);
+    sl_dest dest = {.proto = SL_PROTO_UDP, .name = "a.test", .port = 53};
+    sl_net_verdict verdict = {.action = SL_NET_DENY, .reason = "udp_disabled"};
+    sl_report_decided(r, getpid(), &dest, &verdict, false);
+    assert_string_equal(summary(r), "sandlock: 1 denied; no option allows it:\n"
+                                    "sandlock:   udp://a.test:53 by " BY ": UDP is switched off "
+                                    "(--no-udp)\n");
+    sl_report_free(r);
+}
+
+static sl_dest here(uint16_t port)
+{
+    sl_dest dest = {.proto = SL_PROTO_TCP, .port = port};
+    assert_int_equal(sl_addr_parse("127.0.0.1", &dest.addr), 0);
+    return dest;
+}
+
+/* Nobody listens: a denial at the end, unless somebody does by then. */
+static void what_is_unheard_waits(void **state)
+{
+    (void)state;
+    uint64_t allowed;
+    uint64_t denied;
+    sl_net_verdict verdict = {.action = SL_NET_DENY, .reason = "no_rule"};
+    sl_report *r = sl_report_new(-1, -1);
+    sl_dest one = here(3000);
+    sl_dest two = here(3001);
+    sl_report_unheard(r, getpid(), &one, &verdict);
+    sl_report_unheard(r, getpid(), &one, &verdict);
+    sl_report_unheard(r, getpid(), &two, &verdict);
+    sl_report_counts(r, &allowed, &denied);
+    assert_int_equal(denied, 3);
+    sl_report_listens(r, 3000);
+    sl_report_counts(r, &allowed, &denied);
+    assert_int_equal(denied, 1);
+    sl_report_settle(r);
+    sl_report_counts(r, &allowed, &denied);
+    assert_int_equal(denied, 1);
     assert_string_equal(summary(r), "sandlock: 1 denied; to allow:\n"
-                                    "sandlock:   udp://[2001:db8::1]:53\n");
+                                    "sandlock:   tcp://127.0.0.1:3001 by " BY ":  --net-allow "
+                                    "'127.0.0.1:3001'\n");
     sl_report_free(r);
 }
 
@@ -153,18 +223,23 @@ static void what_the_gateway_tells_is_added(void **state)
     uint64_t allowed;
     uint64_t denied;
     sl_report *r = sl_report_new(-1, -1);
-    struct sl_link_denied line = {.count = 3,
-                                  .what = "DELETE http://a.test/\x1b[2J",
-                                  .allow_with = "--http-allow 'DELETE a.test/'"};
-    struct sl_link_bye bye = {.allowed = 5, .denied = 3, .bytes_in = 10, .bytes_out = 20};
+    struct sl_link_denied line = {.denial = {.count = 3,
+                                             .first_ms = 1700000000000,
+                                             .last_ms = 1700000000000,
+                                             .what = "DELETE http://a.test/\x1b[2J",
+                                             .allow_with = "--http-allow 'DELETE a.test/'"}};
+    struct sl_link_bye bye = {
+        .allowed = 5, .denied = 7, .bytes_in = 10, .bytes_out = 20, .unlisted = 4};
     sl_report_denied(r, &line);
     sl_report_bye(r, &bye);
     sl_report_counts(r, &allowed, &denied);
     assert_int_equal(allowed, 5);
-    assert_int_equal(denied, 3);
-    assert_string_equal(summary(r), "sandlock: 3 denied; to allow:\n"
-                                    "sandlock:   DELETE http://a.test/?[2J (3 times):  "
-                                    "--http-allow 'DELETE a.test/'\n");
+    assert_int_equal(denied, 7);
+    assert_string_equal(without_times(summary(r)),
+                        "sandlock: 3 denied; to allow:\n"
+                        "sandlock:   DELETE http://a.test/?[2J (3 times):  "
+                        "--http-allow 'DELETE a.test/'\n"
+                        "sandlock: 4 denied that are not listed (--audit has them all)\n");
     sl_report_free(r);
 }
 
@@ -175,7 +250,7 @@ static void lines_have_a_maximum(void **state)
     uint64_t allowed;
     uint64_t denied;
     sl_report *r = sl_report_new(-1, -1);
-    for (uint16_t port = 1; port <= SL_REPORT_DENIED_MAX + 40; port++) {
+    for (uint16_t port = 1; port <= SL_DENIALS_MAX + 40; port++) {
         deny(r, "a.test", port);
     }
     const char *text = summary(r);
@@ -183,12 +258,13 @@ static void lines_have_a_maximum(void **state)
     for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++) {
         shown++;
     }
-    assert_int_equal(shown, 1 + SL_REPORT_SHOWN_MAX + 1);
+    assert_int_equal(shown, 1 + SL_SUMMARY_SHOWN_MAX + 2);
     char rest[64];
-    snprintf(rest, sizeof(rest), "and %d more\n", SL_REPORT_DENIED_MAX - SL_REPORT_SHOWN_MAX);
+    snprintf(rest, sizeof(rest), "and %d more\n", SL_DENIALS_MAX - SL_SUMMARY_SHOWN_MAX);
     assert_non_null(strstr(text, rest));
+    assert_non_null(strstr(text, "sandlock: 40 denied that are not listed"));
     sl_report_counts(r, &allowed, &denied);
-    assert_int_equal(denied, SL_REPORT_DENIED_MAX + 40);
+    assert_int_equal(denied, SL_DENIALS_MAX + 40);
     sl_report_free(r);
 }
 
@@ -265,6 +341,8 @@ int main(void)
         cmocka_unit_test(refused_calls_name_their_switch),
         cmocka_unit_test(refused_files_count),
         cmocka_unit_test(a_deny_rule_is_no_suggestion),
+        cmocka_unit_test(a_switch_that_forbids_it_is_the_reason),
+        cmocka_unit_test(what_is_unheard_waits),
         cmocka_unit_test(what_the_gateway_tells_is_added),
         cmocka_unit_test(lines_have_a_maximum),
         cmocka_unit_test(ports_are_told_while_somebody_reads),

@@ -110,6 +110,37 @@ static void visible_devices_are_those_granted(void **state)
     sl_strv_done(&env);
 }
 
+/* ---- proxies ---- */
+
+static void proxies_go_beside_http_rules_alone(void **state)
+{
+    (void)state;
+    static char *const from[] = {"http_proxy=http://one.test:1", "NO_PROXY=x", "https_proxy=",
+                                 "ALL_PROXY=http://two.test:2",  "GOPROXY=y",  NULL};
+    SL_AUTO(sl_policy) policy = sl_policy_new();
+    sl_strv env = {0};
+    sl_strv removed = {0};
+    sl_strv proxies = {0};
+    set(policy, "env", "ALL_PROXY=http://three.test:3");
+    assert_int_equal(sl_environ_make(policy, from, &env), 0);
+    expect(&env, "http_proxy", "http://one.test:1");
+    expect(&env, "NO_PROXY", "x");
+    sl_strv_done(&env);
+    set(policy, "http_allow", "GET a.test/*");
+    assert_int_equal(sl_environ_make(policy, from, &env), 0);
+    expect(&env, "http_proxy", NULL);
+    expect(&env, "NO_PROXY", NULL);
+    expect(&env, "GOPROXY", "y");
+    expect(&env, "ALL_PROXY", "http://three.test:3");
+    assert_int_equal(sl_environ_proxies(policy, from, &removed, &proxies), 0);
+    assert_int_equal(removed.count, 2);
+    assert_true(sl_strv_has(&removed, "http_proxy") && sl_strv_has(&removed, "NO_PROXY"));
+    assert_int_equal(proxies.count, 3);
+    sl_strv_done(&env);
+    sl_strv_done(&removed);
+    sl_strv_done(&proxies);
+}
+
 /* ---- trust ---- */
 
 static void put_file(const char *path, const char *text)
@@ -167,7 +198,7 @@ static void users_bundles_are_merged(void **state)
     assert_int_equal(sl_buf_append(&pem, "", 1), 0);
     assert_string_equal((const char *)sl_buf_head(&pem), "-----ONE-----\n-----TWO-----\n\n");
     expect(&env, "SSL_CERT_FILE", "/run/bundle.pem");
-    expect(&env, "NODE_EXTRA_CA_CERTS", "/run/ca.pem");
+    expect(&env, "NODE_EXTRA_CA_CERTS", "/run/bundle.pem"); /* it adds to the roots */
     expect(&env, "PIP_CERT", "/run/bundle.pem");
     sl_strv_done(&env);
     sl_strv_done(&list);
@@ -240,6 +271,7 @@ static void program_is_found_as_execvp_does(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(proxies_go_beside_http_rules_alone),
         cmocka_unit_test(callers_environment_is_kept),
         cmocka_unit_test(clean_environment_keeps_five_names),
         cmocka_unit_test(visible_devices_are_those_granted),

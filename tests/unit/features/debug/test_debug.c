@@ -25,9 +25,10 @@ static struct told {
     char allow_with[32];
 } * told; /* shared with the engine's process */
 
-static void on_refused(void *arg, const char *call, const char *allow_with)
+static void on_refused(void *arg, pid_t pid, const char *call, const char *allow_with)
 {
     (void)arg;
+    (void)pid;
     size_t len = strlen(told->calls);
     told->count++;
     snprintf(told->calls + len, sizeof(told->calls) - len, "%s ", call);

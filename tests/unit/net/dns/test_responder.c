@@ -24,16 +24,18 @@ struct fixture {
     uv_loop_t loop;
     sl_responder *responder;
     unsigned asked;
+    bool addresses; /* the last question was for some */
     char last[SL_DNSMSG_NAME_MAX];
     char tag[8];
 };
 
 /* granted.test has an address, localhost is loopback, full.test finds the pool used up. */
-static enum sl_dns_answer on_question(void *arg, void *tag, const char *name, sl_addr *ret_v4,
-                                      sl_addr *ret_v6)
+static enum sl_dns_answer on_question(void *arg, void *tag, const char *name, bool addresses,
+                                      sl_addr *ret_v4, sl_addr *ret_v6)
 {
     struct fixture *f = arg;
     f->asked++;
+    f->addresses = addresses;
     memcpy(f->last, name, strlen(name) + 1);
     if (tag != NULL) {
         memcpy(f->tag, tag, sizeof(f->tag));
