@@ -418,6 +418,20 @@ def test_a_datagram_connect_sends_nothing(box, web, options):
     assert not said(run) and not run.denies(), str(run)
 
 
+def test_a_datagram_connect_on_this_host(box, outside, free_port):
+    """Where nobody is, none is denied; where somebody else is, it is."""
+    witness = outside.witness(kind=socket.SOCK_DGRAM)
+    script = ("import socket, sys; s = socket.socket(type=socket.SOCK_DGRAM)\n"
+              "try: s.connect(('127.0.0.1', int(sys.argv[1]))); print('connected')\n"
+              "except ConnectionRefusedError: print('refused')")
+    run = box(ALLOW, cmd=[PYTHON, "-c", script, free_port]).ok()
+    assert run.out == "refused\n" and not said(run), str(run)
+    run = box(ALLOW, cmd=[PYTHON, "-c", script, witness.port]).ok()
+    assert run.out == "refused\n" and only(run, "allow").what == f"udp://127.0.0.1:{witness.port}"
+    run = box(ALLOW, cmd=["getent", "ahosts", "localhost"]).ok()
+    assert not said(run), str(run)
+
+
 SENDS = {
     "send": "s.connect(a); s.send(b'x')",
     "write": "s.connect(a); import os; os.write(s.fileno(), b'x')",

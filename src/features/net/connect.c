@@ -261,6 +261,18 @@ static sl_answer connect_sink(sl_call *call, sl_sock *sock, const sl_dest *dest,
     return SL_ANSWER_VALUE(r);
 }
 
+/* A datagram connect to where TCP may go: getaddrinfo(3) sorts addresses so, and no packet was
+ * meant.
+ */
+static bool is_sorting(const sl_call *call, const sl_dest *dest)
+{
+    sl_dest tcp = *dest;
+    sl_net_verdict verdict;
+    tcp.proto = SL_PROTO_TCP;
+    sl_dest_judge(call, &tcp, &verdict);
+    return verdict.action != SL_NET_DENY;
+}
+
 static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *dest,
                                 const sl_net_verdict *verdict, const void *sa, socklen_t len)
 {
@@ -272,11 +284,11 @@ static sl_answer connect_denied(sl_call *call, sl_sock *sock, const sl_dest *des
         sl_sock_done(sock);
         return SL_ANSWER_VALUE(-ENETUNREACH);
     }
-    if (dest->proto == SL_PROTO_UDP) {
+    if (dest->proto == SL_PROTO_UDP && (!sl_listen_is_loopback(dest) || is_sorting(call, dest))) {
         return connect_sink(call, sock, dest, verdict);
     }
     sl_sock_done(sock);
-    if (dest->proto == SL_PROTO_TCP && sl_listen_is_nobody(call, dest, verdict)) {
+    if (dest->proto != SL_PROTO_ICMP && sl_listen_is_nobody(call, dest, verdict)) {
         return SL_ANSWER_VALUE(-ECONNREFUSED);
     }
     sl_dest_decided(call, dest, verdict, false);

@@ -171,11 +171,25 @@ static void note_anybody(void *arg, const struct inet_diag_msg *m)
     s->found = s->found || sl_diag_is_reached(m, s->addr);
 }
 
-static bool nobody_listens(int family, const sl_addr *addr, uint16_t port)
+static bool nobody_has(int family, enum sl_proto proto, const sl_addr *addr, uint16_t port)
 {
     struct sl_diag_question q = listeners_at(family, port);
     struct strangers s = {.addr = addr};
+    if (proto == SL_PROTO_UDP) {
+        q.protocol = IPPROTO_UDP;
+        q.states = UINT32_MAX;
+    }
+    if (port == 0) {
+        return true; /* nobody has that one: getaddrinfo sorts with it; and the question means all
+                      */
+    }
     return sl_diag_each(&q, note_anybody, &s) && !s.found;
+}
+
+bool sl_listen_is_loopback(const sl_dest *dest)
+{
+    sl_addr addr;
+    return take_loopback(dest, &addr);
 }
 
 bool sl_listen_is_nobody(sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict)
@@ -183,9 +197,12 @@ bool sl_listen_is_nobody(sl_call *call, const sl_dest *dest, const sl_net_verdic
     const sl_supervisor_hooks *hooks = &call->sv->hooks;
     const struct sl_net_state *net = sl_net_of(call->sv);
     sl_addr addr;
-    if (!take_loopback(dest, &addr) || !nobody_listens(AF_INET, &addr, dest->port) ||
-        !nobody_listens(AF_INET6, &addr, dest->port)) {
+    if (!take_loopback(dest, &addr) || !nobody_has(AF_INET, dest->proto, &addr, dest->port) ||
+        !nobody_has(AF_INET6, dest->proto, &addr, dest->port)) {
         return false;
+    }
+    if (dest->proto == SL_PROTO_UDP) {
+        return true;
     }
     bool listened = (net->listened[dest->port / 8] & 1u << dest->port % 8) != 0;
     if (!listened && hooks->unheard != NULL) {

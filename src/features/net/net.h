@@ -138,8 +138,11 @@ sl_answer sl_net_handle_linger(sl_call *call);
 sl_answer sl_net_handle_getpeername(sl_call *call);
 /* True if a listener of the tree answers at this address now. */
 bool sl_listen_is_ours(sl_call *call, const sl_dest *dest);
-/* A connect that no rule allows goes where nobody is: on this host, and nobody listens. True: it
- * was dealt with, be it that the tree has listened there, be it that it may yet. */
+/* An address of the loopback interface, by itself. */
+bool sl_listen_is_loopback(const sl_dest *dest);
+/* A connect that no rule allows goes where nobody is: on this host, and nobody has the port. True:
+ * it was dealt with. For TCP the tree may listen there yet; a datagram socket was only to be told.
+ */
 bool sl_listen_is_nobody(sl_call *call, const sl_dest *dest, const sl_net_verdict *verdict);
 
 #endif
