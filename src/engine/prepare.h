@@ -34,7 +34,7 @@ typedef struct sl_prepared {
     char *gateway_path;    /* NULL: no gateway */
     sl_files files;
     sl_strv trusted; /* bundles that the caller's environment named */
-    sl_strv proxies; /* that caller and policy name (engine/caller/proxies.h) */
+    sl_strv proxies; /* that caller and policy name (engine/start/proxies.h) */
     sl_strv env;
     char *program;
 } sl_prepared;

@@ -3,7 +3,7 @@
 #ifndef SANDLOCK_FEATURES_REFUSAL_H
 #define SANDLOCK_FEATURES_REFUSAL_H
 
-#include "policy/file_denial.h"
+#include "policy/told/file_denial.h"
 #include "supervisor/notify.h"
 
 /* The object behind `fd`, one of ours, was refused to the caller. Any thread. */

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/audit.h"
-#include "policy/denial.h"
 #include "policy/link.h"
 #include "policy/synth.h"
+#include "policy/told/audit.h"
+#include "policy/told/denial.h"
 
 #define SL_SUMMARY_LINES 40 /* sent at the end; of the rest only the number */
 

@@ -10,9 +10,9 @@
 #include "core/addr.h"
 #include "core/fd.h"
 #include "policy/artefact.h"
-#include "policy/denial.h"
 #include "policy/host.h"
 #include "policy/net_rule.h"
+#include "policy/told/denial.h"
 #include "policy/verdict.h"
 
 #define SL_LINK_VERSION     2

@@ -14,10 +14,10 @@
 #include "core/err.h"
 #include "core/util.h"
 #include "kernel/cgroup.h"
-#include "policy/file_denial.h"
 #include "policy/link.h"
 #include "policy/policy.h"
 #include "policy/synth.h"
+#include "policy/told/file_denial.h"
 #include "supervisor/feature.h"
 #include "supervisor/fsview.h"
 

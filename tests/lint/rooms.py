@@ -21,11 +21,12 @@ ALLOWED = {
 INNER = {
     "policy/http": {"policy/text"},
     "policy/text": set(),
+    "policy/told": {"policy/text"},
     "net/dns": set(),
     "net/tls": set(),
     "cli/runs": set(),
     "engine/runs": set(),
-    "engine/caller": set(),
+    "engine/caller": {"engine/start"},
     "engine/start": {"engine/runs"},
     "kernel/arch": set(),
     "kernel/diag": set(),

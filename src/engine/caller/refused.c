@@ -17,7 +17,7 @@
 #include "core/text.h"
 #include "core/util.h"
 #include "kernel/proc.h"
-#include "policy/audit.h"
+#include "policy/told/audit.h"
 #include "policy/verdict.h"
 #include "sandbox/secrets.h"
 

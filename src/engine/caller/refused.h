@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 #include "core/strv.h"
-#include "policy/file_denial.h"
 #include "policy/policy.h"
+#include "policy/told/file_denial.h"
 
 #define SL_REFUSED_MAX      512 /* distinct files that are kept */
 #define SL_REFUSED_SHOWN    20  /* lines of the summary */

@@ -21,7 +21,7 @@
 #include "engine/caller/summary.h"
 #include "engine/caller/unheard.h"
 #include "kernel/proc.h"
-#include "policy/audit.h"
+#include "policy/told/audit.h"
 
 struct sl_report {
     pthread_mutex_t lock;

@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 
 #include "core/strv.h"
-#include "policy/file_denial.h"
 #include "policy/link.h"
+#include "policy/told/file_denial.h"
 #include "policy/verdict.h"
 
 typedef struct sl_report sl_report;
@@ -20,7 +20,7 @@ void sl_report_free(sl_report *report);
 /* Before the run: files are told of as well, as this policy asks (engine/caller/refused.h), which
  * outlives the report. 0 or -ENOMEM. */
 int sl_report_files(sl_report *report, const sl_policy *policy);
-/* Destinations that are never suggested (engine/caller/proxies.h); copied. 0 or -ENOMEM. */
+/* Destinations that are never suggested (engine/start/proxies.h); copied. 0 or -ENOMEM. */
 int sl_report_proxies(sl_report *report, const sl_strv *proxies);
 
 /* Any thread. One destination that was decided. */

@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "core/text.h"
 #include "core/util.h"
-#include "engine/caller/proxies.h"
+#include "engine/start/proxies.h"
 
 #define PROXY_WHY                                                                                  \
     "a proxy that the environment names: who reaches it reaches everything, whatever the rules "   \

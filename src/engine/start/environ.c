@@ -10,7 +10,7 @@
 
 #include "core/fd.h"
 #include "core/util.h"
-#include "engine/caller/proxies.h"
+#include "engine/start/proxies.h"
 #include "policy/verdict.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"

@@ -1,6 +1,6 @@
 /* Owns the knowledge of variables that name proxies. Their values may hold passwords: they are
  * never shown. */
-#include "engine/caller/proxies.h"
+#include "engine/start/proxies.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "policy/denial.h"
+#include "policy/told/denial.h"
 
 static sl_denial of(const char *what, const char *allow_with, const char *why, uint64_t ms)
 {

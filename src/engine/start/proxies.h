@@ -1,8 +1,8 @@
 /* Proxies that an environment names. Beside HTTP rules the command gets none of these variables:
  * its requests are judged wherever they go, and who reaches a proxy reaches everything behind it.
  */
-#ifndef SANDLOCK_ENGINE_CALLER_PROXIES_H
-#define SANDLOCK_ENGINE_CALLER_PROXIES_H
+#ifndef SANDLOCK_ENGINE_START_PROXIES_H
+#define SANDLOCK_ENGINE_START_PROXIES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/util.h"
-#include "engine/caller/proxies.h"
+#include "engine/start/proxies.h"
 
 static void variables_are_known_by_their_names(void **state)
 {

@@ -1,7 +1,7 @@
 /* The text of the audit log: one JSON object a line. Pure; both programs write its lines. Names are
  * OpenTelemetry's semantic conventions where they exist. */
-#ifndef SANDLOCK_POLICY_AUDIT_H
-#define SANDLOCK_POLICY_AUDIT_H
+#ifndef SANDLOCK_POLICY_TOLD_AUDIT_H
+#define SANDLOCK_POLICY_TOLD_AUDIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Owns what a line of the audit log looks like. Never writes anywhere, and never half a line. */
-#include "policy/audit.h"
+#include "policy/told/audit.h"
 
 #include "core/json.h"
 

@@ -1,7 +1,7 @@
 /* What the summary says of a denial, and the table that both programs gather them in. A value: no
  * I/O, no clock. */
-#ifndef SANDLOCK_POLICY_DENIAL_H
-#define SANDLOCK_POLICY_DENIAL_H
+#ifndef SANDLOCK_POLICY_TOLD_DENIAL_H
+#define SANDLOCK_POLICY_TOLD_DENIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Owns the words for what is wanted of a file. Never looks at one. */
-#include "policy/file_denial.h"
+#include "policy/told/file_denial.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* A file that the grants refuse: what was wanted of it, and which flag would allow that. Pure. */
-#ifndef SANDLOCK_POLICY_FILE_DENIAL_H
-#define SANDLOCK_POLICY_FILE_DENIAL_H
+#ifndef SANDLOCK_POLICY_TOLD_FILE_DENIAL_H
+#define SANDLOCK_POLICY_TOLD_FILE_DENIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

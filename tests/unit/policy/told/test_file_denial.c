@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "policy/file_denial.h"
+#include "policy/told/file_denial.h"
 
 static void each_has_a_name_of_its_own(void **state)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "policy/audit.h"
+#include "policy/told/audit.h"
 
 static void expect(const sl_audit_event *e, const char *text)
 {

@@ -1,6 +1,6 @@
 /* Owns the gathering of denials for the summary. Never more than SL_DENIALS_MAX of them, and never
  * a denial that is not counted. */
-#include "policy/denial.h"
+#include "policy/told/denial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
