@@ -13,7 +13,8 @@ HTTP = "--http-allow=GET api.test/*"
 
 def left_in(home):
     """What stands in the user's private directory, apart from what all runs share."""
-    shared = (".cache", ".cache/sandlock", ".cache/sandlock/canary", ".cache/sandlock/control")
+    names = ("", "/canary", "/control", "/apt.conf")
+    shared = [".cache", *(f".cache/sandlock{name}" for name in names)]
     return sorted({str(p.relative_to(home)) for p in home.rglob("*")} - set(shared))
 
 
