@@ -97,7 +97,7 @@ class Scene:
         return sorted(p.name for top in (self.runtime, self.box.home / ".cache")
                       for p in [*(top / "sandlock").glob("*"),
                                             *(top / "sandlock" / "control").glob("*")]
-                      if p.name not in ("canary", "control"))
+                      if p.name not in ("canary", "control", "apt.conf"))
 
     def kill(self, victim, rng):
         """A run, killed; its end, and whether it had begun to answer."""
