@@ -364,7 +364,7 @@ def test_sqlite(sandlock, outside):
 
 def test_ssh_keygen(sandlock, outside):
     need("ssh-keygen")
-    options, command = recipe(sandlock, "ssh-keygen")
+    options, command = recipe(sandlock, "ssh-keygen -q -t")
     sandlock(*options, cmd=command, audit=False).ok()
     key = sandlock.work / "key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
