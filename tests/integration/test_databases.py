@@ -150,9 +150,9 @@ INSIDE = """
 set -e
 port=$1 memory=$2 dynamic=$3
 initdb -D data -A trust -U test -N --no-instructions >init.log 2>&1 || { cat init.log >&2; exit 1; }
-pg_ctl -D data -s -w -t 80 -l server.log start -o "-p $port -k $PWD/sock -c listen_addresses=127.0.0.1 \\
+pg_ctl -D data -s -w -t 80 -l server.log start -o "-p $port -k $PWD -c listen_addresses=127.0.0.1 \\
   -c fsync=off -c shared_memory_type=$memory -c dynamic_shared_memory_type=$dynamic" || { cat server.log >&2; exit 1; }
-query() { psql -XAtq -v ON_ERROR_STOP=1 -h "$PWD/sock" -p "$port" -U test -d postgres -c "$1"; }
+query() { psql -XAtq -v ON_ERROR_STOP=1 -h "$PWD" -p "$port" -U test -d postgres -c "$1"; }
 query "create table t as select generate_series(1, 100000) as n"
 query "set max_parallel_workers_per_gather = 2; set parallel_setup_cost = 0;
   set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0; select sum(n) from t"
@@ -165,9 +165,10 @@ pg_ctl -D data -s -w -m fast stop
 
 @pytest.mark.parametrize("memory", ["mmap", "sysv"])
 @pytest.mark.parametrize("policy", ["ipc", "default", "ci"])
-def test_a_postgres_of_the_runs_own(sandlock, free_port, policy, memory):
-    """Its shared memory (of System V with `sysv`, that of parallel workers too), its semaphores, its
-    sockets: clients inside and outside. It refuses to be root: then it seems to be somebody else."""
+def test_own(sandlock, free_port, policy, memory):
+    """A PostgreSQL of the run's own: its shared memory (of System V with `sysv`, that of parallel
+    workers too), its semaphores, its sockets: clients inside and outside. It refuses to be root: then
+    it seems to be somebody else. The test's name is in a socket's path (unix(7)), so it is short."""
     binaries = Postgres.binaries()
     if binaries is None or shutil.which("psql") is None:
         pytest.skip("postgres or psql is not installed")
@@ -176,13 +177,12 @@ def test_a_postgres_of_the_runs_own(sandlock, free_port, policy, memory):
     if os.getuid() == 0:
         nobody = pwd.getpwnam("nobody")
         options += ["--uid", nobody.pw_uid, "--gid", nobody.pw_gid]
-    (sandlock.work / "sock").mkdir()
     run = sandlock.start(*options, stdin=subprocess.PIPE, audit=False,
                          env={"PATH": f"{binaries}:{os.environ['PATH']}", "LC_ALL": "C"},
                          cmd=["bash", "-c", INSIDE, "sh", free_port, memory, {"mmap": "posix"}.get(memory, memory)])
     told = [run.line(), run.line()]
     if told != ["5000050000\n", "ready\n"]:
         raise AssertionError(f"{told}\n{run.finish(data=b'')}")
-    for host in (sandlock.work / "sock", "127.0.0.1"):
+    for host in (sandlock.work, "127.0.0.1"):
         sandlock.bare(["sh", "-c", psql(host, free_port, "insert into t values (1)")]).ok()
     assert run.finish(data=b"\n").ok().out == "100002\n"
